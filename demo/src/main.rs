@@ -1,0 +1,2 @@
+//! The demo app of the root stack.toml.
+fn main() {}

@@ -1,0 +1,2 @@
+//! witwd
+fn main() {}
