@@ -1,2 +1,2 @@
-//! witwd
+//! The binary: wires, prints an error chain once, sets the exit code.
 fn main() {}

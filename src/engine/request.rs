@@ -1,0 +1,312 @@
+//! What primitives are asked with, in words of our own: no type of bollard leaves the adapter.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::model::name::{ContainerId, ImageId, InstanceId, StackName};
+use crate::model::observed::Identity;
+use crate::model::workload::{Hardening, LogBounds, PublishedPort};
+
+/// What an observation is to contain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    /// The stack whose networks and volumes are wanted.
+    pub stack: StackName,
+    /// Images whose presence is asked for.
+    pub images: Vec<String>,
+    /// Volumes by their engine names, beside those with our label.
+    pub volumes: Vec<String>,
+}
+
+/// A container to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreateContainer {
+    /// Its name on the engine.
+    pub name: String,
+    /// The image: a reference or an id.
+    pub image: String,
+    /// Platform; `None`: the engine's.
+    pub platform: Option<String>,
+    /// Our labels, as data.
+    pub identity: Identity,
+    /// Labels of the user's own.
+    pub labels: BTreeMap<String, String>,
+    /// Environment with every hole filled. Never logged.
+    pub env: BTreeMap<String, String>,
+    /// `None`: of the image.
+    pub command: Option<Vec<String>>,
+    /// `None`: of the image.
+    pub entrypoint: Option<Vec<String>>,
+    /// `None`: of the image.
+    pub workdir: Option<String>,
+    /// `None`: of the image.
+    pub user: Option<String>,
+    /// Host name inside.
+    pub hostname: String,
+    /// The network; `None`: none at all.
+    pub network: Option<String>,
+    /// Names on that network.
+    pub aliases: Vec<String>,
+    /// `NAME:ADDRESS`.
+    pub extra_hosts: Vec<String>,
+    /// Published ports.
+    pub ports: Vec<PublishedPort>,
+    /// Volumes by engine name and binds by absolute path.
+    pub mounts: Vec<MountRequest>,
+    /// Paths in memory.
+    pub tmpfs: Vec<String>,
+    /// Bytes.
+    pub shm_size: Option<u64>,
+    /// Soft and hard limit by name.
+    pub ulimits: BTreeMap<String, (i64, i64)>,
+    /// Bytes.
+    pub memory: Option<u64>,
+    /// Thousandths of a processor.
+    pub milli_cpus: Option<u64>,
+    /// `None`: of the image.
+    pub stop_signal: Option<String>,
+    /// Given to the engine for a stop by foreign hands.
+    pub stop_grace: Duration,
+    /// Bounds of its log; `None`: no log is kept.
+    pub logs: Option<LogBounds>,
+    /// What it may not do.
+    pub hardening: Hardening,
+}
+
+/// A mount of a container to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MountRequest {
+    /// A volume's engine name, or an absolute path of the host.
+    pub source: MountFrom,
+    /// Path inside.
+    pub target: String,
+    /// Whether it can't be written.
+    pub read_only: bool,
+}
+
+/// Where a mount comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MountFrom {
+    /// A volume that exists: a container is never made with one that does not.
+    Volume(String),
+    /// A path of the host that exists.
+    Bind(PathBuf),
+}
+
+/// A network to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreateNetwork {
+    /// Its name.
+    pub name: String,
+    /// The stack.
+    pub stack: StackName,
+    /// Who makes it.
+    pub instance: InstanceId,
+    /// Directory of the stack.
+    pub directory: String,
+}
+
+/// A volume to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreateVolume {
+    /// Its name on the engine.
+    pub name: String,
+    /// Its name in the file.
+    pub volume: String,
+    /// The stack.
+    pub stack: StackName,
+    /// Who makes it.
+    pub instance: InstanceId,
+    /// Directory of the stack.
+    pub directory: String,
+    /// `None`: the engine's default.
+    pub driver: Option<String>,
+    /// Options of the driver.
+    pub options: BTreeMap<String, String>,
+    /// Labels of the user's own.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// An image to be pulled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PullImage {
+    /// The reference.
+    pub reference: String,
+    /// `None`: the engine's.
+    pub platform: Option<String>,
+    /// Without progress for this long it counts as failed.
+    pub inactivity: Duration,
+}
+
+/// An image to be built with a Dockerfile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildImage {
+    /// The tag of the result.
+    pub tag: String,
+    /// The directory that is sent, less what `.dockerignore` names.
+    pub context: PathBuf,
+    /// Absolute path of the Dockerfile.
+    pub dockerfile: PathBuf,
+    /// The stage.
+    pub target: Option<String>,
+    /// Build arguments, filled in.
+    pub args: BTreeMap<String, String>,
+    /// Secrets of the build: id to value. Never logged.
+    pub secrets: BTreeMap<String, String>,
+    /// `None`: the engine's.
+    pub platform: Option<String>,
+    /// Labels of the result.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// A file put into a container that exists and may be stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileToPut {
+    /// Path below the directory that the files are put into.
+    pub path: String,
+    /// Content. Never logged.
+    pub content: Vec<u8>,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Mode.
+    pub mode: u32,
+}
+
+/// A command in a running container. Its words are published in the engine's event stream: no
+/// secret may be in them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Exec {
+    /// The words.
+    pub command: Vec<String>,
+    /// `None`: the container's.
+    pub user: Option<String>,
+    /// What it reads; `None`: nothing.
+    pub stdin: Option<Vec<u8>>,
+    /// More environment.
+    pub env: Vec<String>,
+}
+
+/// How a command in a container ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecOutput {
+    /// Exit code.
+    pub code: i64,
+    /// Up to a mebibyte of what it wrote.
+    pub stdout: String,
+    /// Up to a mebibyte of what it complained.
+    pub stderr: String,
+}
+
+/// Which part of a container's log is wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LogQuery {
+    /// Stay and send what comes.
+    pub follow: bool,
+    /// Last lines; `None`: all.
+    pub tail: Option<u32>,
+    /// Not older than this.
+    pub since: Option<Timestamp>,
+}
+
+/// A line of a container's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// When it was written.
+    pub at: Option<Timestamp>,
+    /// Whether it was written to standard error.
+    pub stderr: bool,
+    /// The line without its end.
+    pub line: String,
+}
+
+/// Something happened on the engine. It only wakes: truth is the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineEvent {
+    /// `container`, `network`, `volume`, `image`.
+    pub object: String,
+    /// `start`, `die`, `oom`, `destroy`, ...
+    pub action: String,
+    /// The object's id or name.
+    pub id: String,
+    /// Whether it carries the label of the stack that was asked for.
+    pub ours: bool,
+}
+
+/// How far a pull or build is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// A layer of a pull.
+    Layer {
+        /// Its short id.
+        layer: String,
+        /// What is done with it.
+        status: String,
+        /// Bytes done and in all, where they are known.
+        bytes: Option<(u64, u64)>,
+    },
+    /// A line of a build, or of a pull as a whole.
+    Line(String),
+}
+
+/// How a port of a container is reached from this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// By its address on the stack's network: a dead port is refused.
+    Direct(std::net::SocketAddr),
+    /// Through a published port: a proxy accepts for a dead port too, so a connection counts only
+    /// when it is not closed within 300 ms.
+    Published(std::net::SocketAddr),
+}
+
+/// What the engine is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineInfo {
+    /// Its version.
+    pub version: String,
+    /// The version of its API, as `(1, 41)`.
+    pub api: (u32, u32),
+    /// Its operating system and name, for `doctor`.
+    pub description: String,
+    /// Where its data lies, where it says so.
+    pub data_root: Option<PathBuf>,
+    /// Whether containers are reached by their addresses.
+    pub direct: bool,
+}
+
+/// What an image says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageFacts {
+    /// Its id.
+    pub id: ImageId,
+    /// Environment.
+    pub env: BTreeMap<String, String>,
+    /// Entrypoint.
+    pub entrypoint: Vec<String>,
+    /// User, as written.
+    pub user: String,
+    /// Volumes it declares.
+    pub volumes: Vec<String>,
+    /// Signal that asks it to stop.
+    pub stop_signal: Option<String>,
+    /// Whether it has a HEALTHCHECK.
+    pub has_healthcheck: bool,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// How a container that was waited for ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waited {
+    /// Exit code.
+    pub code: i64,
+}
+
+/// A container addressed by its id, for messages.
+pub fn describe(id: &ContainerId) -> String {
+    format!("container {}", id.short())
+}

@@ -1,0 +1,99 @@
+//! Small files that are old or new, never half.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Small files of the daemon: state, generated passwords, the address of the socket.
+pub trait Disk: Send + Sync {
+    /// The whole content, or `None` where there is no such file.
+    fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, DiskError>;
+    /// Replaces the file as a whole (temporary file, fsync, rename, fsync of the directory), mode
+    /// 0600; missing directories are made with mode 0700.
+    fn write_atomic(&self, path: &Path, content: &[u8]) -> Result<(), DiskError>;
+    /// The names in a directory, sorted; none where there is no such directory.
+    fn list(&self, directory: &Path) -> Result<Vec<String>, DiskError>;
+    /// Removes a file; none there is fine.
+    fn remove(&self, path: &Path) -> Result<(), DiskError>;
+    /// Renames a file within its directory, and makes that durable.
+    fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError>;
+}
+
+/// A failed operation on a small file.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to {operation} {}", path.display())]
+pub struct DiskError {
+    /// What was tried: `read`, `write`, `list`, `remove`, `rename`.
+    pub operation: &'static str,
+    /// On what.
+    pub path: PathBuf,
+    /// Why it failed.
+    #[source]
+    pub source: io::Error,
+}
+
+impl DiskError {
+    /// The error of `operation` on `path`.
+    pub fn new(operation: &'static str, path: &Path, source: io::Error) -> Self {
+        Self { operation, path: path.to_owned(), source }
+    }
+}
+
+/// The machine's file system.
+#[derive(Debug, Default)]
+pub struct SystemDisk;
+
+impl Disk for SystemDisk {
+    fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, DiskError> {
+        match std::fs::read(path) {
+            Ok(content) => Ok(Some(content)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(DiskError::new("read", path, error)),
+        }
+    }
+
+    fn write_atomic(&self, path: &Path, content: &[u8]) -> Result<(), DiskError> {
+        replace_file(path, content).map_err(|error| DiskError::new("write", path, error))
+    }
+
+    fn list(&self, directory: &Path) -> Result<Vec<String>, DiskError> {
+        let entries = match std::fs::read_dir(directory) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(DiskError::new("list", directory, error)),
+        };
+        let names: Result<Vec<String>, io::Error> =
+            entries.map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned())).collect();
+        let mut names = names.map_err(|error| DiskError::new("list", directory, error))?;
+        names.sort();
+        Ok(names)
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), DiskError> {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(DiskError::new("remove", path, error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
+        std::fs::rename(from, to).and_then(|()| sync_directory(to)).map_err(|error| DiskError::new("rename", from, error))
+    }
+}
+
+fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+    if let Some(directory) = path.parent() {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    }
+    let temporary = path.with_added_extension("new");
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    std::fs::rename(&temporary, path)?;
+    sync_directory(path)
+}
+
+fn sync_directory(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |directory| std::fs::File::open(directory)?.sync_all())
+}

@@ -1,0 +1,151 @@
+//! Simulated twins: a clock on tokio's virtual time, a disk in memory, randomness from a seed.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Clock, Disk, DiskError, Rng};
+use crate::model::time::Moment;
+
+/// Virtual time: follows tokio's paused clock, so that a test of an hour takes a millisecond. The
+/// wall clock begins at a fixed date and can be made to jump.
+#[derive(Debug)]
+pub struct SimClock {
+    start: tokio::time::Instant,
+    jump_millis: AtomicI64,
+}
+
+/// Where the simulated wall clock begins: 2026-01-01T00:00:00Z.
+const WALL_START: i64 = 1_767_225_600;
+
+impl SimClock {
+    /// A clock at its beginning. Only meaningful under a paused tokio clock.
+    #[expect(clippy::disallowed_methods, reason = "tokio's paused clock is the simulated one")]
+    pub fn new() -> Self {
+        Self { start: tokio::time::Instant::now(), jump_millis: AtomicI64::new(0) }
+    }
+
+    /// Makes the wall clock jump, as a laptop that woke or an operator who set it.
+    pub fn jump(&self, by: SignedDuration) {
+        let millis = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        self.jump_millis.fetch_add(millis, Ordering::SeqCst);
+    }
+}
+
+impl Default for SimClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[async_trait]
+impl Clock for SimClock {
+    fn moment(&self) -> Moment {
+        Moment::at(self.start.elapsed())
+    }
+
+    fn wall(&self) -> Timestamp {
+        let elapsed = i64::try_from(self.start.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let millis = WALL_START * 1000 + elapsed + self.jump_millis.load(Ordering::SeqCst);
+        Timestamp::from_millisecond(millis).expect("a simulated time within the calendar")
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+}
+
+/// A disk in memory, on which every n-th write can be made to fail.
+#[derive(Debug, Default)]
+pub struct SimDisk {
+    files: Mutex<BTreeMap<PathBuf, Vec<u8>>>,
+    full: std::sync::atomic::AtomicBool,
+}
+
+impl SimDisk {
+    /// From now on (or no more) every write fails for want of room.
+    pub fn set_full(&self, full: bool) {
+        self.full.store(full, Ordering::SeqCst);
+    }
+
+    fn files(&self) -> std::sync::MutexGuard<'_, BTreeMap<PathBuf, Vec<u8>>> {
+        self.files.lock().expect("no panic while the simulated disk is held")
+    }
+}
+
+impl Disk for SimDisk {
+    fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, DiskError> {
+        Ok(self.files().get(path).cloned())
+    }
+
+    fn write_atomic(&self, path: &Path, content: &[u8]) -> Result<(), DiskError> {
+        if self.full.load(Ordering::SeqCst) {
+            return Err(DiskError::new("write", path, io::ErrorKind::StorageFull.into()));
+        }
+        self.files().insert(path.to_owned(), content.to_owned());
+        Ok(())
+    }
+
+    fn list(&self, directory: &Path) -> Result<Vec<String>, DiskError> {
+        let names = self
+            .files()
+            .keys()
+            .filter(|path| path.parent() == Some(directory))
+            .filter_map(|path| path.file_name().map(|name| name.to_string_lossy().into_owned()))
+            .collect();
+        Ok(names)
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), DiskError> {
+        self.files().remove(path);
+        Ok(())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
+        let mut files = self.files();
+        let content = files.remove(from).ok_or_else(|| DiskError::new("rename", from, io::ErrorKind::NotFound.into()))?;
+        files.insert(to.to_owned(), content);
+        Ok(())
+    }
+}
+
+/// Randomness from a seed (SplitMix64): equal seeds give equal runs.
+#[derive(Debug)]
+pub struct SimRng {
+    state: AtomicU64,
+}
+
+impl SimRng {
+    /// A source with this seed.
+    pub fn new(seed: u64) -> Self {
+        Self { state: AtomicU64::new(seed) }
+    }
+
+    /// The next 64 bits.
+    pub fn next(&self) -> u64 {
+        let state = self.state.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::SeqCst).wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `bound`, which is at least 1.
+    pub fn below(&self, bound: u64) -> u64 {
+        self.next() % bound.max(1)
+    }
+}
+
+impl Rng for SimRng {
+    fn fill(&self, buffer: &mut [u8]) {
+        for chunk in buffer.chunks_mut(8) {
+            let bytes = self.next().to_le_bytes();
+            chunk.copy_from_slice(&bytes[..chunk.len()]);
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Tests of the machine's seams: the real disk and the simulated one behave alike.
+
+use super::sim::{SimDisk, SimRng};
+use super::{Disk, SystemDisk, SystemRng, letters_and_digits};
+
+fn a_disk_replaces_whole_files(disk: &dyn Disk, directory: &std::path::Path) {
+    let file = directory.join("state/history.json");
+    assert!(disk.read(&file).expect("a missing file is no error").is_none());
+    disk.write_atomic(&file, b"old").expect("writing");
+    disk.write_atomic(&file, b"new").expect("writing again");
+    assert_eq!(disk.read(&file).expect("reading").as_deref(), Some(b"new".as_slice()));
+    assert_eq!(disk.list(&directory.join("state")).expect("listing"), ["history.json"]);
+    disk.rename(&file, &directory.join("state/aside")).expect("renaming");
+    disk.remove(&directory.join("state/aside")).expect("removing");
+    disk.remove(&directory.join("state/aside")).expect("removing what is gone");
+    assert!(disk.list(&directory.join("state")).expect("listing").is_empty());
+}
+
+#[test]
+fn both_disks_replace_whole_files() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    a_disk_replaces_whole_files(&SystemDisk, directory.path());
+    a_disk_replaces_whole_files(&SimDisk::default(), std::path::Path::new("/sim"));
+}
+
+#[test]
+fn files_of_the_daemon_are_for_its_user_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("inner/secret");
+    SystemDisk.write_atomic(&file, b"x").expect("writing");
+    let mode = |path: &std::path::Path| std::fs::metadata(path).expect("metadata").permissions().mode() & 0o777;
+    assert_eq!((mode(&file), mode(&directory.path().join("inner"))), (0o600, 0o700));
+}
+
+#[test]
+fn passwords_are_letters_and_digits_and_differ() {
+    let (one, two) = (letters_and_digits(&SystemRng, 32), letters_and_digits(&SystemRng, 32));
+    assert!(one.len() == 32 && one.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    assert_ne!(one, two);
+    assert_eq!(letters_and_digits(&SimRng::new(7), 9), letters_and_digits(&SimRng::new(7), 9));
+}

@@ -1,0 +1,157 @@
+//! What happened: kept by the supervisor over passes, and what of it must outlive the daemon in a
+//! small file. The planner reads it and never writes it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::name::{ImageId, ReplicaKey, VolumeName, WorkloadName};
+use super::observed::{Exit, RunId};
+use super::time::Moment;
+
+/// What the user asked for last.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Goal {
+    /// Run the stack.
+    #[default]
+    Up,
+    /// Have nothing of it running; volumes stay. Remembered over reboots.
+    Down,
+}
+
+/// Whom an action, a failure or a block is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Target {
+    /// One replica: its container.
+    Replica(ReplicaKey),
+    /// A workload as a whole: its image, its databases.
+    Workload(WorkloadName),
+    /// The stack's network.
+    Network,
+    /// A volume of the file.
+    Volume(VolumeName),
+    /// A volume by its name on the engine.
+    EngineVolume(String),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Replica(key) => write!(formatter, "{key}"),
+            Self::Workload(name) => write!(formatter, "{name}"),
+            Self::Network => write!(formatter, "network"),
+            Self::Volume(name) => write!(formatter, "volume {name}"),
+            Self::EngineVolume(name) => write!(formatter, "volume {name}"),
+        }
+    }
+}
+
+/// Restarts of one replica, over all its containers.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct ReplicaHistory {
+    /// How often it was started again after it ended; only grows.
+    pub restarts: u64,
+    /// Starts since it was last healthy for long enough; 0: the next start is immediate.
+    pub attempt: u32,
+    /// When restarts happened, the last ten: ten in half an hour are a crash loop.
+    pub recent: Vec<Timestamp>,
+    /// How its last run ended.
+    pub last_exit: Option<LastExit>,
+}
+
+/// The end of a run.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct LastExit {
+    /// Which run.
+    pub run: RunId,
+    /// How it ended.
+    pub exit: Exit,
+    /// When this daemon saw it; another daemon starts the delay anew.
+    #[serde(skip)]
+    pub seen: Moment,
+}
+
+/// The image that a workload's containers are to run. Written when witwd itself pulled or built it;
+/// a tag that somebody else moved changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct AcceptedImage {
+    /// The tag: the workload's own, or that of its fallback.
+    pub reference: String,
+    /// What it meant.
+    pub id: ImageId,
+}
+
+/// The last failed action of a target. Cleared by the next success.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What was tried, as the plan prints it: `pull`, `start`.
+    pub operation: &'static str,
+    /// What went wrong, the whole chain.
+    pub error: String,
+    /// What kind of failure, for rules that depend on it.
+    pub kind: FailureKind,
+    /// How often in a row.
+    pub attempts: u32,
+    /// When it is tried again.
+    pub not_before: Moment,
+}
+
+/// Kinds of failure that the planner tells apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// Tried again with growing delays.
+    Transient,
+    /// No registry answered: a `fallback` is built instead.
+    RegistryUnreachable,
+    /// Only a person can mend it; tried again when the file or the request changes.
+    NeedsOperator,
+}
+
+/// The delay before attempt `attempts + 1` of a failed action: 1 s doubling to 60 s.
+pub fn retry_delay(attempts: u32) -> Duration {
+    Duration::from_secs(1 << attempts.saturating_sub(1).min(6)).min(Duration::from_secs(60))
+}
+
+/// What is known of a postgres beyond its container.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct PostgresHistory {
+    /// The first run on a data directory that was empty: only this run may be initialised.
+    pub first_run: Option<FirstRun>,
+    /// The run whose databases, roles and extensions are known to be there, with a digest of what
+    /// was asked for.
+    pub provisioned: Option<(RunId, String)>,
+}
+
+/// The first container that was started on an empty data directory.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct FirstRun {
+    /// The volume's name on the engine.
+    pub volume: String,
+    /// The container.
+    pub container: super::name::ContainerId,
+}
+
+/// Everything the planner knows of the past.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct History {
+    /// What the user asked for last.
+    pub goal: Goal,
+    /// Only these are to be changed (`up NAME...`), with what they need; empty: all.
+    pub only: BTreeSet<WorkloadName>,
+    /// Restarts.
+    pub replicas: BTreeMap<ReplicaKey, ReplicaHistory>,
+    /// Images that were accepted.
+    pub images: BTreeMap<WorkloadName, AcceptedImage>,
+    /// Workloads whose image is to be pulled or built again although one is here (`up --pull`,
+    /// `up --build`, `pull = "always"`, a changed context).
+    pub refresh: BTreeSet<WorkloadName>,
+    /// Postgres servers.
+    pub postgres: BTreeMap<WorkloadName, PostgresHistory>,
+    /// Failed actions that wait to be tried again.
+    pub failures: BTreeMap<Target, Failure>,
+    /// Since when each subject is ready without a break, for the reset of back-off.
+    pub ready_since: BTreeMap<ReplicaKey, Moment>,
+}

@@ -1,0 +1,233 @@
+//! What a user is shown: the document of `ps --json` (`cli.md`). Fields are added, never renamed.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::workload::{KindName, Protocol};
+
+/// The whole document.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of the document.
+    pub v: u32,
+    /// The stack.
+    pub stack: String,
+    /// Its profiles.
+    pub profiles: Vec<String>,
+    /// Its file.
+    pub file: FileStatus,
+    /// Who keeps it; `None` where no daemon runs.
+    pub daemon: Option<DaemonStatus>,
+    /// Whether the engine answers.
+    pub engine: EngineStatus,
+    /// Whether nothing is left to do.
+    pub converged: bool,
+    /// A replica each, postgres and services by name.
+    pub items: Vec<ItemStatus>,
+    /// Parts of the file that this version reads but does not carry out, one sentence each.
+    #[serde(default)]
+    pub notes: Vec<String>,
+}
+
+/// The file behind the stack.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FileStatus {
+    /// Its path.
+    pub path: String,
+    /// Whether it is valid.
+    pub ok: bool,
+    /// Whether a saved change waits for `witwd up`.
+    pub pending: bool,
+    /// Why it waits.
+    pub reasons: Vec<String>,
+    /// What is wrong with it, as `check --json` says it.
+    pub errors: Vec<serde_json::Value>,
+}
+
+/// The daemon.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DaemonStatus {
+    /// Its process.
+    pub pid: u32,
+    /// Its version.
+    pub version: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// Whether the engine answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineStatus {
+    /// It does.
+    Up,
+    /// It does not: nothing is known of the containers.
+    Down,
+}
+
+/// One replica.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ItemStatus {
+    /// The workload.
+    pub name: String,
+    /// Its kind.
+    pub kind: KindName,
+    /// Which replica, from 1.
+    pub replica: u32,
+    /// What it is doing.
+    pub state: State,
+    /// Whether it is held by hand (`stop`, `scale`).
+    pub held: bool,
+    /// What its probes say.
+    pub health: Health,
+    /// Whether dependents may start and requests may come.
+    pub ready: bool,
+    /// How often it was started again after it ended; only grows.
+    pub restarts: u64,
+    /// Starts since it was last healthy for long enough.
+    pub attempt: u32,
+    /// Why it is as it is, for people; empty where all is well.
+    pub cause: String,
+    /// The container's id.
+    pub container: Option<String>,
+    /// The reference of its image.
+    pub image: String,
+    /// The id of its image.
+    pub digest: Option<String>,
+    /// What it listens on inside.
+    pub port: Option<u16>,
+    /// What is published.
+    pub ports: Vec<PortStatus>,
+    /// Since when its state is what it is.
+    pub since: Option<Timestamp>,
+    /// When witwd acts next, where it waits.
+    pub next: Option<Timestamp>,
+    /// How its last run ended.
+    pub last_exit: Option<ExitStatus>,
+    /// Backups of a postgres.
+    pub backup: Option<BackupStatus>,
+}
+
+/// What a replica is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Nothing of it is there yet.
+    Pending,
+    /// Its image is on the way.
+    Pulling,
+    /// Its image is built.
+    Building,
+    /// Something must hold first; the cause says what.
+    Blocked,
+    /// It runs and is not ready yet.
+    Starting,
+    /// It runs and is ready.
+    Running,
+    /// It is asked to stop.
+    Stopping,
+    /// It does not run and is not to.
+    Stopped,
+    /// Somebody paused it.
+    Paused,
+    /// It ended and waits to be started again.
+    Backoff,
+    /// It ended ten times in half an hour.
+    CrashLoop,
+    /// It ran to its end.
+    Completed,
+    /// It ended and is not started again, or could not be made.
+    Failed,
+    /// Only a person can mend it; the cause says how.
+    NeedsOperator,
+}
+
+impl State {
+    /// The word for people and programs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Pulling => "pulling",
+            Self::Building => "building",
+            Self::Blocked => "blocked",
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+            Self::Paused => "paused",
+            Self::Backoff => "backoff",
+            Self::CrashLoop => "crash_loop",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::NeedsOperator => "needs_operator",
+        }
+    }
+}
+
+/// What the probes of a replica say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Health {
+    /// It has no probe.
+    None,
+    /// It has not been asked, or could not be.
+    Unknown,
+    /// No success yet, within its start period.
+    Starting,
+    /// They pass.
+    Healthy,
+    /// One fails; the cause has its words.
+    Unhealthy,
+}
+
+/// A published port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortStatus {
+    /// Address on the host.
+    pub address: String,
+    /// Port on the host.
+    pub host: u16,
+    /// Port in the container.
+    pub container: u16,
+    /// Transport.
+    pub protocol: Protocol,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExitStatus {
+    /// Exit code.
+    pub code: i64,
+    /// The signal that ended it.
+    pub signal: Option<i64>,
+    /// Out of memory.
+    pub oom: bool,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Backups of a postgres.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupStatus {
+    /// When the last good set was taken.
+    pub last_good: Option<Timestamp>,
+    /// When a set was last proven.
+    pub proven: Option<Timestamp>,
+    /// State of the copies elsewhere.
+    pub offsite: Option<String>,
+}
+
+/// One line of `events --json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EventRecord {
+    /// When.
+    pub at: Timestamp,
+    /// What: `create`, `start`, `stop`, `pull`, `ready`, `exit`, `failed`, `blocked`, ...
+    pub kind: String,
+    /// Whom it is about.
+    pub target: String,
+    /// Why.
+    pub cause: String,
+    /// More, where there is more: exit code, error, progress.
+    pub detail: serde_json::Value,
+}

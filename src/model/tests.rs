@@ -1,0 +1,98 @@
+//! Tests of names, templates, hashes and the order of a stack.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::hash::{SpecHash, canonical};
+use super::name::{StackName, VolumeName, WorkloadName};
+use super::stack::{DaemonSettings, Stack, StackError, StackParts};
+use super::template::{Part, Template};
+use super::time::seconds;
+use super::workload::{
+    Condition, ContainerSettings, Dependency, ImageOrigin, ImageSource, Job, JobRun, Kind, PullPolicy, Workload,
+};
+
+fn workload(name: &str, needs: &[&str]) -> Workload {
+    Workload {
+        name: name.parse().expect("name of a test"),
+        kind: Kind::Job(Job { run: JobRun::Manual, timeout: None, retries: 0, history: 20 }),
+        image: ImageSource {
+            reference: "tiny".to_owned(),
+            origin: ImageOrigin::Pull { policy: PullPolicy::Missing, fallback: None },
+            platform: None,
+        },
+        container: ContainerSettings::default(),
+        dependencies: needs
+            .iter()
+            .map(|on| Dependency { on: on.parse().expect("name of a test"), condition: Condition::Ready })
+            .collect(),
+        spec: SpecHash::of(&serde_json::json!({})),
+    }
+}
+
+fn stack(workloads: Vec<Workload>) -> Result<Stack, StackError> {
+    Stack::new(StackParts {
+        name: "demo".parse().expect("name of a test"),
+        directory: PathBuf::from("/stack"),
+        profiles: Vec::new(),
+        workloads,
+        volumes: BTreeMap::new(),
+        secrets: BTreeMap::new(),
+        daemon: DaemonSettings::default(),
+    })
+}
+
+#[test]
+fn names_follow_the_contract() {
+    for good in ["a", "web", "web-2", &"a".repeat(41)] {
+        assert!(good.parse::<WorkloadName>().is_ok(), "{good}");
+    }
+    for bad in ["", "Web", "2web", "web-", "web_1", "latest", "now", "localhost", &"a".repeat(42)] {
+        assert!(bad.parse::<WorkloadName>().is_err(), "{bad}");
+    }
+    assert!("bridge".parse::<StackName>().is_err());
+    assert!("bridge".parse::<WorkloadName>().is_ok());
+    assert!("_x".parse::<VolumeName>().is_err());
+    assert!("db.path".parse::<super::name::SecretName>().is_err());
+}
+
+#[test]
+fn dependencies_come_first_and_equals_by_name() {
+    let stack = stack(vec![workload("web", &["db", "cache"]), workload("db", &[]), workload("cache", &["db"])]).expect("a stack");
+    let order: Vec<&str> = stack.in_order().map(|workload| workload.name.as_str()).collect();
+    assert_eq!(order, ["db", "cache", "web"]);
+}
+
+#[test]
+fn a_circle_is_named() {
+    let error = stack(vec![workload("a", &["b"]), workload("b", &["c"]), workload("c", &["b"])]).expect_err("a circle");
+    assert_eq!(error.to_string(), "dependencies go in a circle: b -> c -> b");
+}
+
+#[test]
+fn the_hash_of_a_definition_never_changes() {
+    let definition = serde_json::json!({ "image": "nginx:1.27", "env": { "B": "2", "A": "1" } });
+    assert_eq!(canonical(&definition), r#"{"env":{"A":"1","B":"2"},"image":"nginx:1.27"}"#);
+    let hash = SpecHash::of(&definition);
+    assert_eq!(hash.to_string(), "1-9db11f0f789caed4");
+    assert_eq!(SpecHash::parse("1-9db11f0f789caed4"), Some(hash));
+    assert_eq!(SpecHash::parse("nonsense"), None);
+}
+
+#[test]
+fn a_template_shows_its_holes_and_never_their_values() {
+    let password = Part::Password { postgres: "db".parse().expect("name"), role: "app".parse().expect("name") };
+    let template = Template::new([Part::Text("postgresql://app:".to_owned()), password, Part::Text("@db/app".to_owned())]);
+    assert_eq!(template.to_string(), "postgresql://app:${db.roles.app.password}@db/app");
+    assert_eq!(template.as_text(), None);
+    assert_eq!(template.resolve(|_| Some("s3".to_owned())), Ok("postgresql://app:s3@db/app".to_owned()));
+    assert!(template.resolve(|_| None).is_err());
+}
+
+#[test]
+fn durations_are_short() {
+    use std::time::Duration;
+    assert_eq!(seconds(Duration::from_millis(300)), "0.3s");
+    assert_eq!(seconds(Duration::from_millis(4000)), "4s");
+    assert_eq!(seconds(Duration::from_millis(1)), "0.1s");
+}
