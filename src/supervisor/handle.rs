@@ -1,0 +1,127 @@
+//! How the rest of the program speaks to the supervisor.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use crate::model::name::WorkloadName;
+use crate::model::stack::Stack;
+use crate::model::status::{EventRecord, Status};
+
+/// Run this stack from now on.
+#[derive(Debug)]
+pub struct Up {
+    /// The stack as its file says now.
+    pub stack: Arc<Stack>,
+    /// Only these and what they need; empty: all.
+    pub only: BTreeSet<WorkloadName>,
+    /// Build images again.
+    pub build: bool,
+    /// Pull images again, and leave fallbacks.
+    pub pull: bool,
+    /// Workloads whose build definition or context changed since their image was made.
+    pub stale_builds: BTreeSet<WorkloadName>,
+    /// What is written into `Status::notes`: parts of the file that are not carried out.
+    pub notes: Vec<String>,
+}
+
+/// Stop and remove containers and network, in reverse order.
+#[derive(Debug, Default)]
+pub struct Down {
+    /// Remove the stack's volumes too: the user was asked and said yes.
+    pub volumes: bool,
+}
+
+/// What the supervisor can be asked. Each is answered when it is accepted, not when it is done:
+/// what is done is seen in the status.
+#[derive(Debug)]
+pub enum Command {
+    /// Run this stack; answered with its generation, which [`Handle::settled`] waits for.
+    Up(Box<Up>, oneshot::Sender<u64>),
+    /// Stop everything; answered with its generation.
+    Down(Down, oneshot::Sender<u64>),
+}
+
+/// The supervisor is gone: the daemon is ending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the daemon is ending")]
+pub struct Closed;
+
+/// What the supervisor publishes.
+#[derive(Debug, Clone)]
+pub struct Published {
+    /// The last request this status knows of.
+    pub generation: u64,
+    /// Whether the first look at the engine after that request is over, so that `status` speaks of it.
+    pub looked: bool,
+    /// What a user is shown.
+    pub status: Arc<Status>,
+}
+
+/// A handle on the supervisor; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    commands: mpsc::Sender<Command>,
+    published: watch::Receiver<Published>,
+    records: broadcast::Sender<EventRecord>,
+}
+
+/// The supervisor's ends of the handle.
+#[derive(Debug)]
+pub struct Ends {
+    /// What is asked of it.
+    pub commands: mpsc::Receiver<Command>,
+    /// What it publishes.
+    pub published: watch::Sender<Published>,
+    /// What happens, for those who listen just now.
+    pub records: broadcast::Sender<EventRecord>,
+}
+
+/// A handle and the supervisor's ends of it.
+pub fn channel(status: Status) -> (Handle, Ends) {
+    let (commands, commands_end) = mpsc::channel(64);
+    let (published_end, published) = watch::channel(Published { generation: 0, looked: false, status: Arc::new(status) });
+    let (records, _) = broadcast::channel(1024);
+    let ends = Ends { commands: commands_end, published: published_end, records: records.clone() };
+    (Handle { commands, published, records }, ends)
+}
+
+impl Handle {
+    /// Asks to run a stack; returns the request's generation.
+    pub async fn up(&self, up: Up) -> Result<u64, Closed> {
+        let (answer, answered) = oneshot::channel();
+        self.commands.send(Command::Up(Box::new(up), answer)).await.map_err(|_| Closed)?;
+        answered.await.map_err(|_| Closed)
+    }
+
+    /// Asks to stop everything; returns the request's generation.
+    pub async fn down(&self, down: Down) -> Result<u64, Closed> {
+        let (answer, answered) = oneshot::channel();
+        self.commands.send(Command::Down(down, answer)).await.map_err(|_| Closed)?;
+        answered.await.map_err(|_| Closed)
+    }
+
+    /// What a user is shown now.
+    pub fn status(&self) -> Arc<Status> {
+        self.published.borrow().status.clone()
+    }
+
+    /// Every published status from now on.
+    pub fn watch(&self) -> watch::Receiver<Published> {
+        self.published.clone()
+    }
+
+    /// Everything that happens from now on.
+    pub fn records(&self) -> broadcast::Receiver<EventRecord> {
+        self.records.subscribe()
+    }
+
+    /// Returns the first status that knows of `generation`, has looked at the engine since, and is
+    /// settled: converged, or with nothing left that could make it so without a person.
+    pub async fn settled(&self, generation: u64, is_settled: impl Fn(&Status) -> bool) -> Result<Arc<Status>, Closed> {
+        let mut published = self.published.clone();
+        let found = published.wait_for(|now| now.generation >= generation && now.looked && is_settled(&now.status)).await;
+        found.map(|now| now.status.clone()).map_err(|_| Closed)
+    }
+}
