@@ -123,6 +123,8 @@ pub struct PostgresHistory {
     /// The run whose databases, roles and extensions are known to be there, with a digest of what
     /// was asked for.
     pub provisioned: Option<(RunId, String)>,
+    /// The major version of the server that was last provisioned.
+    pub major: Option<u32>,
 }
 
 /// The first container that was started on an empty data directory.
