@@ -8,6 +8,7 @@ mod api;
 mod error;
 pub mod labels;
 pub mod request;
+pub mod sim;
 
 pub use api::{Engine, EventStream, LogStream, ProgressSink};
 pub use error::{EngineError, ErrorKind};
