@@ -22,6 +22,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
     }
     if containers.is_empty() {
         remove_network(&mut pass);
+        drop_volumes(&mut pass);
     }
     pass.finish()
 }
@@ -42,5 +43,17 @@ fn remove_network(pass: &mut Pass<'_>) {
     let ours = inputs.observed.networks.iter().find(|network| network.owner == owner);
     if let Some(network) = ours {
         pass.act(Action::RemoveNetwork { id: network.id.clone() }, "witwd down");
+    }
+}
+
+/// The one place that plans the removal of a volume: where the user's command carries it.
+fn drop_volumes(pass: &mut Pass<'_>) {
+    let inputs = pass.inputs;
+    if !inputs.history.drop_volumes {
+        return;
+    }
+    let owner = Some((inputs.stack.name().clone(), inputs.instance.clone()));
+    for volume in inputs.observed.volumes.iter().filter(|volume| volume.owner == owner) {
+        pass.act(Action::RemoveVolume { name: volume.name.clone() }, "witwd down --volumes");
     }
 }
