@@ -98,7 +98,9 @@ async fn make_grants(work: &mut Work<'_>, session: &Session, wanted: &BTreeMap<S
     let rows = session.query(MEMBERSHIPS, &[]).await.map_err(|error| work.failed("list memberships", &error))?;
     let seen: Vec<(String, String)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
     let all = wanted.iter().flat_map(|(name, role)| role.grant.iter().map(move |granted| (name.clone(), granted.clone())));
-    for (member, granted) in all.filter(|pair| !seen.contains(pair)) {
+    // Collected: a lazy iterator over borrows that lives across an await is not `Send` to the compiler.
+    let missing: Vec<(String, String)> = all.filter(|pair| !seen.contains(pair)).collect();
+    for (member, granted) in missing {
         let what = format!("grant of {granted} to {member}");
         let statement = format!("GRANT {} TO {}", identifier(&granted), identifier(&member));
         work.execute(session, &format!("make {what}"), &statement).await?;

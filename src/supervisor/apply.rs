@@ -14,8 +14,9 @@ use crate::model::workload::Workload;
 use crate::plan::Action;
 
 use super::event::{ActionError, Effect, Event};
-use super::keeper::{Freshness, Keeper};
+use super::keeper::Keeper;
 use super::{create, images};
+use crate::postgres::Freshness;
 
 /// What actions are carried out with.
 pub struct Context {

@@ -7,7 +7,8 @@ use crate::model::name::ImageId;
 use crate::model::observed::Observed;
 use crate::plan::Action;
 
-use super::keeper::{KeeperError, Provisioned};
+use super::keeper::KeeperError;
+use crate::postgres::Provisioned;
 
 /// Something happened in a task of the supervisor's own.
 #[derive(Debug)]

@@ -24,7 +24,7 @@ mod state;
 pub use apply::{Context, PRIMITIVES, TRANSFERS};
 pub use event::{ActionError, Effect, Event};
 pub use handle::{Closed, Command, Down, Ends, Handle, Published, Up, channel};
-pub use keeper::{Freshness, Keeper, KeeperError, Provisioned};
+pub use keeper::{Keeper, KeeperError, PostgresKeeper};
 pub use report::{Report, report};
 pub use run::{Beginning, Supervisor, UnderWay, run};
 pub use state::{StateError, StateFile};

@@ -13,9 +13,9 @@ use crate::plan::{Action, Planned};
 use super::apply::{Order, apply};
 use super::create::volume_name;
 use super::event::{ActionError, Effect, Event};
-use super::keeper::Freshness;
 use super::note;
 use super::run::{Supervisor, UnderWay};
+use crate::postgres::Freshness;
 
 impl Supervisor {
     /// Begins one action: what must be remembered before it is written first.
@@ -71,7 +71,7 @@ impl Supervisor {
     /// What is known of the data directory that an action is about.
     fn freshness(&self, action: &Action) -> Freshness {
         let Action::Provision { key, container } = action else {
-            return Freshness::Existing;
+            return Freshness::Settled;
         };
         let first = self.history.postgres.get(&key.name).and_then(|known| known.first_run.as_ref());
         let volume = self
@@ -80,7 +80,7 @@ impl Supervisor {
             .and_then(|workload| workload.postgres())
             .map(|postgres| volume_name(&self.stack, &postgres.volume));
         match first.filter(|first| Some(&first.volume) == volume.as_ref()) {
-            None => Freshness::Existing,
+            None => Freshness::Settled,
             Some(first) if first.container.as_ref() == Some(container) && !has_ended(&self.history, key, container) => {
                 Freshness::Fresh
             }
@@ -152,10 +152,10 @@ impl Supervisor {
                 }
             }
             (Action::Provision { key, container }, Effect::Provisioned(provisioned)) => {
-                for made in &provisioned.made {
+                for made in &provisioned.created {
                     self.journal.record("made", key, made.clone());
                 }
-                self.remember_provisioned(key, container, provisioned.major);
+                self.remember_provisioned(key, container);
             }
             (Action::RemoveVolume { name }, _) => {
                 let prefix = format!("{}_", self.stack.name());
@@ -167,14 +167,17 @@ impl Supervisor {
         }
     }
 
-    fn remember_provisioned(&mut self, key: &ReplicaKey, container: &ContainerId, major: Option<u32>) {
+    fn remember_provisioned(&mut self, key: &ReplicaKey, container: &ContainerId) {
         let run =
             self.observed.as_ref().and_then(|observed| observed.containers.iter().find(|seen| &seen.id == container)?.run());
-        let digest = self.stack.workload(&key.name).and_then(|workload| self.context.keeper.wanted(workload));
+        let workload = self.stack.workload(&key.name);
+        let digest = workload.and_then(|workload| self.context.keeper.wanted(workload));
+        let major = workload.and_then(|workload| workload.postgres()).and_then(|postgres| postgres.major);
         if let (Some(run), Some(digest)) = (run, digest) {
             self.monitor.hasten(&Subject::Run(run.clone()));
             let known = self.history.postgres.entry(key.name.clone()).or_default();
             known.provisioned = Some((run, digest));
+            // Provisioning refuses a server of another major than the file says.
             known.major = major.or(known.major);
         }
     }

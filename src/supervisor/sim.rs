@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::keeper::{Freshness, Keeper, KeeperError, Provisioned};
+use super::keeper::{Keeper, KeeperError};
 use crate::engine::request::FileToPut;
 use crate::host::Clock;
 use crate::model::hash::Fingerprint;
@@ -14,6 +14,7 @@ use crate::model::name::ContainerId;
 use crate::model::stack::Stack;
 use crate::model::template::Part;
 use crate::model::workload::Workload;
+use crate::postgres::{Freshness, Provisioned};
 
 /// How long provisioning takes in virtual time.
 const PROVISION_TIME: Duration = Duration::from_millis(50);
@@ -74,7 +75,6 @@ impl Keeper for SimKeeper {
             return Err(KeeperError { message, needs_operator: true });
         }
         initialised.insert(name);
-        let major = workload.postgres().and_then(|postgres| postgres.major);
-        Ok(Provisioned { major, made: Vec::new() })
+        Ok(Provisioned::default())
     }
 }
