@@ -1,10 +1,11 @@
 //! The container engine: [`Engine`] is the seam, `docker` the real one (the only place that names
-//! bollard), `sim` the simulated one. The contract suite in `tests` runs on both.
+//! bollard), `sim` the simulated one. The contract suite, [`contract`], runs on both.
 //!
 //! A method is one primitive. It decides nothing: what to do when something is already there, gone
 //! or in the way is the planner's, told apart by [`ErrorKind`].
 
 mod api;
+pub mod contract;
 mod error;
 pub mod labels;
 pub mod request;
