@@ -1,11 +1,15 @@
 //! The container engine: [`Engine`] is the seam, `docker` the real one (the only place that names
-//! bollard), `sim` the simulated one. The contract suite in `tests` runs on both.
+//! bollard), `sim` the simulated one. The contract suite, [`contract`], runs on both.
 //!
 //! A method is one primitive. It decides nothing: what to do when something is already there, gone
 //! or in the way is the planner's, told apart by [`ErrorKind`].
 
 mod api;
+<<<<<<< HEAD
+pub mod contract;
+=======
 pub mod docker;
+>>>>>>> c185960f639fd7d28e97cce2b7339f3ef2e7f10c
 mod error;
 pub mod labels;
 pub mod request;

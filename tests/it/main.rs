@@ -1,3 +1,4 @@
 //! Tests that need no engine.
 
 mod control;
+mod engine_contract;

@@ -195,3 +195,14 @@ impl World {
         Ok(())
     }
 }
+
+#[async_trait::async_trait]
+impl crate::engine::contract::Hand for super::SimEngine {
+    async fn docker(&self, words: &[&str]) -> Result<(), String> {
+        let act = Foreign::parse(words).ok_or_else(|| format!("no foreign hand knows {words:?}"))?;
+        self.sleep(Duration::from_millis(50)).await;
+        self.foreign(&act)?;
+        self.sleep(REMOVAL).await;
+        Ok(())
+    }
+}
