@@ -115,6 +115,8 @@ async fn listen(context: Arc<Context>, stack: crate::model::name::StackName) {
                     return;
                 }
             }
+            // The end of the stream is an event too: the engine may be gone.
+            let _ = context.events.send(Event::Wake);
         }
         context.clock.sleep(Duration::from_secs(1)).await;
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use witwd::engine::ErrorKind;
 use witwd::engine::sim::{Fault, Foreign, Operation, PullCourse, Script};
 use witwd::model::status::State;
 
@@ -24,7 +25,9 @@ async fn an_app_and_its_database_come_up_in_order() {
     let starts: Vec<&str> = trace.of(Operation::Start).iter().map(|call| call.target.as_str()).collect();
     assert_eq!(starts.len(), 2);
     assert_eq!(machine.containers(), ["demo-app-1 running", "demo-db-1 running"]);
-    let started = |name: &str| machine.engine.with(|world| world.by_name(name).and_then(|container| container.run.as_ref().map(|run| run.started_at)));
+    let started = |name: &str| {
+        machine.engine.with(|world| world.by_name(name).and_then(|container| container.run.as_ref().map(|run| run.began)))
+    };
     assert!(started("demo-db-1") < started("demo-app-1"));
     assert_eq!(machine.engine.violations(), Vec::<String>::new());
 }
@@ -74,7 +77,10 @@ async fn only_what_changed_is_recreated_and_its_successor_comes_first() {
     daemon.up_and_wait(&changed).await;
     let trace = machine.trace();
     let after: Vec<&str> = trace.mutating_calls()[before..].iter().map(|call| call.operation.words()).collect();
-    assert_eq!(after, ["pull image", "create container", "stop container", "start container", "remove container", "rename container"]);
+    assert_eq!(
+        after,
+        ["pull image", "create container", "stop container", "start container", "remove container", "rename container"]
+    );
     assert_eq!(machine.engine.with(|world| world.by_name("demo-db-1").map(|container| container.id.clone())), database);
     assert_eq!(machine.containers(), ["demo-app-1 running", "demo-db-1 running"]);
 }
@@ -82,7 +88,8 @@ async fn only_what_changed_is_recreated_and_its_successor_comes_first() {
 #[tokio::test(start_paused = true)]
 async fn a_service_that_left_the_file_goes_and_volumes_stay() {
     let machine = Machine::new();
-    let both = stack(&format!("{DEMO}[services.cache]\nimage = \"cache:1\"\nvolumes = [\"kept:/data\"]\n[volumes]\nkept = {{}}\n"));
+    let both =
+        stack(&format!("{DEMO}[services.cache]\nimage = \"cache:1\"\nvolumes = [\"kept:/data\"]\n[volumes]\nkept = {{}}\n"));
     let daemon = machine.daemon(&both);
     daemon.up_and_wait(&both).await;
     let demo = stack(DEMO);
@@ -132,7 +139,9 @@ async fn a_stop_of_ninety_seconds_delays_nobody_else() {
 async fn where_no_registry_answers_a_fallback_is_built() {
     let machine = Machine::new();
     machine.engine.set_offline(true);
-    let text = DEMO.replace("[services.app]\n", "[services.app]\nfallback = { context = \".\" }\n").replace("image = \"postgres:17\"", "image = \"postgres:17\"\npull = \"never\"");
+    let text = DEMO
+        .replace("[services.app]\n", "[services.app]\nfallback = { context = \".\" }\n")
+        .replace("image = \"postgres:17\"", "image = \"postgres:17\"\npull = \"never\"");
     machine.engine.add_image("postgres:17");
     let demo = stack(&text);
     let daemon = machine.daemon(&demo);
@@ -145,7 +154,7 @@ async fn where_no_registry_answers_a_fallback_is_built() {
 async fn a_lost_acknowledgement_makes_no_second_container() {
     for operation in [Operation::Create, Operation::Start, Operation::CreateNetwork, Operation::CreateVolume] {
         let machine = Machine::new();
-        machine.engine.fail_next(operation, Fault::LostAcknowledgement);
+        machine.engine.fail_next(operation, Fault::LostAck(ErrorKind::Timeout));
         let demo = stack(DEMO);
         let daemon = machine.daemon(&demo);
         daemon.up_and_wait(&demo).await;
@@ -163,7 +172,7 @@ async fn while_the_engine_is_away_nothing_is_called_dead() {
     daemon.up_and_wait(&demo).await;
     let before = machine.trace().mutating_calls().len();
     machine.engine.restart_engine(Duration::from_secs(60));
-    let away = daemon.settled(0, |status| status.engine == witwd::model::status::EngineStatus::Down).await;
+    let away = daemon.shown(|status| status.engine == witwd::model::status::EngineStatus::Down).await;
     assert!(!away.converged);
     let back = daemon.settled(0, |status| status.converged).await;
     assert!(back.items.iter().all(|item| item.restarts == 0), "{back:#?}");

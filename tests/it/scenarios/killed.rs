@@ -43,7 +43,8 @@ async fn a_kill_after_any_call_of_an_up_changes_nothing_in_the_end() {
 
 #[tokio::test(start_paused = true)]
 async fn a_kill_after_any_call_of_a_recreate_changes_nothing_in_the_end() {
-    let changed = DEMO.replace("app:1", "app:2").replace("image = \"postgres:17\"", "image = \"postgres:17\"\nsettings.work_mem = \"8MB\"");
+    let changed =
+        DEMO.replace("app:1", "app:2").replace("image = \"postgres:17\"", "image = \"postgres:17\"\nsettings.work_mem = \"8MB\"");
     let mut kills = 0;
     for calls in 1.. {
         let machine = Machine::new();

@@ -108,7 +108,8 @@ pub fn stack(text: &str) -> Arc<Stack> {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let file = directory.path().join("stack.toml");
     std::fs::write(&file, text).expect("writing a stack");
-    let loaded = load(&LoadRequest { file, ..LoadRequest::default() }).unwrap_or_else(|invalid| panic!("{invalid}: {:#?}", invalid.problems));
+    let loaded = load(&LoadRequest { file, ..LoadRequest::default() })
+        .unwrap_or_else(|invalid| panic!("{invalid}: {:#?}", invalid.problems));
     Arc::new(loaded.stack)
 }
 
@@ -160,6 +161,13 @@ impl Daemon {
     pub async fn settled(&self, generation: u64, test: impl Fn(&Status) -> bool) -> Arc<Status> {
         let waited = tokio::time::timeout(LIMIT, self.handle.settled(generation, test)).await;
         waited.unwrap_or_else(|_| panic!("not reached: {:#?}", self.handle.status())).expect("a daemon that lives")
+    }
+
+    /// The first status of all for which `test` holds, be the engine away or not.
+    pub async fn shown(&self, test: impl Fn(&Status) -> bool) -> Arc<Status> {
+        let mut published = self.handle.watch();
+        let found = tokio::time::timeout(LIMIT, published.wait_for(|now| test(&now.status))).await.expect("shown in time");
+        found.expect("a daemon that lives").status.clone()
     }
 
     /// The first status for which `test` holds of one replica.
