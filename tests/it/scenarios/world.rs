@@ -70,7 +70,7 @@ impl Machine {
         let (handle, ends) = channel(blank());
         let prober = Arc::new(SimProber::new(self.engine.clone()));
         let stack = stack.clone();
-        let beginning = Beginning { stack, notes: Vec::new(), history, state, daemon: None, prober, ends };
+        let beginning = Beginning { stack, first: None, history, state, daemon: None, prober, ends };
         let task = tokio::spawn(run(context, events_end, beginning, std::future::pending()));
         Daemon { handle, task }
     }
@@ -139,7 +139,7 @@ impl Daemon {
             only: std::collections::BTreeSet::new(),
             build: false,
             pull: false,
-            stale_builds: std::collections::BTreeSet::new(),
+            builds: std::collections::BTreeMap::new(),
             notes: Vec::new(),
         };
         self.handle.up(up).await.expect("a daemon that lives")
