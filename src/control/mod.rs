@@ -1,1 +1,25 @@
-//! Being built.
+//! The control socket of a daemon: [`protocol`] is shared and versioned, [`server`] forwards a line
+//! per verb to the supervisor's handle, [`Client`] is what the command line speaks with.
+//!
+//! The socket is as powerful as root: whoever may write to it can start a container with any mount.
+//! It is never open wider than its final mode, not even for the moment in which it is made, and
+//! every peer's user is asked of the kernel. It never listens on TCP.
+
+mod client;
+mod peer;
+pub mod protocol;
+mod records;
+mod server;
+mod settled;
+mod socket;
+mod stream;
+
+pub use client::{Client, ClientError, ConnectError, Lines};
+pub use peer::{Admission, Peer};
+pub use records::Records;
+pub use server::{Loader, Service, serve};
+pub use settled::{Outcome, outcome, unready};
+pub use socket::{ControlSocket, SocketAccess};
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,26 @@
 //! The machine under the daemon: [`Clock`], [`Disk`] and [`Rng`], each with its simulated twin in
 //! [`sim`]. Nobody else reads a clock, writes state or asks for randomness.
+//!
+//! Beside them what a daemon needs of its machine: the lock that decides who it is ([`lock`]), the
+//! runtime directory ([`runtime`]), the instance ([`instance_id`]), processes ([`process`]), bounded
+//! files of lines ([`Journal`]), what is [`kept`] of the last `up`, and the peace with [`git`].
 
 mod clock;
 mod disk;
+pub mod git;
+mod instance;
+mod journal;
+pub mod kept;
+pub mod lock;
+pub mod process;
 mod rng;
+pub mod runtime;
 pub mod sim;
 
 pub use clock::{Clock, SystemClock};
 pub use disk::{Disk, DiskError, SystemDisk};
+pub use instance::instance_id;
+pub use journal::Journal;
 pub use rng::{Rng, SystemRng, letters_and_digits};
 
 #[cfg(test)]

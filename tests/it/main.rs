@@ -1,1 +1,5 @@
 //! Tests that need no engine.
+
+mod control;
+mod engine_contract;
+mod scenarios;

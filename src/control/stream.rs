@@ -1,0 +1,127 @@
+//! Streams of lines to readers of any speed: what a reader can't take in time is left out or ends
+//! its stream, and never holds up the daemon.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse as _, Response};
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::{mpsc, watch};
+use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::protocol::Line;
+use super::server::ended;
+use crate::model::status::EventRecord;
+use crate::supervisor::Published;
+
+/// How many lines wait for a reader.
+const WAITING: usize = 256;
+/// How long a reader may take for room for one line.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where lines for one reader go.
+#[derive(Debug)]
+pub(super) struct Writer {
+    lines: mpsc::Sender<Bytes>,
+}
+
+/// The reader is gone or too slow.
+#[derive(Debug)]
+pub(super) struct Gone;
+
+/// A response whose lines are written by `write`, in a task of its own.
+pub(super) fn respond<Write>(write: impl FnOnce(Writer) -> Write) -> Response
+where
+    Write: Future<Output = Result<(), Gone>> + Send + 'static,
+{
+    let (sender, receiver) = mpsc::channel(WAITING);
+    let writing = write(Writer { lines: sender });
+    tokio::spawn(async move {
+        if let Err(Gone) = writing.await {
+            tracing::debug!("a reader of the control socket is gone");
+        }
+    });
+    let body = Body::from_stream(ReceiverStream::new(receiver).map(Ok::<_, Infallible>));
+    ([(CONTENT_TYPE, "application/x-ndjson")], body).into_response()
+}
+
+impl Writer {
+    /// Writes a line, waiting a while for room.
+    pub(super) async fn write(&self, line: &Line) -> Result<(), Gone> {
+        let mut bytes = serde_json::to_vec(line).map_err(|_| Gone)?;
+        bytes.push(b'\n');
+        self.lines.send_timeout(bytes.into(), PATIENCE).await.map_err(|_| Gone)
+    }
+
+    /// Returns when the reader hung up.
+    async fn hung_up(&self) {
+        self.lines.closed().await;
+    }
+}
+
+/// What is followed.
+#[derive(Debug)]
+pub(super) struct Sources {
+    /// What happens.
+    pub records: broadcast::Receiver<EventRecord>,
+    /// How things are; `None`: only what happens is wanted.
+    pub published: Option<watch::Receiver<Published>>,
+    /// Becomes true when the daemon ends.
+    pub ending: watch::Receiver<bool>,
+}
+
+enum Next {
+    Line(Line),
+    Last,
+}
+
+/// Writes what comes until the reader hangs up or the daemon ends.
+pub(super) async fn follow(writer: Writer, mut sources: Sources) -> Result<(), Gone> {
+    if let Some(published) = &mut sources.published {
+        let now = status_line(&published.borrow_and_update());
+        writer.write(&now).await?;
+    }
+    loop {
+        let next = tokio::select! {
+            biased;
+            () = writer.hung_up() => return Ok(()),
+            next = sources.next() => next,
+        };
+        match next {
+            Next::Line(line) => writer.write(&line).await?,
+            Next::Last => return writer.write(&Line::Ended).await,
+        }
+    }
+}
+
+impl Sources {
+    async fn next(&mut self) -> Next {
+        tokio::select! {
+            biased;
+            record = self.records.recv() => match record {
+                Ok(record) => Next::Line(Line::Event(record)),
+                Err(RecvError::Lagged(count)) => Next::Line(Line::Missed { count }),
+                Err(RecvError::Closed) => Next::Last,
+            },
+            line = changed(&mut self.published) => line.map_or(Next::Last, Next::Line),
+            () = ended(&mut self.ending) => Next::Last,
+        }
+    }
+}
+
+async fn changed(published: &mut Option<watch::Receiver<Published>>) -> Option<Line> {
+    match published {
+        Some(published) => {
+            published.changed().await.ok()?;
+            Some(status_line(&published.borrow_and_update()))
+        }
+        None => std::future::pending().await,
+    }
+}
+
+fn status_line(published: &Published) -> Line {
+    Line::Status { generation: published.generation, looked: published.looked, status: Box::new((*published.status).clone()) }
+}

@@ -1,0 +1,116 @@
+//! Tests of the rules of the control socket; over a real socket they are in `tests/it/control.rs`.
+
+use super::protocol::{Fault, Line, Request, Up};
+use super::{Admission, Outcome, Peer, Records, outcome, unready};
+use crate::model::status::{EngineStatus, EventRecord, ExitStatus, FileStatus, Health, ItemStatus, State, Status};
+use crate::model::workload::KindName;
+
+fn item(name: &str, state: State) -> ItemStatus {
+    ItemStatus {
+        name: name.to_owned(),
+        kind: KindName::Service,
+        replica: 1,
+        state,
+        held: false,
+        health: Health::None,
+        ready: state == State::Running,
+        restarts: 0,
+        attempt: 0,
+        cause: String::new(),
+        container: None,
+        image: String::new(),
+        digest: None,
+        port: None,
+        ports: Vec::new(),
+        since: None,
+        next: None,
+        last_exit: None,
+        backup: None,
+    }
+}
+
+fn looping(name: &str, attempt: u32) -> ItemStatus {
+    let exit = ExitStatus { code: 1, signal: None, oom: false, at: jiff::Timestamp::UNIX_EPOCH };
+    ItemStatus { attempt, last_exit: Some(exit), ..item(name, State::Backoff) }
+}
+
+fn status(converged: bool, items: Vec<ItemStatus>) -> Status {
+    let file = FileStatus { path: "stack.toml".into(), ok: true, pending: false, reasons: Vec::new(), errors: Vec::new() };
+    let stack = "shop".to_owned();
+    Status {
+        v: 1,
+        stack,
+        profiles: Vec::new(),
+        file,
+        daemon: None,
+        engine: EngineStatus::Up,
+        converged,
+        items,
+        notes: Vec::new(),
+    }
+}
+
+#[test]
+fn waiting_ends_when_all_is_ready_or_nothing_can_become_ready() {
+    use State::{Blocked, Completed, CrashLoop, Failed, Pulling, Running};
+    let is = |converged, items| outcome(&status(converged, items));
+    assert_eq!(is(true, vec![item("db", Running), item("migrate", Completed)]), Outcome::Ready);
+    assert_eq!(is(false, vec![item("db", Running)]), Outcome::Working);
+    assert_eq!(is(false, vec![item("db", Pulling), item("web", Blocked)]), Outcome::Working);
+    assert_eq!(is(false, vec![item("db", Failed), item("web", Blocked)]), Outcome::Failed);
+    assert_eq!(is(false, vec![item("db", CrashLoop), item("web", Pulling)]), Outcome::Working);
+    assert_eq!(is(false, vec![looping("web", 1)]), Outcome::Working);
+    assert_eq!(is(false, vec![looping("web", 3), item("db", Running)]), Outcome::Failed);
+    let away = Status { engine: EngineStatus::Down, ..status(true, Vec::new()) };
+    assert_eq!(outcome(&away), Outcome::Working);
+}
+
+#[test]
+fn what_failed_is_named_before_what_waits_for_it() {
+    let all = status(false, vec![item("api", State::Blocked), item("db", State::Failed), item("web", State::Starting)]);
+    let names: Vec<&str> = unready(&all).iter().map(|item| item.name.as_str()).collect();
+    assert_eq!(names, ["db", "web", "api"]);
+}
+
+#[test]
+fn root_the_own_user_and_one_group_are_let_in() {
+    let peer = |uid, gid| Peer { uid, gid, pid: None };
+    let alone = Admission { uid: 1000, group: None };
+    assert!(alone.admits(&peer(0, 0)) && alone.admits(&peer(1000, 1000)));
+    assert!(!alone.admits(&peer(65534, 65534)) && !alone.admits(&peer(1001, 1000)));
+    let shared = Admission { uid: 1000, group: Some((50, vec![1002])) };
+    assert!(shared.admits(&peer(1001, 50)) && shared.admits(&peer(1002, 1002)));
+    assert!(!shared.admits(&peer(1003, 1003)));
+}
+
+#[test]
+fn an_up_does_not_show_what_it_carries() {
+    let up = Up { environment: [("TOKEN".to_owned(), "canary-7".to_owned())].into(), ..Up::default() };
+    let shown = format!("{up:?} {:?}", Request::Up(Box::new(up.clone())));
+    assert!(shown.contains("TOKEN") && !shown.contains("canary-7"));
+}
+
+#[test]
+fn lines_of_a_newer_daemon_are_no_error() {
+    let line: Line = serde_json::from_str(r#"{"type":"weather","sun":true}"#).expect("a line");
+    assert_eq!(line, Line::Unknown);
+    let fault: Fault = serde_json::from_str(r#"{"code":"failed","message":"no"}"#).expect("a fault");
+    assert_eq!(fault, Fault::new("failed", "no"));
+}
+
+#[test]
+fn events_outlive_the_daemon_and_stay_few() {
+    let state = tempfile::tempdir().expect("a temporary directory");
+    let record = |number: usize| EventRecord {
+        at: jiff::Timestamp::UNIX_EPOCH,
+        kind: "start".into(),
+        target: format!("web.{number}"),
+        cause: "no container".into(),
+        detail: serde_json::Value::Null,
+    };
+    let records = Records::open(state.path());
+    (0..1200).for_each(|number| records.add(record(number)));
+    assert_eq!(records.last().len(), 1000);
+    let later = Records::open(state.path()).last();
+    assert_eq!((later.len(), later.last()), (1000, Some(&record(1199))));
+}

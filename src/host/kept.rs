@@ -1,0 +1,52 @@
+//! What `witwd up` was last run with: kept beside the stack, so that a save, a crash of the daemon
+//! and a reboot mean the same stack.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Disk, DiskError};
+
+/// The surroundings of the last `up`. Holds values that may be secret: `Debug` shows names only.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// Version of the file.
+    pub v: u32,
+    /// When that `up` ran.
+    pub at: Timestamp,
+    /// The user who ran it.
+    pub uid: u32,
+    /// The variables that the stack mentions, and no others.
+    pub environment: BTreeMap<String, String>,
+    /// Its profiles.
+    pub profiles: Vec<String>,
+    /// `--name`.
+    pub name: Option<String>,
+    /// `--env-file`; they are read anew each time.
+    pub env_files: Vec<PathBuf>,
+}
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<&String> = self.environment.keys().collect();
+        formatter.debug_struct("Kept").field("at", &self.at).field("environment", &names).finish_non_exhaustive()
+    }
+}
+
+fn file(state: &Path) -> PathBuf {
+    state.join("environment.json")
+}
+
+/// Keeps it, readable by this user alone.
+pub fn keep(disk: &dyn Disk, state: &Path, kept: &Kept) -> Result<(), DiskError> {
+    let text = serde_json::to_vec_pretty(kept).unwrap_or_default();
+    disk.write_atomic(&file(state), &text)
+}
+
+/// What was kept; `None` where nothing was, or nothing that can be read: the next `up` brings it anew.
+pub fn recall(disk: &dyn Disk, state: &Path) -> Result<Option<Kept>, DiskError> {
+    let bytes = disk.read(&file(state))?;
+    Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+}

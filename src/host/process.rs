@@ -1,0 +1,64 @@
+//! Processes: our own, put in the background, and others by their id.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use rustix::process::{Pid, Signal};
+
+/// Whether a process of this id is there.
+pub fn is_alive(pid: u32) -> bool {
+    raw(pid).is_some_and(|pid| !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH)))
+}
+
+/// Asks a process to end; one that is gone is fine.
+pub fn terminate(pid: u32) -> io::Result<()> {
+    let Some(pid) = raw(pid) else { return Ok(()) };
+    match rustix::process::kill_process(pid, Signal::TERM) {
+        Err(rustix::io::Errno::SRCH) | Ok(()) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn raw(pid: u32) -> Option<Pid> {
+    i32::try_from(pid).ok().and_then(Pid::from_raw)
+}
+
+/// The command line of a process, for messages; `None` where it can't be read.
+pub fn command_line(pid: u32) -> Option<String> {
+    let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let words: Vec<_> = bytes.split(|byte| *byte == 0).filter(|word| !word.is_empty()).map(String::from_utf8_lossy).collect();
+    (!words.is_empty()).then(|| words.join(" "))
+}
+
+/// Leaves the terminal and its session: a closed terminal then ends nothing. A process that leads a
+/// session already stays as it is.
+pub fn leave_terminal() {
+    // The only error is that this process leads its group already, and then it has no terminal to lose.
+    let _ = rustix::process::setsid();
+}
+
+/// Starts a program in `directory` without a terminal, its output appended to `log`. It outlives
+/// this process and does not hold it up.
+pub fn start_in_background(program: &Path, arguments: &[OsString], directory: &Path, log: &Path) -> io::Result<u32> {
+    let output = append_to(log)?;
+    let child = Command::new(program)
+        .args(arguments)
+        .current_dir(directory)
+        .stdin(Stdio::null())
+        .stdout(output.try_clone()?)
+        .stderr(output)
+        .spawn()?;
+    Ok(child.id())
+}
+
+/// A file open for appending, mode 0600, made where missing with its directory.
+pub fn append_to(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+    if let Some(directory) = path.parent() {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    }
+    std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+}

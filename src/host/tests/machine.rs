@@ -1,0 +1,150 @@
+//! Tests of what a daemon needs of its machine.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use crate::host::instance::instance_of;
+use crate::host::lock::{LockError, acquire, holder};
+use crate::host::runtime::{Runtime, RuntimeError, Surroundings, keep_socket_address, kept_socket_address, objection};
+use crate::host::{Clock as _, Journal, SystemClock, SystemDisk, git, instance_id, kept};
+use crate::model::name::InstanceId;
+
+fn scratch() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary directory")
+}
+
+#[test]
+fn an_instance_is_bound_to_machine_device_and_inode() {
+    let one = instance_of("machine", 1, 2);
+    assert_eq!(one, instance_of("machine", 1, 2));
+    assert!([instance_of("other", 1, 2), instance_of("machine", 2, 2), instance_of("machine", 1, 3)].iter().all(|id| id != &one));
+}
+
+#[test]
+fn a_copied_directory_is_another_instance_and_a_renamed_one_is_not() {
+    let root = scratch();
+    let (one, two) = (root.path().join("one"), root.path().join("two"));
+    std::fs::create_dir(&one).expect("a directory");
+    let id = instance_id(&one).expect("an id");
+    std::fs::rename(&one, &two).expect("renaming");
+    assert_eq!(instance_id(&two).expect("an id"), id);
+    std::fs::create_dir(&one).expect("a copy");
+    assert_ne!(instance_id(&one).expect("an id"), id);
+}
+
+#[test]
+fn a_lock_is_held_once_and_says_by_whom() {
+    let root = scratch();
+    let state = root.path().join(".witwd");
+    let now = SystemClock::new().wall();
+    assert_eq!(holder(&state), None);
+    let lock = acquire(&state, now).expect("a free lock");
+    let Err(LockError::Held { directory, holder: Some(who) }) = acquire(&state, now) else { panic!("a held lock is refused") };
+    assert_eq!((directory.as_path(), who.pid), (root.path(), std::process::id()));
+    assert_eq!(holder(&state).map(|who| who.pid), Some(std::process::id()));
+    drop(lock);
+    assert_eq!(holder(&state), None);
+    acquire(&state, now).expect("a lock that was given back");
+}
+
+#[test]
+fn the_runtime_directory_is_of_this_user_alone() {
+    let root = scratch();
+    let uid = rustix::process::geteuid().as_raw();
+    let chosen = root.path().join("run/witwd");
+    let surroundings = Surroundings { uid, chosen: Some(chosen.clone()), xdg: None };
+    let runtime = Runtime::open(&surroundings).expect("a runtime directory");
+    assert_eq!(std::fs::metadata(&chosen).expect("it is there").permissions().mode() & 0o777, 0o700);
+    assert_eq!(runtime.socket(&InstanceId("0123456789abcdef".into())), chosen.join("0123456789abcdef.sock"));
+    std::fs::set_permissions(&chosen, std::fs::Permissions::from_mode(0o777)).expect("changing its mode");
+    assert!(matches!(Runtime::open(&surroundings), Err(RuntimeError::Unsafe { .. })));
+}
+
+#[test]
+fn a_runtime_directory_that_leaves_no_room_for_a_socket_is_passed_over() {
+    let long = Path::new("/tmp").join("x".repeat(100));
+    let surroundings = Surroundings { uid: 0, chosen: Some(long), xdg: None };
+    assert!(matches!(Runtime::open(&surroundings), Err(RuntimeError::TooLong(_))));
+}
+
+#[test]
+fn what_others_could_have_made_is_refused() {
+    assert_eq!(objection(true, 7, 0o40700, 7), None);
+    assert_eq!(objection(true, 7, 0o40750, 7), None);
+    assert_eq!(objection(true, 8, 0o40700, 7), Some("belongs to another user"));
+    assert_eq!(objection(true, 7, 0o40702, 7), Some("can be written by others"));
+    assert_eq!(objection(false, 7, 0o100_700, 7), Some("is no directory"));
+}
+
+#[test]
+fn the_address_of_the_socket_is_kept() {
+    let root = scratch();
+    assert_eq!(kept_socket_address(&SystemDisk, root.path()).expect("reading"), None);
+    keep_socket_address(&SystemDisk, root.path(), Path::new("/run/witwd/a.sock")).expect("keeping");
+    let kept = kept_socket_address(&SystemDisk, root.path()).expect("reading");
+    assert_eq!(kept.as_deref(), Some(Path::new("/run/witwd/a.sock")));
+}
+
+#[test]
+fn what_is_kept_of_an_up_comes_back_and_is_not_shown() {
+    let root = scratch();
+    let environment = [("TOKEN".to_owned(), "canary-7".to_owned())].into();
+    let (at, uid) = (jiff::Timestamp::UNIX_EPOCH, 7);
+    let up = kept::Kept { v: 1, at, uid, environment, profiles: vec!["prod".into()], name: None, env_files: Vec::new() };
+    kept::keep(&SystemDisk, root.path(), &up).expect("keeping");
+    let mode = std::fs::metadata(root.path().join("environment.json")).expect("it is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(kept::recall(&SystemDisk, root.path()).expect("recalling"), Some(up.clone()));
+    assert!(!format!("{up:?}").contains("canary-7"));
+}
+
+#[test]
+fn a_journal_keeps_the_last_lines_and_stays_small() {
+    let root = scratch();
+    let journal = Journal::new(root.path().join("events.jsonl"), 200);
+    (0..100).for_each(|number| journal.append(&format!("line {number}")).expect("appending"));
+    assert_eq!(journal.tail(2).expect("reading"), ["line 98", "line 99"]);
+    let bytes: u64 = std::fs::read_dir(root.path()).expect("listing").map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
+    assert!(bytes < 500, "{bytes} bytes");
+}
+
+#[test]
+fn a_log_that_another_process_writes_is_cut() {
+    let root = scratch();
+    let path = root.path().join("daemon.log");
+    std::fs::write(&path, "a line\n".repeat(100)).expect("writing");
+    let journal = Journal::new(path.clone(), 200);
+    journal.trim().expect("cutting");
+    assert_eq!(std::fs::metadata(&path).expect("it is there").len(), 0);
+    assert_eq!(journal.tail(1).expect("reading"), ["a line"]);
+}
+
+fn run_git(directory: &Path, arguments: &[&str]) -> Option<String> {
+    let output = Command::new("git").arg("-C").arg(directory).args(arguments).output().ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[test]
+fn neither_git_add_nor_git_clean_takes_what_is_kept() {
+    let root = scratch();
+    let stack = root.path().join("deploy");
+    let kept = [stack.join(".witwd"), stack.join("volumes/backups/db")];
+    for path in &kept {
+        std::fs::create_dir_all(path).expect("a directory");
+    }
+    git::keep_from_git(&stack, &kept).expect("outside a work tree there is nothing to do");
+    assert!(!kept[0].join(".git").exists());
+    if run_git(root.path(), &["init", "-q"]).is_none() {
+        return;
+    }
+    std::fs::write(kept[0].join("state"), "kept").expect("writing");
+    std::fs::write(kept[1].join("dump"), "kept").expect("writing");
+    (0..2).for_each(|_| git::keep_from_git(&stack, &kept).expect("keeping them from git"));
+    let exclude = std::fs::read_to_string(root.path().join(".git/info/exclude")).expect("the exclude file");
+    assert_eq!(exclude.matches("/deploy/.witwd/").count(), 1);
+    run_git(root.path(), &["clean", "-qfdx"]);
+    assert!(kept[0].join("state").exists() && kept[1].join("dump").exists(), "git clean took them");
+    run_git(root.path(), &["add", "-A"]);
+    assert_eq!(run_git(root.path(), &["ls-files"]).as_deref(), Some(""));
+}
