@@ -5,11 +5,8 @@
 //! or in the way is the planner's, told apart by [`ErrorKind`].
 
 mod api;
-<<<<<<< HEAD
 pub mod contract;
-=======
 pub mod docker;
->>>>>>> c185960f639fd7d28e97cce2b7339f3ef2e7f10c
 mod error;
 pub mod labels;
 pub mod request;
