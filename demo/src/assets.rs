@@ -16,45 +16,17 @@ pub struct Asset {
 
 /// All files of the page.
 pub const ASSETS: [Asset; 6] = [
-    Asset::new(
-        "/",
-        "text/html; charset=utf-8",
-        include_str!("../page/index.html"),
-    ),
-    Asset::new(
-        "/page.css",
-        "text/css; charset=utf-8",
-        include_str!("../page/page.css"),
-    ),
-    Asset::new(
-        "/page.js",
-        "text/javascript; charset=utf-8",
-        include_str!("../page/page.js"),
-    ),
-    Asset::new(
-        "/map.js",
-        "text/javascript; charset=utf-8",
-        include_str!("../page/map.js"),
-    ),
-    Asset::new(
-        "/favicon.svg",
-        "image/svg+xml",
-        include_str!("../page/favicon.svg"),
-    ),
-    Asset::new(
-        "/world.json",
-        "application/json",
-        include_str!("../data/world.json"),
-    ),
+    Asset::new("/", "text/html; charset=utf-8", include_str!("../page/index.html")),
+    Asset::new("/page.css", "text/css; charset=utf-8", include_str!("../page/page.css")),
+    Asset::new("/page.js", "text/javascript; charset=utf-8", include_str!("../page/page.js")),
+    Asset::new("/map.js", "text/javascript; charset=utf-8", include_str!("../page/map.js")),
+    Asset::new("/favicon.svg", "image/svg+xml", include_str!("../page/favicon.svg")),
+    Asset::new("/world.json", "application/json", include_str!("../data/world.json")),
 ];
 
 impl Asset {
     const fn new(path: &'static str, media_type: &'static str, body: &'static str) -> Self {
-        Self {
-            path,
-            media_type,
-            body,
-        }
+        Self { path, media_type, body }
     }
 
     fn tag(&self) -> String {
@@ -66,19 +38,13 @@ impl Asset {
     /// The file, or 304 where the browser has it.
     pub fn answer(&self, request: &HeaderMap) -> Response {
         let tag = self.tag();
-        let known = request
-            .get(header::IF_NONE_MATCH)
-            .is_some_and(|value| value == tag.as_str());
+        let known = request.get(header::IF_NONE_MATCH).is_some_and(|value| value == tag.as_str());
         let headers = [
             (header::CONTENT_TYPE, self.media_type.to_owned()),
             (header::CACHE_CONTROL, "no-cache".to_owned()),
             (header::ETAG, tag),
         ];
-        if known {
-            (StatusCode::NOT_MODIFIED, headers).into_response()
-        } else {
-            (headers, self.body).into_response()
-        }
+        if known { (StatusCode::NOT_MODIFIED, headers).into_response() } else { (headers, self.body).into_response() }
     }
 }
 
@@ -100,9 +66,6 @@ mod tests {
         let first = ASSETS[0].answer(&request);
         let tag = first.headers().get(header::ETAG).expect("a tag").clone();
         request.insert(header::IF_NONE_MATCH, tag);
-        assert_eq!(
-            ASSETS[0].answer(&request).status(),
-            StatusCode::NOT_MODIFIED
-        );
+        assert_eq!(ASSETS[0].answer(&request).status(), StatusCode::NOT_MODIFIED);
     }
 }

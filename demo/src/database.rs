@@ -86,11 +86,7 @@ impl Database {
     pub fn new(mut config: Config) -> Self {
         config.connect_timeout(PATIENCE);
         config.application_name("where-in-the-world");
-        Self {
-            config,
-            client: Mutex::new(None),
-            connections: AtomicU64::new(0),
-        }
+        Self { config, client: Mutex::new(None), connections: AtomicU64::new(0) }
     }
 
     /// How many connections were opened so far.
@@ -99,11 +95,7 @@ impl Database {
     }
 
     /// Runs one statement; every error is also written to the log.
-    pub async fn query(
-        &self,
-        sql: &str,
-        parameters: &[&(dyn ToSql + Sync)],
-    ) -> Result<Vec<Row>, DatabaseError> {
+    pub async fn query(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, DatabaseError> {
         let result = self.try_query(sql, parameters).await;
         if let Err(error) = &result {
             tracing::warn!(error = error.words(), "database");
@@ -111,11 +103,7 @@ impl Database {
         result
     }
 
-    async fn try_query(
-        &self,
-        sql: &str,
-        parameters: &[&(dyn ToSql + Sync)],
-    ) -> Result<Vec<Row>, DatabaseError> {
+    async fn try_query(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, DatabaseError> {
         let client = self.client().await?;
         if let Ok(rows) = timeout(PATIENCE, client.query(sql, parameters)).await {
             return rows.map_err(DatabaseError::Query);
@@ -137,20 +125,14 @@ impl Database {
             return Ok(Arc::clone(client));
         }
         *slot = None;
-        let client = timeout(PATIENCE, self.connect())
-            .await
-            .map_err(|_| DatabaseError::Silent)??;
+        let client = timeout(PATIENCE, self.connect()).await.map_err(|_| DatabaseError::Silent)??;
         let client = Arc::new(client);
         *slot = Some(Arc::clone(&client));
         Ok(client)
     }
 
     async fn connect(&self) -> Result<Client, DatabaseError> {
-        let (client, connection) = self
-            .config
-            .connect(NoTls)
-            .await
-            .map_err(DatabaseError::Connect)?;
+        let (client, connection) = self.config.connect(NoTls).await.map_err(DatabaseError::Connect)?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 let error = DatabaseError::Query(error).words();
@@ -166,10 +148,7 @@ impl Database {
     /// Drops a connection that is of no use, unless another request did that already.
     async fn forget(&self, client: &Arc<Client>) {
         let mut slot = self.client.lock().await;
-        if slot
-            .as_ref()
-            .is_some_and(|current| Arc::ptr_eq(current, client))
-        {
+        if slot.as_ref().is_some_and(|current| Arc::ptr_eq(current, client)) {
             *slot = None;
         }
     }
@@ -179,12 +158,8 @@ impl Database {
 async fn make_tables(client: &Client) -> Result<(), DatabaseError> {
     let sql = "SELECT to_regclass('places') IS NULL, to_regtype('geography') IS NULL,
         to_regclass('guesses') IS NULL OR to_regclass('moments') IS NULL";
-    let row = client
-        .query_one(sql, &[])
-        .await
-        .map_err(DatabaseError::Tables)?;
-    let (no_places, no_postgis, no_tables): (bool, bool, bool) =
-        (row.get(0), row.get(1), row.get(2));
+    let row = client.query_one(sql, &[]).await.map_err(DatabaseError::Tables)?;
+    let (no_places, no_postgis, no_tables): (bool, bool, bool) = (row.get(0), row.get(1), row.get(2));
     if no_postgis {
         return Err(DatabaseError::NoPostgis);
     }
@@ -194,8 +169,5 @@ async fn make_tables(client: &Client) -> Result<(), DatabaseError> {
     tracing::info!(no_places, "making tables");
     let places = if no_places { PLACES } else { "" };
     let script = format!("SELECT pg_advisory_xact_lock(2012);{places}{TABLES}");
-    client
-        .batch_execute(&script)
-        .await
-        .map_err(DatabaseError::Tables)
+    client.batch_execute(&script).await.map_err(DatabaseError::Tables)
 }

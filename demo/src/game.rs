@@ -82,11 +82,7 @@ impl Guess {
     pub fn name(&self) -> String {
         let visible: String = self.player.chars().filter(|c| !c.is_control()).collect();
         let name: String = visible.trim().chars().take(LONGEST_NAME).collect();
-        if name.is_empty() {
-            "Somebody".to_owned()
-        } else {
-            name
-        }
+        if name.is_empty() { "Somebody".to_owned() } else { name }
     }
 }
 
@@ -99,62 +95,35 @@ pub fn points(metres: f64) -> i32 {
 }
 
 /// A place to ask for: the one named by `wanted`, else any but those in `seen`.
-pub async fn question(
-    database: &Database,
-    wanted: Option<&str>,
-    seen: &[&str],
-) -> Result<Option<Question>, DatabaseError> {
+pub async fn question(database: &Database, wanted: Option<&str>, seen: &[&str]) -> Result<Option<Question>, DatabaseError> {
     let sql = "SELECT id, name, country FROM places
         WHERE $1::text IS NULL OR id = $1
         ORDER BY id = ANY($2), random() LIMIT 1";
     let rows = database.query(sql, &[&wanted, &seen]).await?;
-    Ok(rows.first().map(|row| Question {
-        id: row.get(0),
-        name: row.get(1),
-        country: row.get(2),
-    }))
+    Ok(rows.first().map(|row| Question { id: row.get(0), name: row.get(1), country: row.get(2) }))
 }
 
 /// Measures a guess and keeps it; `None` where there is no such place.
 pub async fn judge(database: &Database, guess: &Guess) -> Result<Option<Outcome>, DatabaseError> {
     let sql = "SELECT ST_Distance(spot, ST_SetSRID(ST_MakePoint($2, $3), 4326)::geography),
         ST_X(spot::geometry), ST_Y(spot::geometry) FROM places WHERE id = $1";
-    let rows = database
-        .query(sql, &[&guess.place, &guess.longitude, &guess.latitude])
-        .await?;
+    let rows = database.query(sql, &[&guess.place, &guess.longitude, &guess.latitude]).await?;
     let Some(row) = rows.first() else {
         return Ok(None);
     };
     let metres: f64 = row.get(0);
     let points = points(metres);
     let (id, rank) = keep(database, guess, metres, points).await?;
-    Ok(Some(Outcome {
-        id,
-        metres,
-        points,
-        rank,
-        longitude: row.get(1),
-        latitude: row.get(2),
-    }))
+    Ok(Some(Outcome { id, metres, points, rank, longitude: row.get(1), latitude: row.get(2) }))
 }
 
-async fn keep(
-    database: &Database,
-    guess: &Guess,
-    metres: f64,
-    points: i32,
-) -> Result<(i64, i64), DatabaseError> {
+async fn keep(database: &Database, guess: &Guess, metres: f64, points: i32) -> Result<(i64, i64), DatabaseError> {
     let sql = "INSERT INTO guesses (place, player, spot, metres, points)
         VALUES ($1, $2, ST_SetSRID(ST_MakePoint($3, $4), 4326)::geography, $5, $6)
         RETURNING id, 1 + (SELECT count(*) FROM guesses WHERE place = $1 AND metres < $5)";
     let (longitude, latitude) = (&guess.longitude, &guess.latitude);
     let name = guess.name();
-    let rows = database
-        .query(
-            sql,
-            &[&guess.place, &name, longitude, latitude, &metres, &points],
-        )
-        .await?;
+    let rows = database.query(sql, &[&guess.place, &name, longitude, latitude, &metres, &points]).await?;
     Ok(rows.first().map_or((0, 0), |row| (row.get(0), row.get(1))))
 }
 
@@ -163,11 +132,7 @@ pub async fn scores(database: &Database) -> Result<Scores, DatabaseError> {
     let best = list(database, "points DESC, metres, guesses.id").await?;
     let latest = list(database, "guesses.id DESC").await?;
     let rows = database.query("SELECT count(*) FROM guesses", &[]).await?;
-    Ok(Scores {
-        best,
-        latest,
-        total: rows.first().map_or(0, |row| row.get(0)),
-    })
+    Ok(Scores { best, latest, total: rows.first().map_or(0, |row| row.get(0)) })
 }
 
 async fn list(database: &Database, order: &str) -> Result<Vec<Score>, DatabaseError> {
@@ -181,14 +146,7 @@ async fn list(database: &Database, order: &str) -> Result<Vec<Score>, DatabaseEr
 }
 
 fn score(row: &Row) -> Score {
-    Score {
-        id: row.get(0),
-        player: row.get(1),
-        place: row.get(2),
-        metres: row.get(3),
-        points: row.get(4),
-        at: row.get(5),
-    }
+    Score { id: row.get(0), player: row.get(1), place: row.get(2), metres: row.get(3), points: row.get(4), at: row.get(5) }
 }
 
 #[cfg(test)]
@@ -196,12 +154,7 @@ mod tests {
     use super::*;
 
     fn guess(longitude: f64, latitude: f64, player: &str) -> Guess {
-        Guess {
-            place: "riga".to_owned(),
-            longitude,
-            latitude,
-            player: player.to_owned(),
-        }
+        Guess { place: "riga".to_owned(), longitude, latitude, player: player.to_owned() }
     }
 
     #[test]
@@ -223,9 +176,6 @@ mod tests {
     fn names_fit_the_table() {
         assert_eq!(guess(0.0, 0.0, " \u{7} ").name(), "Somebody");
         assert_eq!(guess(0.0, 0.0, " Zoë ").name(), "Zoë");
-        assert_eq!(
-            guess(0.0, 0.0, &"ä".repeat(99)).name().chars().count(),
-            LONGEST_NAME
-        );
+        assert_eq!(guess(0.0, 0.0, &"ä".repeat(99)).name().chars().count(), LONGEST_NAME);
     }
 }

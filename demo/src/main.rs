@@ -42,9 +42,8 @@ async fn run() -> Result<(), String> {
     let settings = Settings::from_env(|name| std::env::var(name).ok())?;
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
-    let listener = TcpListener::bind(("0.0.0.0", settings.port))
-        .await
-        .map_err(|error| format!("port {}: {error}", settings.port))?;
+    let listener =
+        TcpListener::bind(("0.0.0.0", settings.port)).await.map_err(|error| format!("port {}: {error}", settings.port))?;
     let app = Arc::new(App::new(Database::new(settings.database)));
     tracing::info!(port = settings.port, "listening");
     // The first visitor does not wait for a connection; without a database this only writes a line.

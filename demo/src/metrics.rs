@@ -31,9 +31,7 @@ impl Metrics {
     /// Counts one answered request.
     pub fn count(&self, method: &str, route: &str, status: u16, took: Duration) {
         let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        let tally = requests
-            .entry((route.to_owned(), method.to_owned(), status))
-            .or_default();
+        let tally = requests.entry((route.to_owned(), method.to_owned(), status)).or_default();
         tally.count += 1;
         tally.seconds += took.as_secs_f64();
     }
@@ -41,11 +39,7 @@ impl Metrics {
     /// The page for Prometheus.
     pub fn render(&self, gauges: Gauges) -> String {
         let mut text = String::new();
-        let requests = self
-            .requests
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut family = |name: &str, kind: &str, help: &str, value: &dyn Fn(&Tally) -> f64| {
             head(&mut text, name, kind, help);
             for ((route, method, status), tally) in &requests {
@@ -54,33 +48,13 @@ impl Metrics {
             }
         };
         #[expect(clippy::cast_precision_loss, reason = "a counter below 2^53")]
-        family(
-            "witw_http_requests_total",
-            "counter",
-            "Answered requests.",
-            &|t| t.count as f64,
-        );
-        family(
-            "witw_http_request_seconds_total",
-            "counter",
-            "Time spent on them.",
-            &|t| t.seconds,
-        );
+        family("witw_http_requests_total", "counter", "Answered requests.", &|t| t.count as f64);
+        family("witw_http_request_seconds_total", "counter", "Time spent on them.", &|t| t.seconds);
         let name = "witw_database_connections_total";
-        head(
-            &mut text,
-            name,
-            "counter",
-            "Connections opened to the database.",
-        );
+        head(&mut text, name, "counter", "Connections opened to the database.");
         let _ = writeln!(text, "{name} {}", gauges.connections);
         let name = "witw_uptime_seconds";
-        head(
-            &mut text,
-            name,
-            "gauge",
-            "Time since the start of the process.",
-        );
+        head(&mut text, name, "gauge", "Time since the start of the process.");
         let _ = writeln!(text, "{name} {}", gauges.uptime.as_secs_f64());
         text
     }
@@ -99,27 +73,12 @@ mod tests {
         let metrics = Metrics::default();
         metrics.count("GET", "/", 200, Duration::from_millis(250));
         metrics.count("GET", "/", 200, Duration::from_millis(250));
-        let text = metrics.render(Gauges {
-            connections: 1,
-            uptime: Duration::from_secs(2),
-        });
+        let text = metrics.render(Gauges { connections: 1, uptime: Duration::from_secs(2) });
         let labels = r#"{route="/",method="GET",status="200"}"#;
-        assert!(
-            text.contains(&format!("witw_http_requests_total{labels} 2\n")),
-            "{text}"
-        );
-        assert!(
-            text.contains(&format!("witw_http_request_seconds_total{labels} 0.5\n")),
-            "{text}"
-        );
-        assert!(
-            text.contains("witw_database_connections_total 1\n"),
-            "{text}"
-        );
-        let families = text
-            .lines()
-            .filter(|line| line.starts_with("# TYPE"))
-            .count();
+        assert!(text.contains(&format!("witw_http_requests_total{labels} 2\n")), "{text}");
+        assert!(text.contains(&format!("witw_http_request_seconds_total{labels} 0.5\n")), "{text}");
+        assert!(text.contains("witw_database_connections_total 1\n"), "{text}");
+        let families = text.lines().filter(|line| line.starts_with("# TYPE")).count();
         assert_eq!(families, 4, "{text}");
     }
 }

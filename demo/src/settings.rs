@@ -15,15 +15,11 @@ impl Settings {
     /// Reads them through `get`; the error is for people and names the variable, never its value.
     pub fn from_env(get: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
         let port = match get("PORT") {
-            Some(text) => text
-                .parse()
-                .map_err(|_| format!("PORT must be a port number, not '{text}'"))?,
+            Some(text) => text.parse().map_err(|_| format!("PORT must be a port number, not '{text}'"))?,
             None => 8000,
         };
         let url = get("DATABASE_URL").ok_or("DATABASE_URL is not set")?;
-        let database = url
-            .parse()
-            .map_err(|_| "DATABASE_URL must look like postgresql://user:password@host/database")?;
+        let database = url.parse().map_err(|_| "DATABASE_URL must look like postgresql://user:password@host/database")?;
         Ok(Self { port, database })
     }
 }
@@ -50,10 +46,7 @@ mod tests {
     fn errors_name_the_variable_and_keep_the_password() {
         assert_eq!(read(&[]).expect_err("no url"), "DATABASE_URL is not set");
         let error = read(&[("DATABASE_URL", "mysql://me:geheim@db")]).expect_err("no postgres");
-        assert!(
-            error.contains("DATABASE_URL") && !error.contains("geheim"),
-            "{error}"
-        );
+        assert!(error.contains("DATABASE_URL") && !error.contains("geheim"), "{error}");
         let error = read(&[("PORT", "web")]).expect_err("no number");
         assert!(error.contains("PORT"), "{error}");
     }

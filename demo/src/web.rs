@@ -20,10 +20,7 @@ use crate::moments;
 
 /// Headers of every answer: the page may load from its own origin and nowhere else.
 const HEADERS: [(&str, &str); 4] = [
-    (
-        "content-security-policy",
-        "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-    ),
+    ("content-security-policy", "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"),
     ("x-content-type-options", "nosniff"),
     ("referrer-policy", "no-referrer"),
     ("cross-origin-opener-policy", "same-origin"),
@@ -41,11 +38,7 @@ pub struct App {
 impl App {
     /// An app that has served nothing yet.
     pub fn new(database: Database) -> Self {
-        Self {
-            database,
-            metrics: Metrics::default(),
-            started: Instant::now(),
-        }
+        Self { database, metrics: Metrics::default(), started: Instant::now() }
     }
 }
 
@@ -78,10 +71,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics));
     for asset in ASSETS {
-        router = router.route(
-            asset.path,
-            get(async move |head: HeaderMap| asset.answer(&head)),
-        );
+        router = router.route(asset.path, get(async move |head: HeaderMap| asset.answer(&head)));
     }
     router
         .fallback(async || Failure(StatusCode::NOT_FOUND, "there is nothing here".to_owned()))
@@ -94,22 +84,15 @@ async fn observe(State(app): Shared, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
-    let matched = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map(|path| path.as_str().to_owned());
+    let matched = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let mut response = next.run(request).await;
     for (name, value) in HEADERS {
-        let (name, value) = (
-            HeaderName::from_static(name),
-            HeaderValue::from_static(value),
-        );
+        let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));
         response.headers_mut().insert(name, value);
     }
     let (status, took) = (response.status(), started.elapsed());
     let route = matched.as_deref().unwrap_or("other");
-    app.metrics
-        .count(method.as_str(), route, status.as_u16(), took);
+    app.metrics.count(method.as_str(), route, status.as_u16(), took);
     let quiet = matches!(route, "/healthz" | "/readyz" | "/metrics") && status.is_success();
     if !quiet {
         tracing::info!(
@@ -132,10 +115,7 @@ struct RoundQuery {
     seen: String,
 }
 
-async fn round(
-    State(app): Shared,
-    Query(query): Query<RoundQuery>,
-) -> Result<impl IntoResponse, Failure> {
+async fn round(State(app): Shared, Query(query): Query<RoundQuery>) -> Result<impl IntoResponse, Failure> {
     let seen: Vec<&str> = query.seen.split(',').collect();
     let question = game::question(&app.database, query.place.as_deref(), &seen).await?;
     question
@@ -155,10 +135,7 @@ async fn guess(State(app): Shared, Json(guess): Json<Guess>) -> Result<impl Into
 }
 
 async fn scores(State(app): Shared) -> Result<impl IntoResponse, Failure> {
-    Ok((
-        [(header::CACHE_CONTROL, "no-store")],
-        Json(game::scores(&app.database).await?),
-    ))
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(game::scores(&app.database).await?)))
 }
 
 async fn insert_moment(State(app): Shared) -> Result<impl IntoResponse, Failure> {
@@ -174,30 +151,15 @@ async fn list_moments(State(app): Shared) -> Result<impl IntoResponse, Failure> 
 /// Whether a visitor could play: asks the database, each time.
 async fn ready(State(app): Shared) -> (StatusCode, String) {
     match app.database.check().await {
-        Ok(0) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "not ready: no places in the database\n".into(),
-        ),
+        Ok(0) => (StatusCode::SERVICE_UNAVAILABLE, "not ready: no places in the database\n".into()),
         Ok(places) => (StatusCode::OK, format!("ready: {places} places\n")),
-        Err(error) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            format!("not ready: {}\n", error.words()),
-        ),
+        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}\n", error.words())),
     }
 }
 
 async fn metrics(State(app): Shared) -> impl IntoResponse {
     let uptime: Duration = app.started.elapsed();
-    let gauges = Gauges {
-        connections: app.database.connections(),
-        uptime,
-    };
+    let gauges = Gauges { connections: app.database.connections(), uptime };
     let text = app.metrics.render(gauges);
-    (
-        [(
-            header::CONTENT_TYPE,
-            "text/plain; version=0.0.4; charset=utf-8",
-        )],
-        text,
-    )
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }

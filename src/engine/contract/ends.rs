@@ -18,7 +18,7 @@ pub(super) async fn exit_codes_are_seen(bench: &Bench) -> Claim {
 }
 
 pub(super) async fn a_late_exit_is_seen(bench: &Bench) -> Claim {
-    let id = bench.started(&["exit", "5", "--after", "1s"]).await?;
+    let id = bench.started(&["serve", "--exit-after", "1s", "--code", "5"]).await?;
     same("its first state", &bench.listed(&id).await?.state.word(), &"running")?;
     same("the exit code", &bench.end(&id).await?.code, &5)
 }
@@ -30,12 +30,12 @@ pub(super) async fn a_killed_container_shows_137(bench: &Bench) -> Claim {
 }
 
 pub(super) async fn a_stop_that_is_honoured_ends_early(bench: &Bench) -> Claim {
-    let id = bench.started(&SERVE).await?;
+    let id = bench.started(&["serve", "--term-code", "21"]).await?;
     bench.clock.sleep(Duration::from_millis(300)).await;
     let began = bench.clock.moment();
     bench.engine.stop(&id, GRACE).await?;
     let took = bench.clock.moment().since(began);
-    same("the exit code", &bench.end(&id).await?.code, &0)?;
+    same("the exit code", &bench.end(&id).await?.code, &21)?;
     ensure(took < Duration::from_secs(5), || format!("it took {took:?}"))
 }
 
@@ -115,7 +115,7 @@ pub(super) async fn wait_of_an_ended_container_sees_its_next_run(bench: &Bench) 
 }
 
 pub(super) async fn wait_of_a_running_container_sees_its_end(bench: &Bench) -> Claim {
-    let id = bench.started(&["exit", "9", "--after", "1s"]).await?;
+    let id = bench.started(&["serve", "--exit-after", "1s", "--code", "9"]).await?;
     same("the exit code", &bench.engine.wait(&id).await?.code, &9)
 }
 

@@ -2,9 +2,8 @@
 //! simulated one and on a real one alike, so that the fake can't drift.
 //!
 //! Entry point: [`ASSERTIONS`], each checked with [`Bench::check`]. What the containers do is given
-//! by the command words of the tiny image, whose entrypoint is `/tiny`: `serve --port P
-//! [--ignore-term]`, `exit CODE [--after TIME]`, `sleep`, `echo WORDS`, `stdin` (writes what it
-//! reads), `cat PATH`.
+//! by the command words of the tiny image, whose entrypoint is `/tiny` (`images/tiny`): `serve`,
+//! `sleep`, `exit`, `echo`, `lines`, `stdin`, `cat`, and the options of those that wait.
 
 mod bench;
 mod containers;
@@ -97,7 +96,7 @@ pub const ASSERTIONS: &[(&str, Check)] = assertions! {
         networks_show_their_owner,
         a_removed_network_is_gone,
         a_container_shows_its_networks,
-        starting_on_a_missing_network_is_not_found,
+        starting_on_a_missing_network_does_not_blame_the_container,
         volume_create_is_idempotent_for_ours,
         a_foreign_volume_of_that_name_is_a_conflict,
         a_volume_of_another_instance_is_a_conflict,

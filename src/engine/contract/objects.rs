@@ -46,13 +46,13 @@ pub(super) async fn a_container_shows_its_networks(bench: &Bench) -> Claim {
     same("its networks", &bench.listed(&id).await?.networks, &vec![network])
 }
 
-pub(super) async fn starting_on_a_missing_network_is_not_found(bench: &Bench) -> Claim {
+pub(super) async fn starting_on_a_missing_network_does_not_blame_the_container(bench: &Bench) -> Claim {
     let network = bench.network().await?;
     let id = bench.engine.create(&bench.publishing(&network, None)?).await?;
     for network in bench.observe().await?.networks {
         bench.engine.remove_network(&network.id).await?;
     }
-    refused(bench.engine.start(&id).await, ErrorKind::NotFound)
+    refused(bench.engine.start(&id).await, ErrorKind::Other)
 }
 
 pub(super) async fn volume_create_is_idempotent_for_ours(bench: &Bench) -> Claim {

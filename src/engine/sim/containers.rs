@@ -41,7 +41,6 @@ impl World {
             ports: request.ports.clone(),
             published: Vec::new(),
             networks: request.network.iter().cloned().collect(),
-            init: request.hardening.init != Some(false),
             read_only: request.hardening.read_only,
             keeps_log: request.logs.is_some(),
             state: ContainerState::Created,
@@ -91,7 +90,8 @@ impl World {
             _ => {}
         }
         if let Some(network) = container.networks.iter().find(|name| self.network(name).is_none()) {
-            return Err(refused(Operation::Start, &target, ErrorKind::NotFound, format!("network {network} not found")));
+            // Not `NotFound`: that would say that the container is not there.
+            return Err(refused(Operation::Start, &target, ErrorKind::Other, format!("network {network} not found")));
         }
         let script = self.script(container);
         let published = self.bind_ports(id)?;

@@ -179,7 +179,6 @@ impl World {
             ports: Vec::new(),
             published: Vec::new(),
             networks: Vec::new(),
-            init: false,
             read_only: false,
             keeps_log: true,
             state: ContainerState::Created,

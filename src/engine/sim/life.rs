@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use super::mutation::Mutation;
-use super::script::{self, Script};
+use super::script::Script;
+use super::tiny;
 use super::world::{End, Now, Run, SimContainer, World};
 use crate::engine::request::LogLine;
 use crate::model::name::ContainerId;
@@ -74,7 +75,7 @@ impl World {
             return script.clone();
         }
         if container.image_reference.contains("tiny") || self.images.named(&container.image, "tiny") {
-            return script::of_tiny(&container.command, None, container.init, |path| self.file(container, path));
+            return tiny::script(&container.command, None, |path| self.file(container, path));
         }
         Script::of_kind(identity.map(|identity| identity.kind))
     }

@@ -19,6 +19,7 @@ mod objects;
 mod observe;
 mod script;
 mod streams;
+mod tiny;
 mod trace;
 mod violations;
 mod world;

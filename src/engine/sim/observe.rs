@@ -148,7 +148,6 @@ fn revived(container: &Container, number: u64) -> SimContainer {
         ports: container.published.iter().map(port).collect(),
         published: container.published.clone(),
         networks: container.networks.clone(),
-        init: true,
         read_only: false,
         keeps_log: true,
         state: container.state.clone(),

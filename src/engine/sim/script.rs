@@ -8,7 +8,6 @@ use crate::model::workload::KindName;
 
 /// One run of a simulated app. The default runs for ever, answers after 100 ms and stops when asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "four independent habits of an app")]
 pub struct Script {
     /// How much longer than usual the engine takes to start it.
     pub start_delay: Duration,
@@ -34,8 +33,6 @@ pub struct Script {
     pub flap: Option<Duration>,
     /// Lines it writes when it starts; the flag is for standard error.
     pub says: Vec<(bool, String)>,
-    /// Whether it waits for something that never comes (a command in a container).
-    pub endless: bool,
 }
 
 impl Default for Script {
@@ -53,7 +50,6 @@ impl Default for Script {
             accepts: true,
             flap: None,
             says: Vec::new(),
-            endless: false,
         }
     }
 }
@@ -91,45 +87,6 @@ impl Script {
         };
         ExecOutput { code: self.exit_code, stdout: stream(false), stderr: stream(true) }
     }
-}
-
-/// What the tiny image does with these words. `read` reads a file of the container.
-pub fn of_tiny(words: &[String], stdin: Option<&[u8]>, init: bool, read: impl Fn(&str) -> Option<Vec<u8>>) -> Script {
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let words = words.strip_prefix(&["/tiny"]).unwrap_or(&words);
-    let at_once = Duration::from_millis(1);
-    // Process 1 of a container that does not handle a signal ignores it; behind an init it dies of it.
-    let plain = Script { accepts: false, ignore_sigterm: !init, term_code: 143, slow_stop: at_once, ..Script::default() };
-    let lines = |text: &str| text.lines().map(|line| (false, line.to_owned())).collect();
-    let ended = |code: i64| Script { run_for: Some(at_once), exit_code: code, ..plain.clone() };
-    match words {
-        ["serve", rest @ ..] => Script {
-            accepts: true,
-            ready_after: Duration::from_millis(5),
-            ignore_sigterm: rest.contains(&"--ignore-term"),
-            term_code: 0,
-            ..plain
-        },
-        ["exit", code, rest @ ..] => {
-            let after = match rest {
-                ["--after", time] => seconds(time),
-                _ => Duration::ZERO,
-            };
-            Script { run_for: Some(at_once + after), ..ended(code.parse().unwrap_or(2)) }
-        }
-        ["echo", rest @ ..] => Script { says: rest.iter().map(|word| (false, (*word).to_owned())).collect(), ..ended(0) },
-        ["stdin"] => Script { says: lines(&String::from_utf8_lossy(stdin.unwrap_or_default())), ..ended(0) },
-        ["cat", path] => match read(path) {
-            Some(content) => Script { says: lines(&String::from_utf8_lossy(&content)), ..ended(0) },
-            None => Script { says: vec![(true, format!("{path}: no such file"))], ..ended(1) },
-        },
-        ["sleep", ..] => Script { endless: true, ..plain },
-        _ => ended(2),
-    }
-}
-
-fn seconds(text: &str) -> Duration {
-    humantime::parse_duration(text).unwrap_or_default()
 }
 
 /// Which app does what.

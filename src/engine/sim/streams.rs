@@ -7,7 +7,7 @@ use futures_util::stream;
 
 use super::engine::{SimEngine, same_engine};
 use super::events::Next;
-use super::script;
+use super::tiny;
 use super::trace::Operation;
 use super::world::{SimContainer, World};
 use crate::engine::request::{Exec, ExecOutput, LogLine, LogQuery, Waited};
@@ -149,6 +149,6 @@ fn scripted(world: &World, container: &SimContainer, exec: &Exec) -> Command {
     if exec.command.first().is_none_or(|word| word != "/tiny") {
         return Command::Ends(ExecOutput { code: 0, stdout: String::new(), stderr: String::new() });
     }
-    let script = script::of_tiny(&exec.command, exec.stdin.as_deref(), true, |path| world.file(container, path));
+    let script = tiny::script(&exec.command, exec.stdin.as_deref(), |path| world.file(container, path));
     if script.run_for.is_none() { Command::Endless } else { Command::Ends(script.as_exec()) }
 }

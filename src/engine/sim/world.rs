@@ -62,8 +62,6 @@ pub struct SimContainer {
     pub published: Vec<PublishedSeen>,
     /// Names of its networks.
     pub networks: Vec<String>,
-    /// Whether an init is its first process.
-    pub init: bool,
     /// Whether its root can't be written.
     pub read_only: bool,
     /// Whether a log is kept.

@@ -58,9 +58,7 @@ fn main() -> ExitCode {
 
 /// Runs one command and returns its exit code; an error is wrong usage or failed input and output.
 fn run(args: &[String]) -> Result<u8, String> {
-    let (command, rest) = args
-        .split_first()
-        .map_or(("help", &[][..]), |(first, rest)| (first.as_str(), rest));
+    let (command, rest) = args.split_first().map_or(("help", &[][..]), |(first, rest)| (first.as_str(), rest));
     match command {
         "serve" => serve::serve(&options::Options::parse(rest)?),
         "sleep" => tools::sleep(&options::Options::parse(rest)?),

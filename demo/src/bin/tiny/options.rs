@@ -75,13 +75,7 @@ impl Options {
             }
             let (name, value) = match name.split_once('=') {
                 Some((name, value)) => (name, value),
-                None => (
-                    name,
-                    words
-                        .next()
-                        .ok_or(format!("--{name} needs a value"))?
-                        .as_str(),
-                ),
+                None => (name, words.next().ok_or(format!("--{name} needs a value"))?.as_str()),
             };
             options.set(name, value)?;
         }
@@ -111,9 +105,7 @@ impl Options {
 
 /// `250ms`, `2s`, `5m`, `1h`; a bare number is seconds.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let split = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (amount, unit) = text.split_at(split);
     let amount: f64 = number(amount)?;
     let seconds = match unit {
@@ -139,8 +131,7 @@ pub fn size(text: &str) -> Result<usize, String> {
 
 /// A number with a message a reader can use.
 pub fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
-    text.parse()
-        .map_err(|_| format!("'{text}' is not a number that fits"))
+    text.parse().map_err(|_| format!("'{text}' is not a number that fits"))
 }
 
 #[cfg(test)]

@@ -29,8 +29,7 @@ pub fn serve(options: &Options) -> Result<u8, String> {
     let started = Instant::now();
     signals::start(options)?;
     thread::sleep(options.delay);
-    let listener = TcpListener::bind(("0.0.0.0", options.port))
-        .map_err(|error| format!("port {}: {error}", options.port))?;
+    let listener = TcpListener::bind(("0.0.0.0", options.port)).map_err(|error| format!("port {}: {error}", options.port))?;
     tools::print(&format!("listening on port {}", options.port))?;
     let server = Arc::new(Server {
         options: options.clone(),
@@ -51,10 +50,7 @@ pub fn serve(options: &Options) -> Result<u8, String> {
 
 impl Server {
     fn hangs(&self) -> bool {
-        let by_time = self
-            .options
-            .hang_at
-            .is_some_and(|at| self.started.elapsed() >= at);
+        let by_time = self.options.hang_at.is_some_and(|at| self.started.elapsed() >= at);
         by_time || self.hanging.load(Ordering::SeqCst)
     }
 
@@ -72,11 +68,7 @@ impl Server {
         let mut words = head.split_whitespace();
         let method = words.next().unwrap_or_default();
         let path = words.next().unwrap_or("/").split('?').next().unwrap_or("/");
-        let answer = if method == "POST" {
-            self.post(path)
-        } else {
-            self.get(path, &head)
-        };
+        let answer = if method == "POST" { self.post(path) } else { self.get(path, &head) };
         let Answer { status, body } = answer;
         let mut out = stream;
         write!(
@@ -92,10 +84,7 @@ impl Server {
         match first {
             "" => {
                 self.hits.fetch_add(1, Ordering::SeqCst);
-                Answer {
-                    status: self.options.status,
-                    body: "tiny\n".into(),
-                }
+                Answer { status: self.options.status, body: "tiny\n".into() }
             }
             "healthz" => verdict(!self.sick.load(Ordering::SeqCst), "healthy"),
             "readyz" => verdict(self.is_ready(), "ready"),
@@ -103,25 +92,14 @@ impl Server {
             "id" => ok(tools::id()),
             "headers" => ok(head.trim_end().to_owned()),
             "hits" => ok(self.hits.load(Ordering::SeqCst).to_string()),
-            "status" => Answer {
-                status: options::number(rest).unwrap_or(400),
-                body: format!("{rest}\n"),
-            },
+            "status" => Answer { status: options::number(rest).unwrap_or(400), body: format!("{rest}\n") },
             "delay" => {
                 thread::sleep(options::duration(rest).unwrap_or_default());
                 ok(rest.to_owned())
             }
-            "file" => std::fs::read_to_string(format!("/{rest}")).map_or_else(
-                |error| Answer {
-                    status: 404,
-                    body: format!("{error}\n"),
-                },
-                ok,
-            ),
-            _ => Answer {
-                status: 404,
-                body: "not found\n".into(),
-            },
+            "file" => std::fs::read_to_string(format!("/{rest}"))
+                .map_or_else(|error| Answer { status: 404, body: format!("{error}\n") }, ok),
+            _ => Answer { status: 404, body: "not found\n".into() },
         }
     }
 
@@ -145,10 +123,7 @@ impl Server {
             "exit" => std::process::exit(options::number(rest).unwrap_or(1)),
             "print" => drop(tools::print(rest)),
             _ => {
-                return Answer {
-                    status: 404,
-                    body: "not found\n".into(),
-                };
+                return Answer { status: 404, body: "not found\n".into() };
             }
         }
         ok("done".into())
@@ -176,8 +151,5 @@ fn ok(mut body: String) -> Answer {
 
 fn verdict(good: bool, word: &str) -> Answer {
     let (status, not) = if good { (200, "") } else { (503, "not ") };
-    Answer {
-        status,
-        body: format!("{not}{word}\n"),
-    }
+    Answer { status, body: format!("{not}{word}\n") }
 }

@@ -13,16 +13,11 @@ use crate::tools;
 ///
 /// The handler is in place when this returns: as PID 1 a process without one would never see SIGTERM.
 pub fn start(options: &Options) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| format!("runtime: {error}"))?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| format!("runtime: {error}"))?;
     let guard = runtime.enter();
     let install = |kind| signal(kind).map_err(|error| format!("signal: {error}"));
-    let (term, interrupt) = (
-        install(SignalKind::terminate())?,
-        install(SignalKind::interrupt())?,
-    );
+    let (term, interrupt) = (install(SignalKind::terminate())?, install(SignalKind::interrupt())?);
     drop(guard);
     let told = options.clone();
     thread::spawn(move || runtime.block_on(wait(term, interrupt, &told)));

@@ -14,9 +14,7 @@ const A_LONG_TIME: Duration = Duration::from_hours(8760);
 pub fn print(text: &str) -> Result<u8, String> {
     let mut line = text.to_owned();
     line.push('\n');
-    io::stdout()
-        .write_all(line.as_bytes())
-        .map_err(|error| format!("stdout: {error}"))?;
+    io::stdout().write_all(line.as_bytes()).map_err(|error| format!("stdout: {error}"))?;
     Ok(0)
 }
 
@@ -32,10 +30,7 @@ pub fn hog(options: &Options) -> Result<u8, String> {
     signals::start(options)?;
     let size = options::size(options.rest.first().ok_or("hog needs a size, as 64M")?)?;
     let room = vec![1_u8; size];
-    print(&format!(
-        "holding {} bytes",
-        std::hint::black_box(&room).len()
-    ))?;
+    print(&format!("holding {} bytes", std::hint::black_box(&room).len()))?;
     thread::sleep(A_LONG_TIME);
     Ok(0)
 }
@@ -51,10 +46,7 @@ pub fn burn(options: &Options) -> Result<u8, String> {
 }
 
 fn time_of(options: &Options) -> Result<Duration, String> {
-    options
-        .rest
-        .first()
-        .map_or(Ok(A_LONG_TIME), |word| options::duration(word))
+    options.rest.first().map_or(Ok(A_LONG_TIME), |word| options::duration(word))
 }
 
 /// Every other command, by name.
@@ -99,16 +91,10 @@ fn cat(words: &[String]) -> Result<u8, String> {
 
 fn ls(path: &str) -> Result<u8, String> {
     let entries = fs::read_dir(path).map_err(|error| format!("{path}: {error}"))?;
-    let mut names: Vec<String> = entries
-        .filter_map(Result::ok)
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect();
+    let mut names: Vec<String> =
+        entries.filter_map(Result::ok).map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
-    if names.is_empty() {
-        Ok(0)
-    } else {
-        print(&names.join("\n"))
-    }
+    if names.is_empty() { Ok(0) } else { print(&names.join("\n")) }
 }
 
 fn write(words: &[String], append: bool) -> Result<u8, String> {
@@ -133,9 +119,8 @@ fn env(name: Option<&str>) -> Result<u8, String> {
 
 /// `NAME=value` lines, sorted.
 pub fn environment() -> String {
-    let mut lines: Vec<String> = std::env::vars_os()
-        .map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()))
-        .collect();
+    let mut lines: Vec<String> =
+        std::env::vars_os().map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy())).collect();
     lines.sort();
     lines.join("\n")
 }
@@ -145,24 +130,16 @@ pub fn id() -> String {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let field = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name));
-        line.unwrap_or_default()
-            .split_whitespace()
-            .collect::<Vec<_>>()
+        line.unwrap_or_default().split_whitespace().collect::<Vec<_>>()
     };
     let effective = |name: &str| field(name).get(1).copied().unwrap_or("?").to_owned();
     let groups = field("Groups:").join(",");
-    format!(
-        "uid={} gid={} groups={groups}",
-        effective("Uid:"),
-        effective("Gid:")
-    )
+    format!("uid={} gid={} groups={groups}", effective("Uid:"), effective("Gid:"))
 }
 
 fn copy_stdin() -> Result<u8, String> {
     let mut out = io::stdout();
-    io::copy(&mut io::stdin().lock(), &mut out)
-        .and_then(|_| out.flush())
-        .map_err(|error| format!("stdin: {error}"))?;
+    io::copy(&mut io::stdin().lock(), &mut out).and_then(|_| out.flush()).map_err(|error| format!("stdin: {error}"))?;
     Ok(0)
 }
 
