@@ -5,6 +5,7 @@
 //! or in the way is the planner's, told apart by [`ErrorKind`].
 
 mod api;
+pub mod docker;
 mod error;
 pub mod labels;
 pub mod request;

@@ -1,0 +1,105 @@
+//! A command in a running container, from its input to its exit code.
+
+use std::time::Duration;
+
+use bollard::container::LogOutput;
+use bollard::exec::{StartExecOptions, StartExecResults};
+use bollard::models::ExecConfig;
+use futures_util::StreamExt;
+use tokio::io::AsyncWriteExt;
+
+use super::{Call, DockerEngine, QUICK, error};
+use crate::engine::request::{Exec, ExecOutput, describe};
+use crate::engine::{EngineError, ErrorKind};
+use crate::model::name::ContainerId;
+
+/// How much of each of its outputs is kept.
+const MOST: usize = 1 << 20;
+const OPERATION: &str = "run a command in";
+
+/// Runs a command until it ends, or fails after `limit`. The engine can't end a command: one that
+/// takes too long goes on in the container.
+pub(super) async fn run(
+    engine: &DockerEngine,
+    container: &ContainerId,
+    exec: &Exec,
+    limit: Duration,
+) -> Result<ExecOutput, EngineError> {
+    let outcome = tokio::time::timeout(limit, run_to_end(engine, container, exec)).await;
+    outcome.unwrap_or_else(|_| {
+        let message = format!("it did not end within {} s and goes on: the engine has no way to end it", limit.as_secs());
+        Err(EngineError::new(OPERATION, describe(container), ErrorKind::Timeout, message))
+    })
+}
+
+async fn run_to_end(engine: &DockerEngine, container: &ContainerId, exec: &Exec) -> Result<ExecOutput, EngineError> {
+    let config = ExecConfig {
+        attach_stdin: Some(exec.stdin.is_some()),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        cmd: Some(exec.command.clone()),
+        user: exec.user.clone(),
+        env: Some(exec.env.clone()),
+        ..Default::default()
+    };
+    let id = create(engine, container, config).await?;
+    let id_of_exec = id.clone();
+    let attached = engine
+        .call(Call::on(OPERATION, container), QUICK, |docker| async move {
+            docker.start_exec(&id_of_exec, None::<StartExecOptions>).await
+        })
+        .await?;
+    let StartExecResults::Attached { mut output, mut input } = attached else {
+        return Err(EngineError::new(OPERATION, describe(container), ErrorKind::Other, "the engine did not attach"));
+    };
+    let feed = async {
+        if let Some(stdin) = &exec.stdin {
+            // A command need not read what it is given: then the engine closes, which is no failure.
+            let _ = input.write_all(stdin).await;
+            let _ = input.shutdown().await;
+        }
+    };
+    let mut kept = (Vec::new(), Vec::new());
+    let read = async {
+        while let Some(frame) = output.next().await {
+            let frame = frame.map_err(|error| error::classify(OPERATION, &describe(container), &error))?;
+            keep(&mut kept, frame);
+        }
+        Ok::<(), EngineError>(())
+    };
+    let ((), read) = tokio::join!(feed, read);
+    read?;
+    let code = exit_code(engine, container, &id).await?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok(ExecOutput { code, stdout: text(&kept.0), stderr: text(&kept.1) })
+}
+
+fn keep((stdout, stderr): &mut (Vec<u8>, Vec<u8>), frame: LogOutput) {
+    let kept = if matches!(frame, LogOutput::StdErr { .. }) { stderr } else { stdout };
+    let bytes = frame.into_bytes();
+    let room = MOST.saturating_sub(kept.len()).min(bytes.len());
+    kept.extend_from_slice(&bytes[..room]);
+}
+
+/// Makes a command known to the engine; returns its id.
+pub(super) async fn create(engine: &DockerEngine, container: &ContainerId, config: ExecConfig) -> Result<String, EngineError> {
+    let made = engine
+        .call(Call::on(OPERATION, container), QUICK, |docker| async move { docker.create_exec(&container.0, config).await })
+        .await?;
+    Ok(made.id)
+}
+
+/// How a command ended whose output is over. The engine may take a moment to know.
+pub(super) async fn exit_code(engine: &DockerEngine, container: &ContainerId, id: &str) -> Result<i64, EngineError> {
+    let mut pause = Duration::from_millis(5);
+    loop {
+        let answer =
+            engine.call(Call::on(OPERATION, container), QUICK, |docker| async move { docker.inspect_exec(id).await }).await?;
+        match (answer.running, answer.exit_code) {
+            (Some(true), _) | (_, None) => {}
+            (_, Some(code)) => return Ok(code),
+        }
+        engine.inner.clock.sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_millis(500));
+    }
+}

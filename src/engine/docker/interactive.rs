@@ -1,0 +1,97 @@
+//! A command in a container that a person looks at: terminal or raw streams, both ways.
+
+use std::pin::Pin;
+
+use bollard::container::LogOutput;
+use bollard::exec::{StartExecOptions, StartExecResults};
+use bollard::models::ExecConfig;
+use bollard::query_parameters::ResizeExecOptions;
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use tokio::io::AsyncWrite;
+
+use super::{Call, DockerEngine, QUICK, error, exec};
+use crate::engine::request::describe;
+use crate::engine::{EngineError, ErrorKind};
+use crate::model::name::ContainerId;
+
+const OPERATION: &str = "run a command in";
+
+/// A command to be run for a person. Its words are published in the engine's event stream: no
+/// secret may be in them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ExecInteractive {
+    /// The words.
+    pub command: Vec<String>,
+    /// `None`: the container's.
+    pub user: Option<String>,
+    /// Whether it gets a terminal.
+    pub tty: bool,
+    /// More environment, as `NAME=VALUE`.
+    pub env: Vec<String>,
+}
+
+/// A piece of output: whether it was written to standard error, and the bytes. With a terminal
+/// all of it is standard output.
+pub type ExecBytes = (bool, Bytes);
+
+/// A command that runs.
+pub struct ExecSession {
+    /// What it reads; shutting it down ends its input.
+    pub input: Pin<Box<dyn AsyncWrite + Send>>,
+    /// What it writes, until it ends.
+    pub output: BoxStream<'static, Result<ExecBytes, EngineError>>,
+    engine: DockerEngine,
+    container: ContainerId,
+    id: String,
+}
+
+impl ExecSession {
+    /// Tells the command the size of its terminal, in characters.
+    pub async fn resize(&self, width: u16, height: u16) -> Result<(), EngineError> {
+        let options = ResizeExecOptions { w: i32::from(width), h: i32::from(height) };
+        let id = &self.id;
+        self.engine
+            .call(Call::on(OPERATION, &self.container), QUICK, |docker| async move { docker.resize_exec(id, options).await })
+            .await
+    }
+
+    /// How it ended. Ask when its output is over.
+    pub async fn exit_code(&self) -> Result<i64, EngineError> {
+        exec::exit_code(&self.engine, &self.container, &self.id).await
+    }
+}
+
+/// Begins a command.
+pub(super) async fn open(
+    engine: &DockerEngine,
+    container: &ContainerId,
+    request: &ExecInteractive,
+) -> Result<ExecSession, EngineError> {
+    let config = ExecConfig {
+        attach_stdin: Some(true),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        tty: Some(request.tty),
+        cmd: Some(request.command.clone()),
+        user: request.user.clone(),
+        env: Some(request.env.clone()),
+        ..Default::default()
+    };
+    let id = exec::create(engine, container, config).await?;
+    let options = StartExecOptions { tty: request.tty, ..Default::default() };
+    let id_of_exec = id.clone();
+    let attached = engine
+        .call(Call::on(OPERATION, container), QUICK, |docker| async move { docker.start_exec(&id_of_exec, Some(options)).await })
+        .await?;
+    let StartExecResults::Attached { output, input } = attached else {
+        return Err(EngineError::new(OPERATION, describe(container), ErrorKind::Other, "the engine did not attach"));
+    };
+    let target = describe(container);
+    let output = output.map(move |frame| match frame {
+        Ok(frame) => Ok((matches!(frame, LogOutput::StdErr { .. }), frame.into_bytes())),
+        Err(error) => Err(error::classify(OPERATION, &target, &error)),
+    });
+    Ok(ExecSession { input, output: output.boxed(), engine: engine.clone(), container: container.clone(), id })
+}

@@ -1,0 +1,245 @@
+//! One look at everything: three lists at once, and inspects of our own containers and of the
+//! images asked for where they are not known already.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::{IpAddr, Ipv4Addr};
+
+use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary, PortSummaryTypeEnum};
+use bollard::query_parameters::{ListContainersOptions, ListNetworksOptions, ListVolumesOptions};
+use futures_util::StreamExt;
+use futures_util::stream;
+use jiff::Timestamp;
+
+use super::cache::Detail;
+use super::{Call, DockerEngine, QUICK, images};
+use crate::engine::request::Scope;
+use crate::engine::{EngineError, ErrorKind, labels};
+use crate::model::name::{ContainerId, ImageId};
+use crate::model::observed::{Container, ContainerState, Exit, ImageHealth, Network, Observed, PublishedSeen, VolumeSeen};
+use crate::model::workload::Protocol;
+
+/// How many inspects are under way at once.
+const AT_ONCE: usize = 8;
+
+/// One look at everything.
+pub(super) async fn observe(engine: &DockerEngine, scope: &Scope) -> Result<Observed, EngineError> {
+    let version = engine.cache().begin(engine.inner.clock.moment());
+    let (containers, networks, volumes, images) = tokio::join!(
+        containers(engine, scope, version),
+        networks(engine, scope),
+        volumes(engine, scope),
+        images_here(engine, scope, version),
+    );
+    Ok(Observed { containers: containers?, networks: networks?, volumes: volumes?, images: images? })
+}
+
+async fn containers(engine: &DockerEngine, scope: &Scope, version: u64) -> Result<Vec<Container>, EngineError> {
+    let options = ListContainersOptions { all: true, ..Default::default() };
+    let listed = engine
+        .call(Call::new("list", "containers"), QUICK, |docker| async move { docker.list_containers(Some(options)).await })
+        .await?;
+    let looked: Vec<Result<Option<Container>, EngineError>> =
+        stream::iter(listed).map(|summary| container(engine, scope, version, summary)).buffer_unordered(AT_ONCE).collect().await;
+    let found: Result<Vec<Option<Container>>, EngineError> = looked.into_iter().collect();
+    let mut containers: Vec<Container> = found?.into_iter().flatten().collect();
+    containers.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(containers)
+}
+
+/// One container; `None` where it went away while we looked.
+async fn container(
+    engine: &DockerEngine,
+    scope: &Scope,
+    version: u64,
+    summary: ContainerSummary,
+) -> Result<Option<Container>, EngineError> {
+    let labels: BTreeMap<String, String> = summary.labels.clone().unwrap_or_default().into_iter().collect();
+    let mut container = of_summary(&summary, &labels);
+    if labels.get(labels::STACK).map(String::as_str) != Some(scope.stack.as_str()) {
+        return Ok(Some(container));
+    }
+    let state = summary.state.map(|state| state.to_string()).unwrap_or_default();
+    let known = engine.cache().detail(&container.id.0, &state);
+    let detail = match known {
+        Some(detail) => detail,
+        None => match inspect(engine, &container).await {
+            Ok(detail) => detail,
+            Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        },
+    };
+    // The list is older than the inspect: what they disagree on is not worth keeping.
+    if detail.state.word() == state {
+        engine.cache().keep_detail(version, &container.id.0, &state, &detail);
+    }
+    container.state = detail.state;
+    container.image_reference = detail.image_reference;
+    Ok(Some(container))
+}
+
+async fn inspect(engine: &DockerEngine, container: &Container) -> Result<Detail, EngineError> {
+    let id = &container.id;
+    let answer =
+        engine.call(Call::on("inspect", id), QUICK, |docker| async move { docker.inspect_container(&id.0, None).await }).await?;
+    let reference = answer.config.as_ref().and_then(|config| config.image.clone());
+    Ok(Detail { state: state(&answer), image_reference: reference.unwrap_or_else(|| container.image_reference.clone()) })
+}
+
+/// What a container does, from an inspect.
+pub(super) fn state(answer: &ContainerInspectResponse) -> ContainerState {
+    let Some(state) = &answer.state else { return ContainerState::Dead };
+    let time = |text: Option<&String>| text.and_then(|text| text.parse().ok()).unwrap_or(Timestamp::UNIX_EPOCH);
+    let started_at = time(state.started_at.as_ref());
+    let code = state.exit_code.unwrap_or_default();
+    let exit = Exit { code, oom: state.oom_killed == Some(true) && code == 137, at: time(state.finished_at.as_ref()) };
+    match state.status {
+        Some(ContainerStateStatusEnum::RUNNING | ContainerStateStatusEnum::STOPPING) => ContainerState::Running { started_at },
+        Some(ContainerStateStatusEnum::PAUSED) => ContainerState::Paused { started_at },
+        Some(ContainerStateStatusEnum::RESTARTING) => ContainerState::Restarting,
+        Some(ContainerStateStatusEnum::REMOVING) => ContainerState::Removing,
+        Some(ContainerStateStatusEnum::EXITED) => ContainerState::Exited { exit, started_at },
+        Some(ContainerStateStatusEnum::DEAD) => ContainerState::Dead,
+        Some(ContainerStateStatusEnum::CREATED | ContainerStateStatusEnum::EMPTY) | None => ContainerState::Created,
+    }
+}
+
+fn of_summary(summary: &ContainerSummary, labels: &BTreeMap<String, String>) -> Container {
+    let created_at = Timestamp::from_second(summary.created.unwrap_or_default()).unwrap_or(Timestamp::UNIX_EPOCH);
+    let status = summary.status.clone().unwrap_or_default();
+    let networks = summary.network_settings.as_ref().and_then(|settings| settings.networks.as_ref());
+    let mut networks: Vec<String> = networks.into_iter().flat_map(HashMap::keys).cloned().collect();
+    networks.sort();
+    Container {
+        id: ContainerId(summary.id.clone().unwrap_or_default()),
+        name: name(summary.names.as_deref().unwrap_or_default()),
+        image: ImageId(summary.image_id.clone().unwrap_or_default()),
+        image_reference: summary.image.clone().unwrap_or_default(),
+        state: rough_state(summary, &status, created_at),
+        identity: labels::identity(labels),
+        published: published(summary),
+        networks,
+        created_at,
+        image_health: health(&status),
+    }
+}
+
+/// A container's own name: the one without a second slash, for links add names of theirs.
+fn name(names: &[String]) -> String {
+    let bare = names.iter().map(|name| name.trim_start_matches('/'));
+    bare.clone().find(|name| !name.contains('/')).or(bare.clone().next()).unwrap_or_default().to_owned()
+}
+
+/// What a container that is not ours does: good enough to be shown. It is not inspected.
+fn rough_state(summary: &ContainerSummary, status: &str, created_at: Timestamp) -> ContainerState {
+    let started_at = created_at;
+    match summary.state.map(|state| state.to_string()).unwrap_or_default().as_str() {
+        "running" | "stopping" => ContainerState::Running { started_at },
+        "paused" => ContainerState::Paused { started_at },
+        "restarting" => ContainerState::Restarting,
+        "removing" => ContainerState::Removing,
+        "dead" => ContainerState::Dead,
+        "exited" => {
+            let code = status.split_once('(').and_then(|(_, rest)| rest.split_once(')')).and_then(|(code, _)| code.parse().ok());
+            ContainerState::Exited { exit: Exit { code: code.unwrap_or(-1), oom: false, at: created_at }, started_at }
+        }
+        _ => ContainerState::Created,
+    }
+}
+
+fn health(status: &str) -> Option<ImageHealth> {
+    if status.contains("(healthy)") {
+        Some(ImageHealth::Healthy)
+    } else if status.contains("(unhealthy)") {
+        Some(ImageHealth::Unhealthy)
+    } else if status.contains("(health: starting)") {
+        Some(ImageHealth::Starting)
+    } else {
+        None
+    }
+}
+
+fn published(summary: &ContainerSummary) -> Vec<PublishedSeen> {
+    let ports = summary.ports.iter().flatten().filter_map(|port| {
+        Some(PublishedSeen {
+            address: port.ip.as_deref().and_then(|ip| ip.parse().ok()).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            host: port.public_port.filter(|port| *port != 0)?,
+            container: port.private_port,
+            protocol: match port.typ {
+                Some(PortSummaryTypeEnum::UDP) => Protocol::Udp,
+                _ => Protocol::Tcp,
+            },
+        })
+    });
+    let mut ports: Vec<PublishedSeen> = ports.collect();
+    ports.sort();
+    ports.dedup();
+    ports
+}
+
+async fn networks(engine: &DockerEngine, scope: &Scope) -> Result<Vec<Network>, EngineError> {
+    let listed =
+        engine
+            .call(Call::new("list", "networks"), QUICK, |docker| async move {
+                docker.list_networks(None::<ListNetworksOptions>).await
+            })
+            .await?;
+    let mut networks: Vec<Network> = listed
+        .into_iter()
+        .filter_map(|network| {
+            let labels: BTreeMap<String, String> = network.labels.unwrap_or_default().into_iter().collect();
+            let name = network.name?;
+            let wanted =
+                name == scope.stack.network() || labels.get(labels::STACK).map(String::as_str) == Some(scope.stack.as_str());
+            wanted.then(|| Network { id: network.id.unwrap_or_default(), name, owner: labels::owner(&labels) })
+        })
+        .collect();
+    networks.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+    Ok(networks)
+}
+
+async fn volumes(engine: &DockerEngine, scope: &Scope) -> Result<Vec<VolumeSeen>, EngineError> {
+    let listed = engine
+        .call(Call::new("list", "volumes"), QUICK, |docker| async move { docker.list_volumes(None::<ListVolumesOptions>).await })
+        .await?;
+    let mut volumes: Vec<VolumeSeen> = listed
+        .volumes
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|volume| {
+            let labels: BTreeMap<String, String> = volume.labels.into_iter().collect();
+            let labelled = labels.get(labels::STACK).map(String::as_str) == Some(scope.stack.as_str());
+            (labelled || scope.volumes.contains(&volume.name)).then(|| VolumeSeen {
+                name: volume.name,
+                owner: labels::owner(&labels),
+                created_at: volume.created_at.and_then(|text| text.parse().ok()),
+                driver: volume.driver,
+            })
+        })
+        .collect();
+    volumes.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(volumes)
+}
+
+async fn images_here(engine: &DockerEngine, scope: &Scope, version: u64) -> Result<BTreeMap<String, ImageId>, EngineError> {
+    let references: BTreeSet<String> = scope.images.iter().cloned().collect();
+    let looked: Vec<Result<Option<(String, ImageId)>, EngineError>> = stream::iter(references)
+        .map(|reference| async move {
+            let known = engine.cache().image(&reference);
+            if let Some(id) = known {
+                return Ok(Some((reference, id)));
+            }
+            match images::id(engine, &reference).await {
+                Ok(id) => {
+                    engine.cache().keep_image(version, &reference, &id);
+                    Ok(Some((reference, id)))
+                }
+                Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(error),
+            }
+        })
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    let found: Result<Vec<Option<(String, ImageId)>>, EngineError> = looked.into_iter().collect();
+    Ok(found?.into_iter().flatten().collect())
+}

@@ -1,0 +1,10 @@
+//! Tests against the container engine of this machine. They fail where it does not answer.
+//!
+//! Each test has a stack name and a label of its own and takes away what it made, and nothing else.
+
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+mod create;
+mod engine;
+mod streams;
+mod support;

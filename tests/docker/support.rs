@@ -1,0 +1,257 @@
+//! A test's own corner of the engine: unique names, a small image, and a guard that takes away
+//! what the test made, by its label and nothing else.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use tokio::sync::OnceCell;
+use witwd::engine::docker::{DockerEngine, Surroundings};
+use witwd::engine::request::{CreateContainer, CreateNetwork, CreateVolume, Scope};
+use witwd::engine::{Engine, EngineError};
+use witwd::host::SystemClock;
+use witwd::model::name::{ContainerId, InstanceId, ReplicaKey, StackName};
+use witwd::model::observed::{Container, Identity};
+use witwd::model::workload::{Hardening, KindName, LogBounds};
+
+/// The label that says which test made a thing.
+pub const TEST: &str = "dev.witwd.test";
+
+/// The image that all tests share: one static program, see `tiny.rs`. It is left on the engine.
+pub const TINY: &str = "localhost/witwd-test-tiny:1";
+
+/// How long a state may take to come about.
+pub const SOON: Duration = Duration::from_secs(20);
+
+/// One test's corner of the engine.
+pub struct TestEngine {
+    /// The engine.
+    pub engine: DockerEngine,
+    /// A stack name of this test alone.
+    pub stack: StackName,
+    /// The instance that owns it.
+    pub instance: InstanceId,
+    /// A directory that is removed with it.
+    pub directory: tempfile::TempDir,
+}
+
+impl TestEngine {
+    /// A corner whose names begin with `name`.
+    pub async fn new(name: &str) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let unique = format!("t-{name}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let engine = connect().await;
+        tiny(&engine).await;
+        Self {
+            engine,
+            stack: unique.parse().expect("a name of a stack"),
+            instance: InstanceId(format!("instance-of-{unique}")),
+            directory: tempfile::tempdir().expect("a directory"),
+        }
+    }
+
+    /// What is asked for when the test looks at the world.
+    pub fn scope(&self) -> Scope {
+        Scope { stack: self.stack.clone(), images: Vec::new(), volumes: Vec::new() }
+    }
+
+    /// A container of the small image that runs `words`, not yet made.
+    pub fn container(&self, name: &str, words: &[&str]) -> CreateContainer {
+        let key = ReplicaKey { name: name.parse().expect("a name"), replica: 1 };
+        CreateContainer {
+            name: self.stack.container(&key),
+            image: TINY.to_owned(),
+            platform: None,
+            identity: Identity {
+                stack: self.stack.clone(),
+                kind: KindName::Service,
+                key,
+                spec: None,
+                secrets: None,
+                instance: self.instance.clone(),
+                directory: self.directory.path().display().to_string(),
+            },
+            labels: BTreeMap::from([(TEST.to_owned(), self.stack.to_string())]),
+            env: BTreeMap::new(),
+            command: Some(words.iter().map(|word| (*word).to_owned()).collect()),
+            entrypoint: None,
+            workdir: None,
+            user: None,
+            hostname: name.to_owned(),
+            network: None,
+            aliases: Vec::new(),
+            extra_hosts: Vec::new(),
+            ports: Vec::new(),
+            mounts: Vec::new(),
+            tmpfs: Vec::new(),
+            shm_size: None,
+            ulimits: BTreeMap::new(),
+            memory: None,
+            milli_cpus: None,
+            stop_signal: None,
+            stop_grace: Duration::from_secs(1),
+            logs: Some(LogBounds::default()),
+            hardening: Hardening::default(),
+        }
+    }
+
+    /// The network of this test's stack, not yet made.
+    pub fn network(&self) -> CreateNetwork {
+        CreateNetwork {
+            name: self.stack.network(),
+            stack: self.stack.clone(),
+            instance: self.instance.clone(),
+            directory: "/nowhere".to_owned(),
+        }
+    }
+
+    /// A volume of this test's stack, not yet made.
+    pub fn volume(&self, name: &str) -> CreateVolume {
+        CreateVolume {
+            name: self.stack.volume(&name.parse().unwrap()),
+            volume: name.to_owned(),
+            stack: self.stack.clone(),
+            instance: self.instance.clone(),
+            directory: "/nowhere".to_owned(),
+            driver: None,
+            options: BTreeMap::new(),
+            labels: BTreeMap::new(),
+        }
+    }
+
+    /// Makes and starts a container that runs `words`.
+    pub async fn run(&self, name: &str, words: &[&str]) -> ContainerId {
+        let id = self.engine.create(&self.container(name, words)).await.expect("made");
+        self.engine.start(&id).await.expect("started");
+        id
+    }
+
+    /// One container as an observation shows it.
+    pub async fn seen(&self, id: &ContainerId) -> Option<Container> {
+        let world = self.engine.observe(&self.scope()).await.expect("observed");
+        world.containers.into_iter().find(|container| &container.id == id)
+    }
+
+    /// Waits until a container is in the state called `word`.
+    pub async fn until_state(&self, id: &ContainerId, word: &str) -> Container {
+        eventually(SOON, &format!("container {id} is {word}"), async || {
+            self.seen(id).await.filter(|container| container.state.word() == word)
+        })
+        .await
+    }
+
+    /// An image of this test alone, removed with it; returns its reference.
+    pub fn image(&self, changes: &[&str]) -> String {
+        let binary = compile_tiny(self.directory.path());
+        let tag = format!("localhost/{}:1", self.stack);
+        let label = format!("LABEL {TEST}={}", self.stack);
+        import(&binary, self.directory.path(), &tag, &[changes, &[&label]].concat());
+        tag
+    }
+}
+
+impl Drop for TestEngine {
+    fn drop(&mut self) {
+        let ours = format!("label=dev.witwd.stack={}", self.stack);
+        remove(&["ps", "-aq", "--no-trunc", "--filter", &ours], &["rm", "-f", "-v"]);
+        remove(&["network", "ls", "-q", "--filter", &ours], &["network", "rm"]);
+        remove(&["volume", "ls", "-q", "--filter", &ours], &["volume", "rm"]);
+        let made = format!("label={TEST}={}", self.stack);
+        remove(&["image", "ls", "-q", "--filter", &made], &["image", "rm", "-f"]);
+    }
+}
+
+/// The engine of this machine.
+pub async fn connect() -> DockerEngine {
+    let clock = Arc::new(SystemClock::new());
+    match DockerEngine::connect(Surroundings::of_process(), clock).await {
+        Ok(engine) => engine,
+        Err(error) => panic!("these tests need a container engine: {error}; {}", error.hint()),
+    }
+}
+
+/// What `docker inspect` says of an object, as JSON.
+pub fn inspect(object: &str) -> serde_json::Value {
+    let output = docker(&["inspect", object]);
+    let objects: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON of docker inspect");
+    objects[0].clone()
+}
+
+/// Runs the engine's own command line: for what the adapter must not be trusted with in its test.
+pub fn docker(words: &[&str]) -> Output {
+    Command::new("docker").args(words).output().expect("the docker command")
+}
+
+/// Removes what `list` lists.
+fn remove(list: &[&str], command: &[&str]) {
+    let listed = docker(list);
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let objects: Vec<&str> = listed.split_whitespace().collect();
+    if !objects.is_empty() {
+        docker(&[command, &objects].concat());
+    }
+}
+
+/// Looks until `check` finds what it looks for; fails after `limit`, saying `what` did not happen.
+pub async fn eventually<T>(limit: Duration, what: &str, mut check: impl AsyncFnMut() -> Option<T>) -> T {
+    let looking = async {
+        loop {
+            if let Some(found) = check().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+    };
+    let found = tokio::time::timeout(limit, looking).await;
+    found.unwrap_or_else(|_| panic!("not within {limit:?}: {what}"))
+}
+
+/// Makes the small image where it is not there.
+pub async fn tiny(engine: &DockerEngine) {
+    static MADE: OnceCell<()> = OnceCell::const_new();
+    MADE.get_or_init(|| async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let binary = compile_tiny(directory.path());
+        let id = import(&binary, directory.path(), TINY, &["ENTRYPOINT [\"/tiny\"]"]);
+        assert!(engine.image(&id).await.is_ok(), "the small image was not made");
+    })
+    .await;
+}
+
+/// The static program, compiled into `directory`.
+pub fn compile_tiny(directory: &Path) -> PathBuf {
+    let binary = directory.join("tiny");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/docker/tiny.rs");
+    let mut rustc = Command::new("rustc");
+    rustc.args(["--edition", "2024", "-O", "-C", "target-feature=+crt-static", "-C", "strip=symbols", "-o"]);
+    let status = rustc.arg(&binary).arg(&source).status().expect("rustc");
+    assert!(status.success(), "tiny.rs does not compile");
+    binary
+}
+
+/// An image of one file, `/tiny`; returns its id.
+pub fn import(binary: &Path, directory: &Path, tag: &str, changes: &[&str]) -> String {
+    let archive = directory.join("image.tar");
+    let mut tar = tar::Builder::new(std::fs::File::create(&archive).expect("a file"));
+    tar.append_path_with_name(binary, "tiny").expect("packed");
+    tar.finish().expect("packed");
+    let changes: Vec<&str> = changes.iter().flat_map(|change| ["--change", change]).collect();
+    let archive = archive.display().to_string();
+    let words: Vec<&str> = [&["import"], changes.as_slice(), &[&archive, tag]].concat();
+    let output = docker(&words);
+    assert!(output.status.success(), "docker import: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// The kind of a failure.
+pub fn kind<T: std::fmt::Debug>(outcome: Result<T, EngineError>) -> witwd::engine::ErrorKind {
+    outcome.expect_err("a failure").kind
+}
+
+/// Words as a command takes them.
+pub fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
