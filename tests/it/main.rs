@@ -1,3 +1,4 @@
 //! Tests that need no engine.
 
+mod cli;
 mod control;
