@@ -2,3 +2,5 @@
 
 mod cli;
 mod control;
+mod guardian;
+mod tidy;
