@@ -14,6 +14,8 @@ pub trait Disk: Send + Sync {
     fn list(&self, directory: &Path) -> Result<Vec<String>, DiskError>;
     /// Removes a file; none there is fine.
     fn remove(&self, path: &Path) -> Result<(), DiskError>;
+    /// Makes a directory with mode 0700, and those above it; one that is there is fine.
+    fn make_directory(&self, path: &Path) -> Result<(), DiskError>;
     /// Renames a file within its directory, and makes that durable.
     fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError>;
 }
@@ -75,6 +77,10 @@ impl Disk for SystemDisk {
         }
     }
 
+    fn make_directory(&self, path: &Path) -> Result<(), DiskError> {
+        make_directories(path).map_err(|error| DiskError::new("make directory", path, error))
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
         std::fs::rename(from, to).and_then(|()| sync_directory(to)).map_err(|error| DiskError::new("rename", from, error))
     }
@@ -82,10 +88,8 @@ impl Disk for SystemDisk {
 
 fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
     use std::io::Write as _;
-    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-    if let Some(directory) = path.parent() {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    }
+    use std::os::unix::fs::OpenOptionsExt as _;
+    path.parent().map_or(Ok(()), make_directories)?;
     let temporary = path.with_added_extension("new");
     let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
     file.write_all(content)?;
@@ -96,4 +100,9 @@ fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
 
 fn sync_directory(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), |directory| std::fs::File::open(directory)?.sync_all())
+}
+
+fn make_directories(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }

@@ -107,6 +107,10 @@ impl Disk for SimDisk {
         Ok(())
     }
 
+    fn make_directory(&self, _path: &Path) -> Result<(), DiskError> {
+        Ok(())
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
         let mut files = self.files();
         let content = files.remove(from).ok_or_else(|| DiskError::new("rename", from, io::ErrorKind::NotFound.into()))?;

@@ -118,20 +118,23 @@ pub fn retry_delay(attempts: u32) -> Duration {
 /// What is known of a postgres beyond its container.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct PostgresHistory {
-    /// The first run on a data directory that was empty: only this run may be initialised.
+    /// The data directory that was made empty for it: only the first run on it may be initialised.
+    /// Written before the volume is made.
     pub first_run: Option<FirstRun>,
     /// The run whose databases, roles and extensions are known to be there, with a digest of what
     /// was asked for.
     pub provisioned: Option<(RunId, String)>,
+    /// The major version of the server that was last provisioned.
+    pub major: Option<u32>,
 }
 
-/// The first container that was started on an empty data directory.
+/// A data directory that was empty when its volume was made, and the first container started on it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct FirstRun {
     /// The volume's name on the engine.
     pub volume: String,
-    /// The container.
-    pub container: super::name::ContainerId,
+    /// The container, once one was started on it.
+    pub container: Option<super::name::ContainerId>,
 }
 
 /// Everything the planner knows of the past.
@@ -139,12 +142,16 @@ pub struct FirstRun {
 pub struct History {
     /// What the user asked for last.
     pub goal: Goal,
+    /// The user asked for `down --volumes`, saw what is lost, and said yes.
+    pub drop_volumes: bool,
     /// Only these are to be changed (`up NAME...`), with what they need; empty: all.
     pub only: BTreeSet<WorkloadName>,
     /// Restarts.
     pub replicas: BTreeMap<ReplicaKey, ReplicaHistory>,
     /// Images that were accepted.
     pub images: BTreeMap<WorkloadName, AcceptedImage>,
+    /// Digests of definition and context that images were built from.
+    pub builds: BTreeMap<WorkloadName, String>,
     /// Workloads whose image is to be pulled or built again although one is here (`up --pull`,
     /// `up --build`, `pull = "always"`, a changed context).
     pub refresh: BTreeSet<WorkloadName>,

@@ -11,7 +11,7 @@ pub struct Moment(Duration);
 
 impl Moment {
     /// The moment `since_start` after the clock's beginning.
-    pub fn at(since_start: Duration) -> Self {
+    pub const fn at(since_start: Duration) -> Self {
         Self(since_start)
     }
 

@@ -202,6 +202,14 @@ impl Postgres {
     }
 }
 
+/// The major version that the tag of a Postgres image says: `postgres:17`, `postgis/postgis:17-3.5`,
+/// `supabase/postgres:15.8.1.085`. `None` where it says none.
+pub fn major_of(reference: &str) -> Option<u32> {
+    let tag = reference.rsplit('/').next()?.split('@').next()?.split_once(':')?.1;
+    let digits: String = tag.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok()
+}
+
 /// A role beside the app's own.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Role {

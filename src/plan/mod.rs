@@ -3,8 +3,34 @@
 //!
 //! Every pass looks at the world and derives what is safe to do *now*, what is blocked and why,
 //! and when to look again. No plan is stored. A kill between any two actions is healed by the next
-//! pass.
+//! pass. Entry point: [`plan`].
 
 mod action;
+mod down;
+mod gates;
+mod images;
+mod inputs;
+mod objects;
+mod orphans;
+mod pass;
+mod replica;
+pub mod restart;
+mod up;
 
 pub use action::{Action, Blocked, Plan, Planned};
+pub use gates::{is_ready, verdict_of};
+pub use images::{WantedImage, wanted_image};
+pub use inputs::{InFlight, Inputs};
+
+use crate::model::history::Goal;
+
+/// What is safe to do now, what is blocked and why, and when to look again.
+pub fn plan(inputs: &Inputs<'_>) -> Plan {
+    match inputs.history.goal {
+        Goal::Up => up::plan(inputs),
+        Goal::Down => down::plan(inputs),
+    }
+}
+
+#[cfg(test)]
+mod tests;

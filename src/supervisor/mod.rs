@@ -2,8 +2,31 @@
 //! hold a [`Handle`] or a watch receiver.
 //!
 //! A pass: observe, plan, apply what is not under way. Actions run concurrently and never block
-//! the loop; their outcomes come back as events.
+//! the loop; their outcomes come back as events. An action stays "under way" until a look at the
+//! engine that began after its outcome is over, so that a stale look never plans it twice.
 
+mod apply;
+mod create;
+mod event;
 mod handle;
+mod images;
+mod journal;
+mod keeper;
+mod looks;
+mod note;
+mod outcome;
+mod pass;
+mod report;
+mod run;
+pub mod sim;
+mod start;
+mod state;
 
+pub use apply::{Context, PRIMITIVES, TRANSFERS};
+pub use event::{ActionError, Effect, Event};
 pub use handle::{Closed, Command, Down, Ends, Handle, Published, Up, channel};
+pub use keeper::{Keeper, KeeperError, PostgresKeeper};
+pub use report::{Report, report};
+pub use run::{Beginning, Supervisor, UnderWay, run};
+pub use start::{Machine, StartError};
+pub use state::{StateError, StateFile};

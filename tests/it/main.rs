@@ -2,5 +2,7 @@
 
 mod cli;
 mod control;
+mod engine_contract;
 mod guardian;
+mod scenarios;
 mod tidy;

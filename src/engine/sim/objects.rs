@@ -1,0 +1,105 @@
+//! Changes of networks and volumes.
+
+use std::collections::BTreeMap;
+
+use super::mutation::Applied;
+use super::trace::Operation;
+use super::world::{Now, SimNetwork, SimVolume, World};
+use crate::engine::request::{CreateNetwork, CreateVolume};
+use crate::engine::{EngineError, ErrorKind};
+use crate::model::name::{InstanceId, StackName};
+
+/// How many networks the engine's address pools are good for, the default bridge among them.
+const POOLS: usize = 31;
+
+impl SimVolume {
+    pub(super) fn empty(owner: Option<(StackName, InstanceId)>, now: Now) -> Self {
+        let (ledger, files) = (Vec::new(), BTreeMap::new());
+        Self { owner, created_at: now.wall, driver: "local".to_owned(), ledger, files }
+    }
+}
+
+impl World {
+    pub(super) fn create_network(&mut self, request: &CreateNetwork, now: Now) -> Result<Applied, EngineError> {
+        let owner = (request.stack.clone(), request.instance.clone());
+        self.add_network(&request.name, Some(owner), now)
+    }
+
+    pub(super) fn add_network(
+        &mut self,
+        name: &str,
+        owner: Option<(StackName, InstanceId)>,
+        now: Now,
+    ) -> Result<Applied, EngineError> {
+        let refused = |kind, message: String| EngineError::new(Operation::CreateNetwork.words(), name, kind, message);
+        if self.network(name).is_some() {
+            return Err(refused(ErrorKind::Conflict, format!("network with name {name} already exists")));
+        }
+        if self.networks.len() + 1 >= POOLS {
+            let message = "could not find an available, non-overlapping IPv4 address pool among the defaults";
+            return Err(refused(ErrorKind::Other, message.to_owned()));
+        }
+        let id = self.new_id("network");
+        let stack = owner.as_ref().map(|(stack, _)| stack.clone());
+        self.networks.insert(id.clone(), SimNetwork { name: name.to_owned(), owner });
+        self.bus.emit(now, ("network", "create"), &id, stack.as_ref());
+        Ok(Applied::Done)
+    }
+
+    pub(super) fn remove_network(&mut self, id: &str, now: Now) -> Result<Applied, EngineError> {
+        let Some(network) = self.networks.get(id) else { return Ok(Applied::Done) };
+        let attached =
+            self.containers.values().find(|container| container.state.is_up() && container.networks.contains(&network.name));
+        if let Some(container) = attached {
+            let message = format!("network {} has active endpoints: {}", network.name, container.name);
+            return Err(EngineError::new(Operation::RemoveNetwork.words(), id, ErrorKind::InUse, message));
+        }
+        if let Some(network) = self.networks.remove(id) {
+            self.bus.emit(now, ("network", "destroy"), id, network.owner.map(|(stack, _)| stack).as_ref());
+        }
+        Ok(Applied::Done)
+    }
+
+    pub(super) fn create_volume(&mut self, request: &CreateVolume, now: Now) -> Result<Applied, EngineError> {
+        let owner = Some((request.stack.clone(), request.instance.clone()));
+        match self.volumes.get(&request.name) {
+            Some(volume) if volume.owner == owner => return Ok(Applied::Done),
+            Some(_) => {
+                let message = format!("volume {} exists and is not ours", request.name);
+                let operation = Operation::CreateVolume.words();
+                return Err(EngineError::new(operation, &request.name, ErrorKind::Conflict, message));
+            }
+            None => {}
+        }
+        let mut volume = SimVolume::empty(owner, now);
+        if let Some(driver) = &request.driver {
+            volume.driver.clone_from(driver);
+        }
+        self.volumes.insert(request.name.clone(), volume);
+        self.bus.emit(now, ("volume", "create"), &request.name, Some(&request.stack));
+        Ok(Applied::Done)
+    }
+
+    pub(super) fn remove_volume(&mut self, name: &str, now: Now) -> Result<Applied, EngineError> {
+        if !self.volumes.contains_key(name) {
+            return Ok(Applied::Done);
+        }
+        if !self.permitted_volumes.contains(name) && self.guard.is_some() {
+            self.breach(format!("remove volume {name} that no command of the user names"));
+        }
+        self.drop_volume(name, now).map(|()| Applied::Done)
+    }
+
+    /// Removes a volume, whoever asks.
+    pub(super) fn drop_volume(&mut self, name: &str, now: Now) -> Result<(), EngineError> {
+        let user = self.containers.values().find(|container| container.volumes().any(|volume| volume == name));
+        if let Some(container) = user {
+            let message = format!("remove {name}: volume is in use - [{}]", container.id.0);
+            return Err(EngineError::new(Operation::RemoveVolume.words(), name, ErrorKind::InUse, message));
+        }
+        if let Some(volume) = self.volumes.remove(name) {
+            self.bus.emit(now, ("volume", "destroy"), name, volume.owner.map(|(stack, _)| stack).as_ref());
+        }
+        Ok(())
+    }
+}

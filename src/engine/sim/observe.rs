@@ -1,0 +1,162 @@
+//! The world as an observation, and an observation as a world.
+
+use std::time::Duration;
+
+use super::world::{End, Now, Run, SimContainer, SimNetwork, SimVolume, World};
+use crate::engine::labels;
+use crate::engine::request::{MountRequest, Scope};
+use crate::model::name::{ContainerId, StackName};
+use crate::model::observed::{Container, ContainerState, Network, Observed, VolumeSeen};
+use crate::model::workload::PublishedPort;
+
+/// Observations kept for stale answers.
+const KEPT: usize = 16;
+
+impl World {
+    /// One look; a stale one where a fault asks for it.
+    pub(super) fn observed(&mut self, scope: &Scope, now: Now) -> Observed {
+        if let Some(age) = self.stale_by.take() {
+            let old_enough = self.seen.iter().rev().find(|(at, _)| *at + age <= now.moment);
+            if let Some((_, stale)) = old_enough.or(self.seen.first()) {
+                return stale.clone();
+            }
+        }
+        let fresh = self.look(scope);
+        if self.seen.len() == KEPT {
+            self.seen.remove(0);
+        }
+        self.seen.push((now.moment, fresh.clone()));
+        fresh
+    }
+
+    /// What is there, within a scope.
+    pub fn look(&self, scope: &Scope) -> Observed {
+        let is_ours = |owner: &Option<(_, _)>| owner.as_ref().is_some_and(|(stack, _): &(StackName, _)| *stack == scope.stack);
+        let network_name = scope.stack.network();
+        let mut networks: Vec<Network> = self
+            .networks
+            .iter()
+            .filter(|(_, network)| network.name == network_name || is_ours(&network.owner))
+            .map(|(id, network)| Network { id: id.clone(), name: network.name.clone(), owner: network.owner.clone() })
+            .collect();
+        networks.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+        let volumes = self.volumes.iter().filter(|(name, volume)| scope.volumes.contains(name) || is_ours(&volume.owner));
+        let volumes = volumes.map(|(name, volume)| VolumeSeen {
+            name: name.clone(),
+            owner: volume.owner.clone(),
+            created_at: Some(volume.created_at),
+            driver: volume.driver.clone(),
+        });
+        let images = scope.images.iter().filter_map(|reference| Some((reference.clone(), self.images.id(reference)?)));
+        let containers = self.containers.values().map(seen);
+        Observed { containers: containers.collect(), networks, volumes: volumes.collect(), images: images.collect() }
+    }
+
+    /// A world that looks like this observation. What can't be seen (what apps do, what registries
+    /// hold) is assumed to be well.
+    pub(super) fn from_observed(observed: &Observed, now: Now) -> Self {
+        let mut world = Self::default();
+        world.images.knows_all = true;
+        for (reference, id) in &observed.images {
+            world.images.add_as(reference, id.clone());
+        }
+        for network in &observed.networks {
+            let there = SimNetwork { name: network.name.clone(), owner: network.owner.clone() };
+            world.networks.insert(network.id.clone(), there);
+        }
+        for volume in &observed.volumes {
+            let mut there = SimVolume::empty(volume.owner.clone(), now);
+            there.created_at = volume.created_at.unwrap_or(now.wall);
+            there.driver.clone_from(&volume.driver);
+            world.volumes.insert(volume.name.clone(), there);
+        }
+        for container in &observed.containers {
+            world.add_unseen_networks(container);
+            let number = world.number();
+            let there = revived(container, number);
+            world.containers.insert(container.id.clone(), there);
+        }
+        world.revive_runs(now);
+        world
+    }
+
+    /// Networks of other stacks are no part of an observation: they are there all the same.
+    fn add_unseen_networks(&mut self, container: &Container) {
+        let own = container.identity.as_ref().map(|identity| identity.stack.network());
+        for name in container.networks.iter().filter(|name| own.as_ref() != Some(*name)) {
+            if self.network(name).is_none() {
+                let id = self.new_id("network");
+                self.networks.insert(id, SimNetwork { name: name.clone(), owner: None });
+            }
+        }
+    }
+
+    fn revive_runs(&mut self, now: Now) {
+        let ids: Vec<ContainerId> = self.containers.keys().cloned().collect();
+        for id in ids {
+            let Some(container) = self.containers.get(&id) else { continue };
+            let script = self.script(container);
+            let Some(container) = self.containers.get_mut(&id) else { continue };
+            match container.state {
+                ContainerState::Running { .. } | ContainerState::Paused { .. } => {
+                    // It has long been ready, for all that can be seen.
+                    let end =
+                        script.run_for.map(|run_for| End { at: now.moment + run_for, code: script.exit_code, oom: script.oom });
+                    let script = super::script::Script { ready_after: Duration::ZERO, ..script };
+                    container.run = Some(Run { began: now.moment, script, end, hung: false });
+                }
+                ContainerState::Removing => container.gone_at = Some(now.moment + super::containers::REMOVAL),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn seen(container: &SimContainer) -> Container {
+    let mut networks = container.networks.clone();
+    networks.sort();
+    Container {
+        id: container.id.clone(),
+        name: container.name.clone(),
+        image: container.image.clone(),
+        image_reference: container.image_reference.clone(),
+        state: container.state.clone(),
+        identity: container.identity(),
+        published: container.published.clone(),
+        networks,
+        created_at: container.created_at,
+        image_health: None,
+    }
+}
+
+fn revived(container: &Container, number: u64) -> SimContainer {
+    let port = |seen: &crate::model::observed::PublishedSeen| PublishedPort {
+        address: seen.address,
+        host: Some(seen.host),
+        container: seen.container,
+        protocol: seen.protocol,
+    };
+    SimContainer {
+        id: container.id.clone(),
+        name: container.name.clone(),
+        labels: container.identity.as_ref().map(labels::of_container).unwrap_or_default(),
+        image: container.image.clone(),
+        image_reference: container.image_reference.clone(),
+        command: Vec::new(),
+        env: std::collections::BTreeMap::new(),
+        mounts: Vec::<MountRequest>::new(),
+        ports: container.published.iter().map(port).collect(),
+        published: container.published.clone(),
+        networks: container.networks.clone(),
+        read_only: false,
+        keeps_log: true,
+        state: container.state.clone(),
+        created_at: container.created_at,
+        run: None,
+        ended: Vec::new(),
+        gone_at: None,
+        log: Vec::new(),
+        files: std::collections::BTreeMap::new(),
+        number,
+    }
+}

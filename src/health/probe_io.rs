@@ -1,0 +1,195 @@
+//! Probes as they are: over HTTP, TCP, in the container, and as a query to a Postgres.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
+
+use super::http::{Get, HttpProbe};
+use super::prober::{Asked, Outcome, Prober};
+use crate::engine::request::{Exec, Reach};
+use crate::engine::{Engine, EngineError, ErrorKind};
+use crate::host::Clock;
+use crate::model::name::{ContainerId, WorkloadName};
+use crate::model::probe::{Check, Probe};
+use crate::model::time::{Moment, seconds};
+use crate::postgres::readiness::{self, Answer};
+use crate::postgres::{PORT, Passwords};
+
+/// How long a connection through a proxy must stay open to be one to a living port.
+const STAYS_OPEN: Duration = Duration::from_millis(300);
+/// How long an address is believed while nothing answers there.
+const BELIEVED: Duration = Duration::from_secs(1);
+/// How long the engine may take to say whether it answers at all.
+const ENGINE_ANSWERS: Duration = Duration::from_secs(2);
+
+/// Makes probes with the machine's network and the engine.
+pub struct SystemProber {
+    engine: Arc<dyn Engine>,
+    clock: Arc<dyn Clock>,
+    passwords: Arc<Passwords>,
+    http: HttpProbe,
+    addresses: Mutex<BTreeMap<(ContainerId, u16), (Reach, Moment)>>,
+}
+
+impl std::fmt::Debug for SystemProber {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("SystemProber").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Prober for SystemProber {
+    async fn probe(&self, asked: &Asked, probe: &Probe) -> Outcome {
+        match (asked, &probe.check) {
+            (_, Check::Image) => Outcome::NotMade("the engine itself asks".to_owned()),
+            (Asked::External { workload }, Check::Postgres) => self.postgres(workload, None, probe).await,
+            (Asked::External { .. }, _) => Outcome::NotMade("only a query can be asked of an external server".to_owned()),
+            (Asked::Container { container, .. }, Check::Exec(command)) => self.exec(container, command, probe.timeout).await,
+            (Asked::Container { workload, container }, check) => {
+                let port = if *check == Check::Postgres { Some(PORT) } else { probe.port };
+                match port {
+                    Some(port) => self.over_network(workload, container, port, probe).await,
+                    None => Outcome::NotMade("no port is known to ask".to_owned()),
+                }
+            }
+        }
+    }
+}
+
+impl SystemProber {
+    /// A prober that reaches containers as `engine` says.
+    pub fn new(engine: Arc<dyn Engine>, clock: Arc<dyn Clock>, passwords: Arc<Passwords>) -> Self {
+        Self { engine, clock, passwords, http: HttpProbe::new(), addresses: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// Asks where the port was last seen, for the engine need not be asked at every quick attempt.
+    /// A success there counts only when the port is still there.
+    async fn over_network(&self, workload: &WorkloadName, container: &ContainerId, port: u16, probe: &Probe) -> Outcome {
+        if let Some(known) = self.known(container, port) {
+            let outcome = self.at(workload, known, probe).await;
+            if matches!(outcome, Outcome::Failure(_)) {
+                return outcome;
+            }
+            match self.reach(container, port).await {
+                Ok(now) if now == known => return outcome,
+                Ok(_) => {}
+                Err(error) => return Outcome::NotMade(error.to_string()),
+            }
+        }
+        match self.reach(container, port).await {
+            Ok(reach) => self.at(workload, reach, probe).await,
+            Err(error) => Outcome::NotMade(error.to_string()),
+        }
+    }
+
+    async fn at(&self, workload: &WorkloadName, reach: Reach, probe: &Probe) -> Outcome {
+        match &probe.check {
+            Check::Http { path, headers, status } => {
+                let (Reach::Direct(address) | Reach::Published(address)) = reach;
+                self.http.ask(address, Get { path, headers, status: *status }, probe.timeout).await
+            }
+            Check::Tcp => self.tcp(reach, probe.timeout).await,
+            Check::Postgres => {
+                let (Reach::Direct(address) | Reach::Published(address)) = reach;
+                self.postgres(workload, Some(address), probe).await
+            }
+            Check::Exec(_) | Check::Image => Outcome::NotMade("this is not asked over the network".to_owned()),
+        }
+    }
+
+    fn known(&self, container: &ContainerId, port: u16) -> Option<Reach> {
+        let now = self.clock.moment();
+        let mut addresses = self.addresses.lock().expect("no panic while addresses are held");
+        addresses.retain(|_, (_, seen)| now.since(*seen) < BELIEVED);
+        addresses.get(&(container.clone(), port)).map(|(reach, _)| *reach)
+    }
+
+    async fn reach(&self, container: &ContainerId, port: u16) -> Result<Reach, EngineError> {
+        let reach = self.engine.reach(container, port).await?;
+        let seen = (reach, self.clock.moment());
+        self.addresses.lock().expect("no panic while addresses are held").insert((container.clone(), port), seen);
+        Ok(reach)
+    }
+
+    async fn tcp(&self, reach: Reach, timeout: Duration) -> Outcome {
+        let (Reach::Direct(address) | Reach::Published(address)) = reach;
+        let connected = self.within(timeout, TcpStream::connect(address)).await;
+        let mut stream = match connected {
+            None => return Outcome::Failure(format!("tcp: timed out after {}", seconds(timeout))),
+            Some(Err(error)) => return Outcome::Failure(format!("tcp: {}", plain(&error))),
+            Some(Ok(stream)) => stream,
+        };
+        if matches!(reach, Reach::Direct(_)) {
+            return Outcome::Success;
+        }
+        // A proxy accepts for a dead port too, and closes at once.
+        let mut first = [0];
+        match self.within(STAYS_OPEN, stream.read(&mut first)).await {
+            None | Some(Ok(1..)) => Outcome::Success,
+            Some(Ok(0) | Err(_)) => Outcome::Failure("tcp: the connection was closed at once".to_owned()),
+        }
+    }
+
+    async fn exec(&self, container: &ContainerId, command: &[String], timeout: Duration) -> Outcome {
+        let exec = Exec { command: command.to_vec(), ..Exec::default() };
+        match self.engine.exec(container, &exec, timeout).await {
+            Ok(output) if output.code == 0 => Outcome::Success,
+            Ok(output) => {
+                let said = [output.stderr, output.stdout].iter().find_map(|text| first_words(text)).unwrap_or_default();
+                Outcome::Failure(format!("exec: exit code {}{said}", output.code))
+            }
+            Err(error) if error.kind == ErrorKind::Timeout => self.slow_command(timeout).await,
+            Err(error) => Outcome::NotMade(error.to_string()),
+        }
+    }
+
+    /// A command that did not end in time failed, unless it is the engine that does not answer.
+    async fn slow_command(&self, timeout: Duration) -> Outcome {
+        match self.within(ENGINE_ANSWERS, self.engine.info()).await {
+            Some(Ok(_)) => Outcome::Failure(format!("exec: timed out after {}", seconds(timeout))),
+            _ => Outcome::NotMade("the engine does not answer".to_owned()),
+        }
+    }
+
+    async fn postgres(&self, workload: &WorkloadName, address: Option<SocketAddr>, probe: &Probe) -> Outcome {
+        let Some(access) = self.passwords.access(workload) else {
+            return Outcome::NotMade(format!("it is not known how to get into {workload}"));
+        };
+        match readiness::ask(&access, address, self.clock.as_ref(), probe.timeout).await {
+            Ok(Answer::Ready) => Outcome::Success,
+            Ok(Answer::Refused(words)) => Outcome::Refused(format!("query: {words}")),
+            Ok(Answer::Silent(words)) => Outcome::Failure(format!("query: {words}")),
+            Err(words) => Outcome::NotMade(words),
+        }
+    }
+
+    async fn within<T>(&self, limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            output = future => Some(output),
+            () = self.clock.sleep(limit) => None,
+        }
+    }
+}
+
+/// The first 80 characters of what was said, after a colon; `None` where nothing was.
+pub(super) fn first_words(text: &str) -> Option<String> {
+    let line: String =
+        text.trim().lines().next().unwrap_or_default().chars().filter(|letter| !letter.is_control()).take(80).collect();
+    (!line.is_empty()).then(|| format!(": {line}"))
+}
+
+/// An error of the network in few words.
+pub(super) fn plain(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        std::io::ErrorKind::ConnectionReset => "connection reset".to_owned(),
+        std::io::ErrorKind::UnexpectedEof => "connection closed without an answer".to_owned(),
+        _ => error.to_string(),
+    }
+}

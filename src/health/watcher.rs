@@ -1,0 +1,156 @@
+//! The task that probes one subject, one probe at a time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::hysteresis::Hysteresis;
+use super::monitor::{HealthEvent, Shared, Watched};
+use super::prober::{Asked, Outcome};
+use super::schedule::Schedule;
+use crate::model::health::{Subject, Verdict};
+use crate::model::probe::{Probe, SETTLED};
+use crate::model::time::Moment;
+
+/// Who has run longer than this when he is first seen ran before this daemon did.
+const ADOPTED: Duration = Duration::from_secs(5);
+/// How long beyond its time-out a probe may keep us before it counts as one that was not made.
+const GUARD: Duration = Duration::from_secs(5);
+
+/// Probes one subject until it is dropped.
+pub(super) struct Watcher {
+    shared: Arc<Shared>,
+    subject: Subject,
+    asked: Asked,
+    hasten: Arc<Notify>,
+    schedule: Schedule,
+    hysteresis: Hysteresis,
+    sent: Verdict,
+    first_seen: Moment,
+    running_for: Duration,
+    /// When it is called ready for want of a readiness probe.
+    settles: Option<Moment>,
+}
+
+/// What is to be done next.
+enum Next {
+    Probe(usize),
+    Settle,
+}
+
+impl Watcher {
+    pub fn new(shared: Arc<Shared>, subject: Subject, watched: &Watched, hasten: Arc<Notify>) -> Self {
+        let now = shared.clock.moment();
+        let (asked, seed) = match &subject {
+            Subject::Run(run) => {
+                let asked = Asked::Container { workload: watched.workload.clone(), container: run.container.clone() };
+                (asked, (watched.running_for > ADOPTED).then_some(run.container.0.as_str()))
+            }
+            Subject::External(name) => (Asked::External { workload: name.clone() }, None),
+        };
+        let schedule = Schedule::new(&watched.probes, now, watched.running_for, seed);
+        let hysteresis = Hysteresis::new(&watched.probes);
+        let settles = watched.probes.readiness.is_none().then(|| now + SETTLED.saturating_sub(watched.running_for));
+        let sent = hysteresis.verdict();
+        Self {
+            asked,
+            schedule,
+            sent,
+            hysteresis,
+            settles,
+            shared,
+            subject,
+            hasten,
+            first_seen: now,
+            running_for: watched.running_for,
+        }
+    }
+
+    /// Until nobody listens any more, or there is nothing to ask.
+    pub async fn run(mut self) {
+        while let Some((next, due)) = self.next() {
+            if self.wait(due).await == Woken::Hastened {
+                self.schedule.hasten(self.shared.clock.moment());
+                continue;
+            }
+            match next {
+                Next::Settle => {
+                    self.settles = None;
+                    self.hysteresis.settle();
+                }
+                Next::Probe(index) => self.probe(index).await,
+            }
+            if !self.tell().await {
+                return;
+            }
+        }
+    }
+
+    fn next(&self) -> Option<(Next, Moment)> {
+        let probe = self.schedule.next(&self.hysteresis).map(|(index, due)| (Next::Probe(index), due));
+        let settle = self.settles.map(|at| (Next::Settle, at));
+        match (probe, settle) {
+            (Some(probe), Some(settle)) => Some(if probe.1 <= settle.1 { probe } else { settle }),
+            (probe, settle) => probe.or(settle),
+        }
+    }
+
+    async fn wait(&self, due: Moment) -> Woken {
+        let left = due.since(self.shared.clock.moment());
+        tokio::select! {
+            biased;
+            () = self.hasten.notified() => Woken::Hastened,
+            () = self.shared.clock.sleep(left) => Woken::Due,
+        }
+    }
+
+    async fn probe(&mut self, index: usize) {
+        let slot = self.schedule.slot(index);
+        let outcome = self.ask(&slot.probe).await;
+        let now = self.shared.clock.moment();
+        let running_for = self.running_for.saturating_add(now.since(self.first_seen));
+        for purpose in &slot.purposes {
+            self.hysteresis.feed(*purpose, &outcome, running_for);
+        }
+        self.schedule.done(index, &outcome, now);
+    }
+
+    /// One probe, within the bound on all. One that hangs is one that could not be made.
+    async fn ask(&self, probe: &Probe) -> Outcome {
+        let Ok(_permit) = self.shared.permits.acquire().await else {
+            return Outcome::NotMade("the daemon is ending".to_owned());
+        };
+        let outcome = tokio::select! {
+            biased;
+            outcome = self.shared.prober.probe(&self.asked, probe) => outcome,
+            () = self.shared.clock.sleep(probe.timeout + GUARD) => Outcome::NotMade("the probe hangs".to_owned()),
+        };
+        match outcome {
+            Outcome::Failure(words) if self.in_doubt() => Outcome::NotMade(words),
+            outcome => outcome,
+        }
+    }
+
+    fn in_doubt(&self) -> bool {
+        let until = *self.shared.doubtful_until();
+        self.shared.clock.moment() < until
+    }
+
+    /// Sends the verdict where it changed; `false` when nobody listens any more.
+    async fn tell(&mut self) -> bool {
+        let verdict = self.hysteresis.verdict();
+        if verdict == self.sent {
+            return !self.shared.events.is_closed();
+        }
+        self.sent = verdict.clone();
+        self.shared.events.send(HealthEvent { subject: self.subject.clone(), verdict }).await.is_ok()
+    }
+}
+
+/// Why a wait was over.
+#[derive(PartialEq, Eq)]
+enum Woken {
+    Due,
+    Hastened,
+}

@@ -1,0 +1,59 @@
+//! Stops and removes everything of the stack in reverse order, then its network. Volumes stay.
+
+use std::collections::BTreeSet;
+
+use super::action::{Action, Plan};
+use super::inputs::Inputs;
+use super::orphans::end;
+use super::pass::Pass;
+use crate::model::name::WorkloadName;
+use crate::model::observed::Container;
+
+/// The plan of a stack that is to be down.
+pub fn plan(inputs: &Inputs<'_>) -> Plan {
+    let mut pass = Pass::new(inputs);
+    let containers: Vec<&Container> = inputs.ours().collect();
+    let up: BTreeSet<&WorkloadName> =
+        containers.iter().filter(|container| container.state.is_up()).filter_map(|container| container.workload()).collect();
+    for container in &containers {
+        if may_end(inputs, container, &up) {
+            end(&mut pass, container, "witwd down");
+        }
+    }
+    if containers.is_empty() {
+        remove_network(&mut pass);
+        drop_volumes(&mut pass);
+    }
+    pass.finish()
+}
+
+/// Whether nobody who depends on it is still up. What is not declared any more depends on all.
+fn may_end(inputs: &Inputs<'_>, container: &Container, up: &BTreeSet<&WorkloadName>) -> bool {
+    let Some(name) = container.workload().filter(|name| inputs.stack.workload(name).is_some()) else {
+        return true;
+    };
+    let undeclared = up.iter().any(|other| inputs.stack.workload(other).is_none());
+    let dependents = inputs.stack.dependents(name).any(|dependent| up.contains(&dependent.name));
+    !container.state.is_up() || !(undeclared || dependents)
+}
+
+fn remove_network(pass: &mut Pass<'_>) {
+    let inputs = pass.inputs;
+    let owner = Some((inputs.stack.name().clone(), inputs.instance.clone()));
+    let ours = inputs.observed.networks.iter().find(|network| network.owner == owner);
+    if let Some(network) = ours {
+        pass.act(Action::RemoveNetwork { id: network.id.clone() }, "witwd down");
+    }
+}
+
+/// The one place that plans the removal of a volume: where the user's command carries it.
+fn drop_volumes(pass: &mut Pass<'_>) {
+    let inputs = pass.inputs;
+    if !inputs.history.drop_volumes {
+        return;
+    }
+    let owner = Some((inputs.stack.name().clone(), inputs.instance.clone()));
+    for volume in inputs.observed.volumes.iter().filter(|volume| volume.owner == owner) {
+        pass.act(Action::RemoveVolume { name: volume.name.clone() }, "witwd down --volumes");
+    }
+}

@@ -1,0 +1,96 @@
+//! What must hold before a container is started.
+
+use super::inputs::Inputs;
+use crate::model::health::{Subject, Verdict};
+use crate::model::name::WorkloadName;
+use crate::model::observed::{Container, ContainerState, ImageHealth};
+use crate::model::template::Part;
+use crate::model::workload::{Condition, Dependency, Kind, Workload};
+
+/// The verdict of a container's present run. Where no probe is declared, that of the image's own
+/// HEALTHCHECK counts.
+pub fn verdict_of(inputs: &Inputs<'_>, workload: &Workload, container: &Container) -> Verdict {
+    if workload.probes().is_empty()
+        && let Some(health) = container.image_health
+    {
+        let ready = match health {
+            ImageHealth::Starting => None,
+            ImageHealth::Healthy => Some(true),
+            ImageHealth::Unhealthy => Some(false),
+        };
+        let words = (ready == Some(false)).then(|| "the image's HEALTHCHECK fails".to_owned());
+        return Verdict { started: ready.is_some(), ready, alive: ready, words };
+    }
+    let run = container.run().map(Subject::Run);
+    run.and_then(|run| inputs.verdicts.get(&run)).cloned().unwrap_or_default()
+}
+
+/// Whether a running container is ready; a postgres only once its databases and roles are there.
+pub fn is_ready(inputs: &Inputs<'_>, workload: &Workload, container: &Container) -> bool {
+    let running = matches!(container.state, ContainerState::Running { .. });
+    running && verdict_of(inputs, workload, container).ready == Some(true) && is_provisioned(inputs, workload, container)
+}
+
+/// Whether the databases and roles of a postgres are known to be there in this run.
+pub fn is_provisioned(inputs: &Inputs<'_>, workload: &Workload, container: &Container) -> bool {
+    if workload.postgres().is_none_or(crate::model::workload::Postgres::is_external) {
+        return true;
+    }
+    let known = inputs.history.postgres.get(&workload.name).and_then(|postgres| postgres.provisioned.as_ref());
+    let wanted = inputs.provisions.get(&workload.name);
+    known.is_some_and(|(run, digest)| Some(run) == container.run().as_ref() && Some(digest) == wanted)
+}
+
+/// Why a workload can't start yet: the first dependency that does not hold; `None` where all do.
+pub fn closed_gate(inputs: &Inputs<'_>, workload: &Workload) -> Option<String> {
+    let waiting = workload.dependencies.iter().find_map(|dependency| unmet(inputs, dependency));
+    waiting.map(|reason| format!("waiting for {reason}"))
+}
+
+/// Why a workload can't be made by this version, where it can't.
+pub fn not_carried_out(workload: &Workload) -> Option<String> {
+    let hole = workload.container.env.values().flat_map(crate::model::template::Template::holes).find_map(|hole| match hole {
+        Part::Secret(name) => Some(name),
+        _ => None,
+    });
+    let secret = workload.container.secrets.first().or(hole)?;
+    Some(format!("needs secret {secret}: secrets are not carried out by this version"))
+}
+
+fn unmet(inputs: &Inputs<'_>, dependency: &Dependency) -> Option<String> {
+    let name = &dependency.on;
+    let other = inputs.stack.workload(name)?;
+    match (&other.kind, dependency.condition) {
+        (Kind::Job(_), _) => Some(format!("{name}: jobs are not run by this version")),
+        (Kind::Postgres(postgres), _) if postgres.is_external() => unmet_external(inputs, name),
+        (_, Condition::Started) => {
+            let started = inputs.of_workload(name).iter().any(|container| container.state.is_up());
+            (!started).then(|| format!("{name}: not started"))
+        }
+        (_, Condition::Ready) => unmet_readiness(inputs, other),
+    }
+}
+
+fn unmet_external(inputs: &Inputs<'_>, name: &WorkloadName) -> Option<String> {
+    let verdict = inputs.verdicts.get(&Subject::External(name.clone())).cloned().unwrap_or_default();
+    let words = verdict.words.unwrap_or_else(|| "not ready".to_owned());
+    (verdict.ready != Some(true)).then(|| format!("{name}: {words}"))
+}
+
+fn unmet_readiness(inputs: &Inputs<'_>, other: &Workload) -> Option<String> {
+    let containers = inputs.of_workload(&other.name);
+    if containers.iter().any(|container| is_ready(inputs, other, container)) {
+        return None;
+    }
+    let words = containers
+        .iter()
+        .filter(|container| container.state.is_up())
+        .find_map(|container| verdict_of(inputs, other, container).words);
+    Some(format!("{}: {}", other.name, words.unwrap_or_else(|| "not ready".to_owned())))
+}
+
+/// Whether a liveness verdict against `workload` counts: not while something it depends on is not
+/// ready, so that a database that blinks restarts nobody.
+pub fn liveness_counts(inputs: &Inputs<'_>, workload: &Workload) -> bool {
+    closed_gate(inputs, workload).is_none()
+}

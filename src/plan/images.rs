@@ -1,0 +1,98 @@
+//! Which image a workload's containers are made from, and how it gets here.
+
+use super::action::Action;
+use super::inputs::Inputs;
+use super::pass::Pass;
+use crate::model::history::{FailureKind, Target};
+use crate::model::workload::{Build, ImageOrigin, PullPolicy, Workload};
+
+/// What the world says of a workload's image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WantedImage {
+    /// It is here, under this reference.
+    Here(String),
+    /// It must be fetched or made first.
+    Get(Action, &'static str),
+    /// It can't be had.
+    Never(String),
+}
+
+/// The image a workload wants now.
+pub fn wanted_image(inputs: &Inputs<'_>, workload: &Workload) -> WantedImage {
+    let reference = &workload.image.reference;
+    let here = inputs.observed.images.contains_key(reference);
+    let refresh = inputs.history.refresh.contains(&workload.name);
+    let cause = if here { "asked to refresh" } else { "image not here" };
+    match &workload.image.origin {
+        _ if here && !refresh && !prefers_fallback(inputs, workload) => WantedImage::Here(reference.clone()),
+        ImageOrigin::Build(_) => {
+            WantedImage::Get(Action::Build { workload: workload.name.clone(), reference: reference.clone() }, cause)
+        }
+        ImageOrigin::Pull { policy: PullPolicy::Never, .. } => {
+            WantedImage::Never(format!("image {reference} is not here, and pull is \"never\""))
+        }
+        ImageOrigin::Pull { fallback, .. } => pull_or_fallback(inputs, workload, fallback.as_ref(), refresh),
+    }
+}
+
+/// Whether the fallback is in use: it was built, and the real image was not accepted since.
+fn prefers_fallback(inputs: &Inputs<'_>, workload: &Workload) -> bool {
+    let ImageOrigin::Pull { fallback: Some(_), .. } = &workload.image.origin else {
+        return false;
+    };
+    let tag = inputs.stack.name().fallback_image(&workload.name);
+    let accepted = inputs.history.images.get(&workload.name);
+    inputs.observed.images.contains_key(&tag) && accepted.is_none_or(|accepted| accepted.reference == tag)
+}
+
+fn pull_or_fallback(inputs: &Inputs<'_>, workload: &Workload, fallback: Option<&Build>, refresh: bool) -> WantedImage {
+    let tag = inputs.stack.name().fallback_image(&workload.name);
+    let failure = inputs.history.failures.get(&Target::Workload(workload.name.clone()));
+    let unreachable = failure.is_some_and(|failure| failure.kind == FailureKind::RegistryUnreachable);
+    if prefers_fallback(inputs, workload) && (!refresh || unreachable) {
+        return WantedImage::Here(tag);
+    }
+    if fallback.is_some() && unreachable {
+        let action = Action::BuildFallback { workload: workload.name.clone(), reference: tag };
+        return WantedImage::Get(action, "no registry answers");
+    }
+    let cause = if refresh { "asked to refresh" } else { "image not here" };
+    WantedImage::Get(Action::Pull { workload: workload.name.clone(), reference: workload.image.reference.clone() }, cause)
+}
+
+/// Plans what the image of a workload needs; returns its reference once it is here. An image that
+/// several workloads share is fetched once.
+pub fn ensure_image(pass: &mut Pass<'_>, workload: &Workload) -> Option<String> {
+    let target = Target::Workload(workload.name.clone());
+    match wanted_image(pass.inputs, workload) {
+        WantedImage::Here(reference) => Some(reference),
+        WantedImage::Never(cause) => {
+            pass.block(target, cause);
+            None
+        }
+        WantedImage::Get(action, cause) => {
+            let is_fallback = matches!(action, Action::BuildFallback { .. });
+            if !is_shared(pass, &action) {
+                // The failure that brought the fallback is no reason to wait with it.
+                if is_fallback { pass.act_despite_failure(action, cause) } else { pass.act(action, cause) }
+            }
+            None
+        }
+    }
+}
+
+/// Whether the same image is being fetched for another workload.
+fn is_shared(pass: &Pass<'_>, action: &Action) -> bool {
+    let reference = image_of(action);
+    let same = |other: &Action| image_of(other) == reference;
+    pass.plans(same) || pass.inputs.in_flight.values().any(same)
+}
+
+fn image_of(action: &Action) -> Option<&String> {
+    match action {
+        Action::Pull { reference, .. } | Action::Build { reference, .. } | Action::BuildFallback { reference, .. } => {
+            Some(reference)
+        }
+        _ => None,
+    }
+}

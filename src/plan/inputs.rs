@@ -1,0 +1,113 @@
+//! What the planner is given, and the questions it asks of it again and again.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::action::Action;
+use crate::model::hash::{Fingerprint, SCHEME};
+use crate::model::health::Verdicts;
+use crate::model::history::{History, Target};
+use crate::model::name::{InstanceId, ReplicaKey, WorkloadName};
+use crate::model::observed::{Container, Observed, Owner};
+use crate::model::stack::Stack;
+use crate::model::time::Moment;
+use crate::model::workload::{KindName, Workload};
+
+/// What is under way, by target: nothing is planned for a target that is in it.
+pub type InFlight = BTreeMap<Target, Action>;
+
+/// Everything a plan is derived from.
+#[derive(Debug, Clone, Copy)]
+pub struct Inputs<'a> {
+    /// What is wanted.
+    pub stack: &'a Stack,
+    /// Who we are.
+    pub instance: &'a InstanceId,
+    /// What is there.
+    pub observed: &'a Observed,
+    /// What happened.
+    pub history: &'a History,
+    /// What probes say.
+    pub verdicts: &'a Verdicts,
+    /// Keyed hashes of the secrets that workloads would be made with now.
+    pub fingerprints: &'a BTreeMap<WorkloadName, Fingerprint>,
+    /// Digests of the databases, roles and extensions that are wanted of each postgres.
+    pub provisions: &'a BTreeMap<WorkloadName, String>,
+    /// What is under way.
+    pub in_flight: &'a InFlight,
+    /// The monotonic moment, for delays.
+    pub now: Moment,
+    /// The wall clock, for windows that outlive the daemon.
+    pub wall: Timestamp,
+}
+
+impl<'a> Inputs<'a> {
+    /// Every container, by id, in whatever order they were seen.
+    pub fn containers(&self) -> Vec<&'a Container> {
+        let mut containers: Vec<&Container> = self.observed.containers.iter().collect();
+        containers.sort_by_key(|container| &container.id);
+        containers
+    }
+
+    /// Our own containers, by id.
+    pub fn ours(&self) -> impl Iterator<Item = &'a Container> {
+        let (stack, instance) = (self.stack.name(), self.instance);
+        self.containers().into_iter().filter(move |container| container.owner(stack, instance) == Owner::Ours)
+    }
+
+    /// Our own containers of one replica that keep a service or postgres, by id.
+    pub fn of_replica(&self, key: &ReplicaKey) -> Vec<&'a Container> {
+        self.ours()
+            .filter(|container| is_kept(container) && container.identity.as_ref().is_some_and(|identity| &identity.key == key))
+            .collect()
+    }
+
+    /// Our own containers of one workload, by id.
+    pub fn of_workload(&self, name: &WorkloadName) -> Vec<&'a Container> {
+        self.ours().filter(|container| is_kept(container) && container.workload() == Some(name)).collect()
+    }
+
+    /// Whether this `up` is about `name`: everything, unless it named some.
+    pub fn is_meant(&self, name: &WorkloadName) -> bool {
+        self.history.only.is_empty() || self.stack.with_dependencies(&self.history.only).contains(name)
+    }
+
+    /// Why `container` is not what `workload` wants now; `None` where it is.
+    pub fn divergence(&self, workload: &Workload, container: &Container) -> Option<&'static str> {
+        let identity = container.identity.as_ref()?;
+        // An older or newer scheme hashes something else: what runs is adopted.
+        if identity.spec.as_ref().is_some_and(|spec| spec.scheme() == SCHEME && spec != &workload.spec) {
+            return Some("definition changed");
+        }
+        let accepted = self.history.images.get(&workload.name);
+        if accepted.is_some_and(|accepted| accepted.id != container.image) {
+            return Some("image changed");
+        }
+        match (&identity.secrets, self.fingerprints.get(&workload.name)) {
+            (Some(then), Some(now)) if then.differs_from(now) => Some("a secret changed"),
+            _ => None,
+        }
+    }
+
+    /// Whoever holds a container name, where anybody does.
+    pub fn holder(&self, name: &str) -> Option<&'a Container> {
+        self.observed.containers.iter().find(|container| container.name == name)
+    }
+
+    /// Whose a container is, as words for a message.
+    pub fn describe_owner(&self, container: &Container) -> String {
+        match container.owner(self.stack.name(), self.instance) {
+            Owner::Ours => "ours".to_owned(),
+            Owner::OtherInstance { directory } => format!("of the stack in {directory}"),
+            Owner::Foreign => "not ours".to_owned(),
+        }
+    }
+}
+
+/// Whether a container keeps a service or postgres; jobs, one-off runs, dumps and trial restores
+/// have owners of their own.
+pub fn is_kept(container: &Container) -> bool {
+    let kind = container.identity.as_ref().map(|identity| identity.kind);
+    matches!(kind, Some(KindName::Service | KindName::Postgres))
+}

@@ -1,0 +1,46 @@
+//! Containers of ours that the file no longer declares: stopped and removed, dependents or not;
+//! their volumes stay.
+
+use super::action::Action;
+use super::pass::Pass;
+use crate::model::history::Target;
+use crate::model::observed::{Container, ContainerState};
+use std::time::Duration;
+
+use super::inputs::is_kept;
+
+/// The grace of a container whose definition is gone: the contract's default of a service, or of a
+/// postgres.
+pub fn orphan_grace(container: &Container) -> Duration {
+    let postgres =
+        container.identity.as_ref().is_some_and(|identity| identity.kind == crate::model::workload::KindName::Postgres);
+    Duration::from_secs(if postgres { 90 } else { 10 })
+}
+
+/// Plans the end of every orphan, and of replicas above the wanted number.
+pub fn remove_orphans(pass: &mut Pass<'_>) {
+    let inputs = pass.inputs;
+    for container in inputs.ours().filter(|container| is_kept(container)) {
+        let Some(identity) = &container.identity else { continue };
+        let declared = inputs.stack.workload(&identity.key.name).filter(|workload| workload.kind_name() == identity.kind);
+        match declared {
+            None if inputs.history.only.is_empty() => end(pass, container, "not in stack.toml"),
+            Some(workload) if identity.key.replica > workload.replicas() => end(pass, container, "more replicas than wanted"),
+            _ => {}
+        }
+    }
+}
+
+/// Plans the next step towards the end of a container: stop, then remove.
+pub fn end(pass: &mut Pass<'_>, container: &Container, cause: &str) {
+    let Some(identity) = &container.identity else { return };
+    let key = identity.key.clone();
+    let declared = pass.inputs.stack.workload(&key.name);
+    let grace = declared.map_or_else(|| orphan_grace(container), |workload| workload.container.stop_grace);
+    let id = container.id.clone();
+    match &container.state {
+        ContainerState::Removing => pass.block(Target::Replica(key), format!("container {id} is being removed by the engine")),
+        state if state.is_up() => pass.act(Action::Stop { key, container: id, grace }, cause),
+        _ => pass.act(Action::Remove { key, container: id }, cause),
+    }
+}

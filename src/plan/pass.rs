@@ -1,0 +1,85 @@
+//! The plan while it is being made.
+
+use super::action::{Action, Blocked, Plan, Planned};
+use super::inputs::Inputs;
+use crate::model::history::{FailureKind, Target};
+use crate::model::time::Moment;
+
+/// Collects actions, blocks and the next look.
+pub struct Pass<'a> {
+    /// What the plan is derived from.
+    pub inputs: &'a Inputs<'a>,
+    plan: Plan,
+}
+
+impl<'a> Pass<'a> {
+    /// An empty plan.
+    pub fn new(inputs: &'a Inputs<'a>) -> Self {
+        Self { inputs, plan: Plan::default() }
+    }
+
+    /// The plan, blocks in order of target.
+    pub fn finish(mut self) -> Plan {
+        self.plan.blocked.sort_by(|one, other| one.target.cmp(&other.target));
+        self.plan.blocked.dedup();
+        self.plan
+    }
+
+    /// Adds an action, unless its target failed lately or is busy.
+    pub fn act(&mut self, action: Action, cause: impl Into<String>) {
+        let target = action.target();
+        if !self.is_busy(&target) && !self.waits_after_failure(&target) {
+            self.plan.actions.push(Planned { action, cause: cause.into() });
+        }
+    }
+
+    /// Adds an action that is the answer to its target's last failure, unless it is busy.
+    pub fn act_despite_failure(&mut self, action: Action, cause: impl Into<String>) {
+        if !self.is_busy(&action.target()) {
+            self.plan.actions.push(Planned { action, cause: cause.into() });
+        }
+    }
+
+    /// Notes that something can't be done now.
+    pub fn block(&mut self, target: Target, cause: impl Into<String>) {
+        self.plan.blocked.push(Blocked { target, cause: cause.into(), needs_operator: false });
+    }
+
+    /// Notes that only a person can go on.
+    pub fn needs_operator(&mut self, target: Target, cause: impl Into<String>) {
+        self.plan.blocked.push(Blocked { target, cause: cause.into(), needs_operator: true });
+    }
+
+    /// Asks for another look at `moment` at the latest.
+    pub fn wake(&mut self, moment: Moment) {
+        self.plan.wake_at = Some(self.plan.wake_at.map_or(moment, |at| at.min(moment)));
+    }
+
+    /// Whether an action on the target is under way or already planned.
+    pub fn is_busy(&self, target: &Target) -> bool {
+        self.inputs.in_flight.contains_key(target) || self.plan.actions.iter().any(|planned| &planned.action.target() == target)
+    }
+
+    /// Whether an action whose target and kind this tests for is planned already.
+    pub fn plans(&self, test: impl Fn(&Action) -> bool) -> bool {
+        self.plan.actions.iter().any(|planned| test(&planned.action))
+    }
+
+    /// Whether the target's last action failed and its delay is not over: it is shown as blocked by
+    /// its error.
+    pub fn waits_after_failure(&mut self, target: &Target) -> bool {
+        let Some(failure) = self.inputs.history.failures.get(target) else {
+            return false;
+        };
+        if failure.kind == FailureKind::NeedsOperator {
+            self.needs_operator(target.clone(), failure.error.clone());
+            return true;
+        }
+        if failure.not_before <= self.inputs.now {
+            return false;
+        }
+        self.wake(failure.not_before);
+        self.block(target.clone(), failure.error.clone());
+        true
+    }
+}

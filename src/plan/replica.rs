@@ -1,0 +1,215 @@
+//! One replica: recreate only what diverged, the new container before the old one is stopped, and
+//! never two running at once.
+//!
+//! Recreate is, over several passes: create the new one under a name with a suffix, stop the old,
+//! start the new, remove the old, give the name.
+
+use super::action::Action;
+use super::gates;
+use super::inputs::Inputs;
+use super::pass::Pass;
+use super::restart::{Decision, Times, decide};
+use crate::model::history::Target;
+use crate::model::name::ReplicaKey;
+use crate::model::observed::{Container, ContainerState, Exit};
+use crate::model::workload::{Workload, major_of};
+
+/// What must be there before a container can be made.
+#[derive(Debug, Clone)]
+pub struct Ready {
+    /// The image's reference, once it is here.
+    pub image: Option<String>,
+    /// Whether the network is here.
+    pub network: bool,
+    /// Whether the volumes are here.
+    pub volumes: bool,
+}
+
+/// One replica and its containers.
+struct Replica<'a> {
+    workload: &'a Workload,
+    key: ReplicaKey,
+    /// The container that is what is wanted, where there is one.
+    current: Option<&'a Container>,
+    /// All others, by id.
+    others: Vec<&'a Container>,
+}
+
+/// Plans the next step of one replica.
+pub fn plan_replica(pass: &mut Pass<'_>, workload: &Workload, key: ReplicaKey, ready: &Ready) {
+    let target = Target::Replica(key.clone());
+    if pass.is_busy(&target) || pass.waits_after_failure(&target) {
+        return;
+    }
+    let inputs = pass.inputs;
+    let containers = inputs.of_replica(&key);
+    let meant = inputs.is_meant(&workload.name);
+    let matching = |container: &&Container| !meant || inputs.divergence(workload, container).is_none();
+    let usable = containers.iter().copied().filter(|container| !is_vanishing(container)).filter(matching);
+    let current = usable.min_by_key(|container| (!container.state.is_up(), container.created_at, container.id.clone()));
+    let others =
+        containers.iter().copied().filter(|container| current.is_none_or(|current| current.id != container.id)).collect();
+    let replica = Replica { workload, key, current, others };
+    match replica.current {
+        Some(current) if current.state.is_up() => tend(pass, &replica, current),
+        Some(current) => bring_up(pass, &replica, current),
+        None if meant => create(pass, &replica, ready),
+        None => {}
+    }
+}
+
+/// Whether the engine is taking a container away, or has half done so.
+fn is_vanishing(container: &Container) -> bool {
+    matches!(container.state, ContainerState::Removing | ContainerState::Dead)
+}
+
+/// The wanted container is up: end the others, give it its name, keep it healthy.
+fn tend(pass: &mut Pass<'_>, replica: &Replica<'_>, current: &Container) {
+    if let Some(other) = replica.others.iter().find(|other| other.state.is_up()).or(replica.others.first()) {
+        super::orphans::end(pass, other, &format!("replaced by {}", current.id));
+        return;
+    }
+    let name = pass.inputs.stack.name().container(&replica.key);
+    if current.name != name && pass.inputs.holder(&name).is_none() {
+        pass.act(
+            Action::Rename { key: replica.key.clone(), container: current.id.clone(), name },
+            "takes the place of the old one",
+        );
+        return;
+    }
+    match current.state {
+        ContainerState::Running { .. } => keep_healthy(pass, replica, current),
+        ContainerState::Paused { .. } => pass.block(Target::Replica(replica.key.clone()), "paused by hand"),
+        _ => pass.block(Target::Replica(replica.key.clone()), "the engine restarts it: its restart policy was changed by hand"),
+    }
+}
+
+fn keep_healthy(pass: &mut Pass<'_>, replica: &Replica<'_>, current: &Container) {
+    let verdict = gates::verdict_of(pass.inputs, replica.workload, current);
+    let key = replica.key.clone();
+    if verdict.alive == Some(false) && gates::liveness_counts(pass.inputs, replica.workload) {
+        let cause = format!("liveness lost: {}", verdict.words.unwrap_or_default());
+        let grace = replica.workload.container.stop_grace;
+        pass.act(Action::Stop { key, container: current.id.clone(), grace }, cause);
+    } else if !gates::is_provisioned(pass.inputs, replica.workload, current) {
+        if verdict.alive == Some(true) {
+            pass.act(Action::Provision { key, container: current.id.clone() }, "databases and roles");
+        } else {
+            pass.block(Target::Replica(key), verdict.words.unwrap_or_else(|| "starting".to_owned()));
+        }
+    } else if verdict.ready != Some(true) {
+        let waiting = if verdict.ready.is_some() { "not ready" } else { "starting" };
+        pass.block(Target::Replica(key), verdict.words.unwrap_or_else(|| waiting.to_owned()));
+    }
+}
+
+/// The wanted container is there and not up: stop the old one, then start it.
+fn bring_up(pass: &mut Pass<'_>, replica: &Replica<'_>, current: &Container) {
+    let target = Target::Replica(replica.key.clone());
+    if let Some(reason) = gates::closed_gate(pass.inputs, replica.workload) {
+        pass.block(target, reason);
+        return;
+    }
+    if let Some(old) = replica.others.iter().find(|other| other.state.is_up()) {
+        let reason = pass.inputs.divergence(replica.workload, old).unwrap_or("a newer container is there");
+        super::orphans::end(pass, old, reason);
+        return;
+    }
+    start(pass, replica, current);
+}
+
+fn start(pass: &mut Pass<'_>, replica: &Replica<'_>, container: &Container) {
+    let action = Action::Start { key: replica.key.clone(), container: container.id.clone() };
+    match &container.state {
+        ContainerState::Created => pass.act(action, "created, all it needs is there"),
+        ContainerState::Exited { exit, .. } => match restart(pass.inputs, replica, exit) {
+            Decision::Start { cause } => pass.act(action, cause),
+            Decision::Wait { until, cause } => {
+                pass.wake(until);
+                pass.block(Target::Replica(replica.key.clone()), cause);
+            }
+            Decision::Ended => {}
+        },
+        _ => {}
+    }
+}
+
+fn restart(inputs: &Inputs<'_>, replica: &Replica<'_>, exit: &Exit) -> Decision {
+    let history = inputs.history.replicas.get(&replica.key);
+    decide(replica.workload.restart(), &replica.key, history, exit, Times { now: inputs.now, wall: inputs.wall })
+}
+
+/// There is no container that is what is wanted: make one. Until that can be done, an old one is
+/// kept running.
+fn create(pass: &mut Pass<'_>, replica: &Replica<'_>, ready: &Ready) {
+    let target = Target::Replica(replica.key.clone());
+    match what_is_missing(pass.inputs, replica, ready) {
+        Some((reason, true)) => pass.needs_operator(target, reason),
+        Some((reason, false)) => pass.block(target, reason),
+        None => return create_now(pass, replica, ready),
+    }
+    let old = replica.others.iter().copied().filter(|other| !is_vanishing(other)).collect::<Vec<_>>();
+    let gate = gates::closed_gate(pass.inputs, replica.workload);
+    if let (Some(old), true) = (old.last(), gate.is_none() && old.iter().all(|other| !other.state.is_up())) {
+        start(pass, replica, old);
+    }
+}
+
+fn create_now(pass: &mut Pass<'_>, replica: &Replica<'_>, ready: &Ready) {
+    let Some(image) = ready.image.clone() else { return };
+    let reason = replica.others.first().and_then(|old| pass.inputs.divergence(replica.workload, old));
+    match free_name(pass.inputs, replica) {
+        Ok(name) => pass.act(Action::Create { key: replica.key.clone(), name, image }, reason.unwrap_or("no container")),
+        Err(cause) => pass.needs_operator(Target::Replica(replica.key.clone()), cause),
+    }
+}
+
+/// Why a container can't be made now, and whether only a person can mend it.
+fn what_is_missing(inputs: &Inputs<'_>, replica: &Replica<'_>, ready: &Ready) -> Option<(String, bool)> {
+    let workload = replica.workload;
+    if let Some(refusal) = other_major(inputs, replica) {
+        return Some((refusal, true));
+    }
+    if let Some(reason) = gates::not_carried_out(workload) {
+        return Some((reason, false));
+    }
+    let waits_for = match (&ready.image, ready.network, ready.volumes) {
+        (None, _, _) => format!("image {}", workload.image.reference),
+        (_, false, _) => "the network".to_owned(),
+        (_, _, false) => "a volume".to_owned(),
+        _ => return None,
+    };
+    Some((format!("waiting for {waits_for}"), false))
+}
+
+/// A data directory of another major version is refused before anything is stopped.
+fn other_major(inputs: &Inputs<'_>, replica: &Replica<'_>) -> Option<String> {
+    let wanted = replica.workload.postgres()?.major?;
+    let recorded = inputs.history.postgres.get(&replica.workload.name).and_then(|postgres| postgres.major);
+    let seen = replica.others.iter().find_map(|container| major_of(&container.image_reference));
+    let there = recorded.or(seen)?;
+    (there != wanted).then(|| {
+        let name = &replica.workload.name;
+        format!(
+            "the data of {name} is of PostgreSQL {there}, the image {} is {wanted}: a server of another major version can't read it. \
+             Put the image of {there} back; moving data to another major version is not carried out by this version",
+            replica.workload.image.reference
+        )
+    })
+}
+
+/// The final name, or one with a suffix while an older container of this replica holds it.
+fn free_name(inputs: &Inputs<'_>, replica: &Replica<'_>) -> Result<String, String> {
+    let name = inputs.stack.name().container(&replica.key);
+    let Some(holder) = inputs.holder(&name) else {
+        return Ok(name);
+    };
+    if !replica.others.iter().any(|other| other.id == holder.id) {
+        let whose = inputs.describe_owner(holder);
+        return Err(format!("the name {name} is taken by container {}, which is {whose}: remove or rename that one", holder.id));
+    }
+    let suffixed = format!("{name}-{}", replica.workload.spec.short());
+    let numbered = (2..).map(|number| format!("{suffixed}-{number}"));
+    let free = std::iter::once(suffixed.clone()).chain(numbered).find(|name| inputs.holder(name).is_none());
+    Ok(free.unwrap_or(suffixed))
+}

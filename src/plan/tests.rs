@@ -1,0 +1,253 @@
+//! The planner's tables: a world in a few words, the plan as text.
+
+mod fixture;
+mod properties;
+
+use expect_test::expect;
+use fixture::World;
+
+#[test]
+fn nothing_there_gives_network_image_and_volume_first() {
+    World::demo().without_image("postgis:17").check(expect![[r#"
+        create-network network | no network
+        pull db postgis:17 | image not here
+        create-volume volume db-17 | no volume
+        blocked app | waiting for the network
+        blocked db | waiting for image postgis:17
+    "#]]);
+}
+
+#[test]
+fn all_is_created_at_once_and_only_starts_wait() {
+    World::demo().ground().check(expect![[r#"
+        create db as demo-db-1 | no container
+        create app as demo-app-1 | no container
+    "#]]);
+}
+
+#[test]
+fn a_database_is_started_before_its_app() {
+    World::demo().ground().created("db").created("app").check(expect![[r#"
+        start db db-1 | created, all it needs is there
+        blocked app | waiting for db: not ready
+    "#]]);
+}
+
+#[test]
+fn a_database_that_answers_is_provisioned_before_it_is_ready() {
+    World::demo().ground().running("db").alive("db").created("app").check(expect![[r#"
+        provision db | databases and roles
+        blocked app | waiting for db: not ready
+    "#]]);
+}
+
+#[test]
+fn a_ready_database_opens_the_gate() {
+    World::demo().ground().ready("db").created("app").check(expect![[r#"
+        start app app-1 | created, all it needs is there
+    "#]]);
+}
+
+#[test]
+fn a_converged_world_has_an_empty_plan() {
+    World::demo().ground().ready("db").ready("app").check(expect![[""]]);
+}
+
+#[test]
+fn what_is_under_way_is_not_planned_again() {
+    World::demo().ground().ready("db").created("app").in_flight("app").check(expect![[""]]);
+}
+
+#[test]
+fn a_changed_definition_creates_the_new_container_first() {
+    World::demo().ground().ready("db").ready("app").changed("app").check(expect![[r#"
+        create app as demo-app-1-bbe0479d | definition changed
+    "#]]);
+}
+
+#[test]
+fn the_old_container_is_stopped_once_the_new_one_is_there() {
+    World::demo().ground().ready("db").old("app", "running").suffixed("app", "created").check(expect![[r#"
+        stop app app-old | definition changed
+    "#]]);
+}
+
+#[test]
+fn the_old_one_runs_on_while_the_new_one_may_not_start() {
+    World::demo().ground().running("db").old("app", "running").suffixed("app", "created").check(expect![[r#"
+        blocked app | waiting for db: not ready
+        blocked db | starting
+    "#]]);
+}
+
+#[test]
+fn the_new_container_starts_when_the_old_one_is_seen_stopped() {
+    World::demo().ground().ready("db").old("app", "exited").suffixed("app", "created").check(expect![[r#"
+        start app app-new | created, all it needs is there
+    "#]]);
+}
+
+#[test]
+fn the_old_one_goes_when_the_new_one_runs() {
+    World::demo().ground().ready("db").old("app", "exited").suffixed("app", "running").check(expect![[r#"
+        remove app app-old | replaced by app-new
+    "#]]);
+}
+
+#[test]
+fn the_new_one_takes_the_name_at_the_end() {
+    World::demo().ground().ready("db").suffixed("app", "running").check(expect![[r#"
+        rename app as demo-app-1 | takes the place of the old one
+    "#]]);
+}
+
+#[test]
+fn of_two_that_run_one_is_stopped() {
+    World::demo().ground().ready("db").ready("app").suffixed("app", "running").check(expect![[r#"
+        stop app app-new | replaced by app-1
+    "#]]);
+}
+
+#[test]
+fn a_crash_is_restarted_at_once_the_first_time() {
+    World::demo().ground().ready("db").exited("app", 137, 0).check(expect![[r#"
+        start app app-1 | killed (exit 137)
+    "#]]);
+}
+
+#[test]
+fn later_restarts_wait_and_say_how_long() {
+    World::demo().ground().ready("db").exited("app", 1, 3).check(expect![[r#"
+        blocked app | exited with code 1; restart 4 in 4.6s
+        wake +4.6s
+    "#]]);
+}
+
+#[test]
+fn lost_liveness_stops_and_the_next_pass_starts() {
+    World::demo().ground().ready("db").sick("app").check(expect![[r#"
+        stop app app-1 | liveness lost: GET /healthz: timed out
+    "#]]);
+}
+
+#[test]
+fn liveness_of_dependents_is_suspended_while_the_database_is_away() {
+    World::demo().ground().running("db").sick("app").check(expect![[r#"
+        blocked app | GET /healthz: timed out
+        blocked db | starting
+    "#]]);
+}
+
+#[test]
+fn an_orphan_is_stopped_and_removed_and_its_volume_stays() {
+    World::demo().ground().ready("db").ready("app").orphan("cache", "running").check(expect![[r#"
+        stop cache cache-1 | not in stack.toml
+    "#]]);
+    World::demo().ground().ready("db").ready("app").orphan("cache", "exited").check(expect![[r#"
+        remove cache cache-1 | not in stack.toml
+    "#]]);
+}
+
+#[test]
+fn surplus_replicas_end_and_missing_ones_are_created() {
+    World::demo().ground().ready("db").ready("app").replicas("app", 3).ready_replica("app", 5).check(expect![[r#"
+        create app.2 as demo-app-2 | no container
+        create app.3 as demo-app-3 | no container
+        stop app.5 app-5 | more replicas than wanted
+    "#]]);
+}
+
+#[test]
+fn a_foreign_container_with_our_name_is_named_and_left_alone() {
+    World::demo().ground().ready("db").foreign("demo-app-1").check(expect![[r#"
+        blocked app | the name demo-app-1 is taken by container foreign-demo, which is not ours: remove or rename that one
+    "#]]);
+}
+
+#[test]
+fn containers_of_another_instance_hold_the_whole_stack() {
+    World::demo().ground().other_instance("db").check(expect![[r#"
+        blocked network | a stack named demo of /elsewhere has containers here (demo-db-1): give one of the two another name
+    "#]]);
+}
+
+#[test]
+fn a_foreign_volume_is_not_mounted() {
+    World::demo().ground().ready("app").foreign_volume("demo_db-17").check(expect![[r#"
+        blocked db | waiting for a volume
+        blocked volume db-17 | volume demo_db-17 exists and is not ours: to use it, say external = true under its own name; else rename yours
+    "#]]);
+}
+
+#[test]
+fn a_vanished_data_directory_is_never_made_anew() {
+    World::demo().ground().provisioned("db").without_volume("demo_db-17").ready("app").check(expect![[r#"
+        blocked db | waiting for a volume
+        blocked volume db-17 | the volume demo_db-17 with the data of db (database demo) is gone: an empty one is not put in its place. Bring it back, or begin anew with `witwd down --volumes` and `witwd up`
+    "#]]);
+}
+
+#[test]
+fn another_major_is_refused_before_anything_is_stopped() {
+    World::demo().ground().ready("db").ready("app").major("db", 16).changed("db").check(expect![[r#"
+        blocked db | the data of db is of PostgreSQL 16, the image postgis:17 is 17: a server of another major version can't read it. Put the image of 16 back; moving data to another major version is not carried out by this version
+    "#]]);
+}
+
+#[test]
+fn a_failed_action_waits_with_its_error() {
+    World::demo().ground().ready("db").created("app").failed("app", "failed to start container app-1: port 8000 is taken").check(
+        expect![[r#"
+        blocked app | failed to start container app-1: port 8000 is taken
+        wake +2s
+    "#]],
+    );
+}
+
+#[test]
+fn where_no_registry_answers_the_fallback_is_built() {
+    World::demo().ground().without_image("postgis:17").with_fallback("db").unreachable("db").check(expect![[r#"
+        build-fallback db localhost/demo-db:latest | no registry answers
+        create app as demo-app-1 | no container
+        blocked db | waiting for image postgis:17
+    "#]]);
+}
+
+#[test]
+fn a_fallback_stays_in_use_when_the_image_appears() {
+    World::demo().ground().with_fallback("db").image("localhost/demo-db:latest").created("app").check(expect![[r#"
+        create db as demo-db-1 | no container
+        blocked app | waiting for db: not ready
+    "#]]);
+}
+
+#[test]
+fn down_stops_dependents_first() {
+    World::demo().ground().ready("db").ready("app").down().check(expect![[r#"
+        stop app app-1 | witwd down
+    "#]]);
+    World::demo().ground().ready("db").exited("app", 0, 0).down().check(expect![[r#"
+        remove app app-1 | witwd down
+        stop db db-1 | witwd down
+    "#]]);
+    World::demo().ground().down().check(expect![[r#"
+        remove-network network | witwd down
+    "#]]);
+}
+
+#[test]
+fn a_moved_tag_recreates_nothing_until_it_was_accepted() {
+    World::demo().ground().ready("db").ready("app").moved_tag("app", "sha256:moved").check(expect![[""]]);
+    World::demo().ground().ready("db").ready("app").moved_tag("app", "sha256:moved").accepted("app", "sha256:moved").check(
+        expect![[r#"
+            create app as demo-app-1-82c17a76 | image changed
+        "#]],
+    );
+}
+
+#[test]
+fn an_up_that_names_some_leaves_the_rest() {
+    World::demo().ground().ready("db").old("app", "running").only("db").check(expect![[r#"
+        blocked app | starting
+    "#]]);
+}

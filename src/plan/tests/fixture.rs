@@ -1,0 +1,381 @@
+//! A world in a few words: a stack named `demo` with a service `app` that needs a postgres `db`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use expect_test::Expect;
+
+use super::super::{Action, InFlight, Inputs, Plan, plan};
+use crate::model::hash::SpecHash;
+use crate::model::health::{Subject, Verdict, Verdicts};
+use crate::model::history::{AcceptedImage, Failure, FailureKind, Goal, History, LastExit, Target};
+use crate::model::name::{ContainerId, ImageId, InstanceId, ReplicaKey, WorkloadName};
+use crate::model::observed::{Container, ContainerState, Exit, Identity, Network, Observed, RunId, VolumeSeen};
+use crate::model::probe::{Check, Probe, Probes};
+use crate::model::stack::{DaemonSettings, Stack, StackParts, Volume};
+use crate::model::time::Moment;
+use crate::model::workload::{
+    Backoff, Backup, BackupSchedule, Build, Condition, ContainerSettings, Dependency, ImageOrigin, ImageSource, Kind, KindName,
+    Mount, MountSource, Postgres, PullPolicy, Restart, Service, Workload,
+};
+
+#[derive(Debug, Clone)]
+pub struct World {
+    pub workloads: Vec<Workload>,
+    pub observed: Observed,
+    pub history: History,
+    pub verdicts: Verdicts,
+    pub in_flight: InFlight,
+    pub provisions: BTreeMap<WorkloadName, String>,
+}
+
+/// The monotonic moment of every test.
+pub const NOW: Moment = Moment::at(Duration::from_secs(1000));
+
+pub fn instance() -> InstanceId {
+    InstanceId("here".to_owned())
+}
+
+pub fn name(text: &str) -> WorkloadName {
+    text.parse().expect("a name")
+}
+
+fn time(seconds: i64) -> jiff::Timestamp {
+    jiff::Timestamp::from_second(1_767_225_600 + seconds).expect("a time")
+}
+
+pub fn spec(text: &str) -> SpecHash {
+    SpecHash::of(&serde_json::json!({ "image": text }))
+}
+
+fn image(reference: &str) -> ImageSource {
+    let origin = ImageOrigin::Pull { policy: PullPolicy::Missing, fallback: None };
+    ImageSource { reference: reference.to_owned(), origin, platform: None }
+}
+
+pub fn service(text: &str, needs: &[&str]) -> Workload {
+    let on = |other: &&str| Dependency { on: name(other), condition: Condition::Ready };
+    let probes = Probes::both(Probe::new(Check::Tcp, Some(8000)));
+    let service = Service { port: Some(8000), replicas: 1, restart: Restart::Always, backoff: Backoff::default(), probes };
+    Workload {
+        name: name(text),
+        kind: Kind::Service(Box::new(service)),
+        image: image("app:1"),
+        container: ContainerSettings { stop_grace: Duration::from_secs(10), ..ContainerSettings::default() },
+        dependencies: needs.iter().map(on).collect(),
+        spec: spec(text),
+    }
+}
+
+fn postgres(text: &str) -> Workload {
+    let volume: crate::model::name::VolumeName = "db-17".parse().expect("a name");
+    let probe = Probes::both(Probe::new(Check::Postgres, Some(5432)));
+    let backup = Backup {
+        enabled: true,
+        schedule: BackupSchedule::Every(Duration::from_secs(3600)),
+        keep: BTreeMap::new(),
+        directory: "/stack/volumes/backups/db".into(),
+        trial_restore: true,
+        min_free: None,
+        offsite: None,
+    };
+    let postgres = Postgres {
+        url: None,
+        database: "demo".parse().expect("a name"),
+        user: "demo".parse().expect("a name"),
+        password: None,
+        databases: Vec::new(),
+        roles: BTreeMap::new(),
+        volume: volume.clone(),
+        major: Some(17),
+        extensions: Vec::new(),
+        init: Vec::new(),
+        settings: BTreeMap::new(),
+        probes: probe,
+        backup,
+    };
+    let mount = Mount { source: MountSource::Volume(volume), target: "/var/lib/postgresql/data".to_owned(), read_only: false };
+    Workload {
+        name: name(text),
+        kind: Kind::Postgres(Box::new(postgres)),
+        image: image("postgis:17"),
+        container: ContainerSettings { mounts: vec![mount], stop_grace: Duration::from_secs(90), ..ContainerSettings::default() },
+        dependencies: Vec::new(),
+        spec: spec(text),
+    }
+}
+
+impl World {
+    pub fn demo() -> Self {
+        let images = ["app:1", "postgis:17"].map(|reference| (reference.to_owned(), ImageId(format!("sha256:{reference}"))));
+        Self {
+            workloads: vec![service("app", &["db"]), postgres("db")],
+            observed: Observed { images: images.into(), ..Observed::default() },
+            history: History::default(),
+            verdicts: Verdicts::default(),
+            in_flight: InFlight::default(),
+            provisions: [(name("db"), "wanted".to_owned())].into(),
+        }
+    }
+
+    pub fn stack(&self) -> Stack {
+        Stack::new(StackParts {
+            name: "demo".parse().expect("a name"),
+            directory: "/stack".into(),
+            profiles: Vec::new(),
+            workloads: self.workloads.clone(),
+            volumes: [("db-17".parse().expect("a name"), Volume::default())].into(),
+            secrets: BTreeMap::new(),
+            daemon: DaemonSettings::default(),
+        })
+        .expect("a stack")
+    }
+
+    pub fn plan(&self) -> Plan {
+        plan(&Inputs {
+            stack: &self.stack(),
+            instance: &instance(),
+            observed: &self.observed,
+            history: &self.history,
+            verdicts: &self.verdicts,
+            fingerprints: &BTreeMap::new(),
+            provisions: &self.provisions,
+            in_flight: &self.in_flight,
+            now: NOW,
+            wall: time(1000),
+        })
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "the macro makes it where it is read")]
+    pub fn check(self, expected: Expect) {
+        expected.assert_eq(&self.plan().text(NOW));
+    }
+
+    /// Network and volume are there.
+    pub fn ground(mut self) -> Self {
+        let owner = Some(("demo".parse().expect("a name"), instance()));
+        self.observed.networks.push(Network { id: "net".to_owned(), name: "demo".to_owned(), owner: owner.clone() });
+        self.observed.volumes.push(VolumeSeen {
+            name: "demo_db-17".to_owned(),
+            owner,
+            created_at: None,
+            driver: "local".to_owned(),
+        });
+        self
+    }
+
+    fn workload(&mut self, text: &str) -> &mut Workload {
+        self.workloads.iter_mut().find(|workload| workload.name.as_str() == text).expect("a workload of this world")
+    }
+
+    fn container(&self, text: &str, id: &str, state: &str, replica: u32) -> Container {
+        let workload = self.workloads.iter().find(|workload| workload.name.as_str() == text);
+        let (kind, reference) =
+            workload.map_or((KindName::Service, "app:1"), |found| (found.kind_name(), &found.image.reference));
+        let state = match state {
+            "created" => ContainerState::Created,
+            "running" => ContainerState::Running { started_at: time(0) },
+            _ => ContainerState::Exited { exit: Exit { code: 0, oom: false, at: time(500) }, started_at: time(0) },
+        };
+        Container {
+            id: ContainerId(id.to_owned()),
+            name: format!("demo-{text}-{replica}"),
+            image: ImageId(format!("sha256:{reference}")),
+            image_reference: reference.to_owned(),
+            state,
+            identity: Some(Identity {
+                stack: "demo".parse().expect("a name"),
+                kind,
+                key: ReplicaKey { name: name(text), replica },
+                spec: Some(spec(text)),
+                secrets: None,
+                instance: instance(),
+                directory: "/stack".to_owned(),
+            }),
+            published: Vec::new(),
+            networks: vec!["demo".to_owned()],
+            created_at: time(0),
+            image_health: None,
+        }
+    }
+
+    fn add(mut self, container: Container) -> Self {
+        self.observed.containers.push(container);
+        self.observed.containers.sort_by(|one, other| one.id.cmp(&other.id));
+        self
+    }
+
+    pub fn created(self, text: &str) -> Self {
+        let container = self.container(text, &format!("{text}-1"), "created", 1);
+        self.add(container)
+    }
+
+    pub fn running(self, text: &str) -> Self {
+        let container = self.container(text, &format!("{text}-1"), "running", 1);
+        self.add(container)
+    }
+
+    pub fn old(self, text: &str, state: &str) -> Self {
+        let mut container = self.container(text, &format!("{text}-old"), state, 1);
+        container.identity.as_mut().expect("ours").spec = Some(spec("older"));
+        self.add(container)
+    }
+
+    pub fn suffixed(self, text: &str, state: &str) -> Self {
+        let mut container = self.container(text, &format!("{text}-new"), state, 1);
+        container.name = format!("demo-{text}-1-abcdef");
+        container.created_at = time(10);
+        self.add(container)
+    }
+
+    pub fn exited(mut self, text: &str, code: i64, attempt: u32) -> Self {
+        let mut container = self.container(text, &format!("{text}-1"), "exited", 1);
+        let exit = Exit { code, oom: false, at: time(1000) };
+        container.state = ContainerState::Exited { exit, started_at: time(0) };
+        let run = container.run().expect("it ran");
+        let history = self.history.replicas.entry(ReplicaKey { name: name(text), replica: 1 }).or_default();
+        history.attempt = attempt;
+        history.last_exit = Some(LastExit { run, exit, seen: NOW });
+        self.add(container)
+    }
+
+    fn verdict(mut self, id: &str, verdict: Verdict) -> Self {
+        let run = RunId { container: ContainerId(id.to_owned()), started_at: time(0) };
+        self.verdicts.insert(Subject::Run(run), verdict);
+        self
+    }
+
+    pub fn alive(self, text: &str) -> Self {
+        self.verdict(&format!("{text}-1"), Verdict { started: true, ready: None, alive: Some(true), words: None })
+    }
+
+    pub fn ready(self, text: &str) -> Self {
+        let ready = Verdict { started: true, ready: Some(true), alive: Some(true), words: None };
+        self.running(text).provisioned(text).verdict(&format!("{text}-1"), ready)
+    }
+
+    pub fn sick(self, text: &str) -> Self {
+        let words = Some("GET /healthz: timed out".to_owned());
+        self.running(text).verdict(&format!("{text}-1"), Verdict { started: true, ready: Some(false), alive: Some(false), words })
+    }
+
+    pub fn ready_replica(self, text: &str, replica: u32) -> Self {
+        let container = self.container(text, &format!("{text}-{replica}"), "running", replica);
+        self.add(container)
+    }
+
+    pub fn provisioned(mut self, text: &str) -> Self {
+        if text == "db" {
+            let run = RunId { container: ContainerId("db-1".to_owned()), started_at: time(0) };
+            self.history.postgres.entry(name(text)).or_default().provisioned = Some((run, "wanted".to_owned()));
+        }
+        self
+    }
+
+    pub fn changed(mut self, text: &str) -> Self {
+        self.workload(text).spec = spec("changed");
+        self
+    }
+
+    pub fn replicas(mut self, text: &str, count: u32) -> Self {
+        if let Kind::Service(service) = &mut self.workload(text).kind {
+            service.replicas = count;
+        }
+        self
+    }
+
+    pub fn orphan(self, text: &str, state: &str) -> Self {
+        let container = self.container(text, &format!("{text}-1"), state, 1);
+        self.add(container)
+    }
+
+    pub fn foreign(self, container_name: &str) -> Self {
+        let mut container = self.container("app", "foreign-demo", "running", 1);
+        container.name = container_name.to_owned();
+        container.identity = None;
+        self.add(container)
+    }
+
+    pub fn other_instance(self, text: &str) -> Self {
+        let mut container = self.container(text, "other", "running", 1);
+        let identity = container.identity.as_mut().expect("ours");
+        identity.instance = InstanceId("elsewhere".to_owned());
+        identity.directory = "/elsewhere".to_owned();
+        self.add(container)
+    }
+
+    pub fn foreign_volume(mut self, volume: &str) -> Self {
+        self.observed.volumes.iter_mut().filter(|seen| seen.name == volume).for_each(|seen| seen.owner = None);
+        self
+    }
+
+    pub fn without_volume(mut self, volume: &str) -> Self {
+        self.observed.volumes.retain(|seen| seen.name != volume);
+        self
+    }
+
+    pub fn without_image(mut self, reference: &str) -> Self {
+        self.observed.images.remove(reference);
+        self
+    }
+
+    pub fn image(mut self, reference: &str) -> Self {
+        self.observed.images.insert(reference.to_owned(), ImageId(format!("sha256:{reference}")));
+        self
+    }
+
+    pub fn moved_tag(mut self, text: &str, id: &str) -> Self {
+        let reference = self.workload(text).image.reference.clone();
+        self.observed.images.insert(reference, ImageId(id.to_owned()));
+        self
+    }
+
+    pub fn accepted(mut self, text: &str, id: &str) -> Self {
+        let reference = self.workload(text).image.reference.clone();
+        self.history.images.insert(name(text), AcceptedImage { reference, id: ImageId(id.to_owned()) });
+        self
+    }
+
+    pub fn with_fallback(mut self, text: &str) -> Self {
+        let fallback = Some(Build::Command(vec!["make-image".to_owned()]));
+        self.workload(text).image.origin = ImageOrigin::Pull { policy: PullPolicy::Missing, fallback };
+        self
+    }
+
+    fn failure(mut self, target: Target, error: &str, kind: FailureKind) -> Self {
+        let failure =
+            Failure { operation: "try", error: error.to_owned(), kind, attempts: 2, not_before: NOW + Duration::from_secs(2) };
+        self.history.failures.insert(target, failure);
+        self
+    }
+
+    pub fn failed(self, text: &str, error: &str) -> Self {
+        self.failure(Target::Replica(ReplicaKey { name: name(text), replica: 1 }), error, FailureKind::Transient)
+    }
+
+    pub fn unreachable(self, text: &str) -> Self {
+        self.failure(Target::Workload(name(text)), "no registry answers", FailureKind::RegistryUnreachable)
+    }
+
+    pub fn major(mut self, text: &str, major: u32) -> Self {
+        self.history.postgres.entry(name(text)).or_default().major = Some(major);
+        self
+    }
+
+    pub fn down(mut self) -> Self {
+        self.history.goal = Goal::Down;
+        self
+    }
+
+    pub fn only(mut self, text: &str) -> Self {
+        self.history.only.insert(name(text));
+        self
+    }
+
+    pub fn in_flight(mut self, text: &str) -> Self {
+        let key = ReplicaKey { name: name(text), replica: 1 };
+        let action = Action::Start { key: key.clone(), container: ContainerId(format!("{text}-1")) };
+        self.in_flight.insert(Target::Replica(key), action);
+        self
+    }
+}

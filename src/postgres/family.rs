@@ -1,0 +1,87 @@
+//! Which images fit a data directory: same major version, same kind of C library. Another library
+//! sorts text differently, and indexes made under the old order would give wrong answers. Pure.
+
+use std::fmt;
+
+use crate::engine::request::ImageFacts;
+
+/// The C library of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Library {
+    /// Debian and most others.
+    Glibc,
+    /// Alpine.
+    Musl,
+}
+
+impl fmt::Display for Library {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Glibc => "Debian (glibc)",
+            Self::Musl => "Alpine (musl)",
+        })
+    }
+}
+
+/// What a data directory is made with, or an image would make one with. `None`: not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Family {
+    /// The major version.
+    pub major: Option<u32>,
+    /// The C library.
+    pub library: Option<Library>,
+}
+
+impl Family {
+    /// The family of an image by what it says of itself and by its reference.
+    pub fn of(image: &ImageFacts, reference: &str) -> Self {
+        let env = |name: &str| image.env.get(name).map(String::as_str);
+        let tag = reference.rsplit('/').next().unwrap_or(reference);
+        let alpine = tag.contains("alpine") || ["DOCKER_PG_LLVM_DEPS", "PG_SHA256"].iter().any(|name| env(name).is_some());
+        let postgres = env("PG_MAJOR").is_some();
+        let library = if alpine { Some(Library::Musl) } else { postgres.then_some(Library::Glibc) };
+        Self { major: env("PG_MAJOR").and_then(|major| major.parse().ok()), library }
+    }
+
+    /// Whether an image of family `wanted` may run on a data directory of this one. What is not
+    /// known fits.
+    pub fn fits(self, wanted: Self) -> Result<(), Refusal> {
+        match (self.major, wanted.major) {
+            (Some(made), Some(wanted)) if made != wanted => return Err(Refusal::Major { made, wanted }),
+            _ => {}
+        }
+        match (self.library, wanted.library) {
+            (Some(made), Some(wanted)) if made != wanted => Err(Refusal::Library { made, wanted }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Why an image may not run on a data directory, with the way out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Another major version.
+    #[error(
+        "data directory of major {made}, image is {wanted}: go back to an image of {made}; or dump it (`witwd exec NAME \
+         pg_dumpall -U postgres`), give it another `volume`, and load the dump there"
+    )]
+    Major {
+        /// Of the data directory.
+        made: u32,
+        /// Of the image.
+        wanted: u32,
+    },
+    /// Another C library.
+    #[error(
+        "data directory made by {made}, image is {wanted}: they sort text differently, and indexes would give wrong \
+         answers. Go back to an image of {made}; or dump it (`witwd exec NAME pg_dumpall -U postgres`), give it \
+         another `volume`, and load the dump there"
+    )]
+    Library {
+        /// Of the data directory.
+        made: Library,
+        /// Of the image.
+        wanted: Library,
+    },
+}

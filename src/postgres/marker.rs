@@ -1,0 +1,54 @@
+//! The marker of a finished initialisation: a comment on the database `postgres`. Comments on
+//! databases are shared by the whole server, so the transaction that runs `init` in the app's
+//! database can set it: all or nothing. Pure.
+
+use super::sql::literal;
+
+/// What every marker begins with.
+pub(super) const PREFIX: &str = "witwd: ";
+
+/// What the caller knows of the data directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    /// This container is the first on a data directory that was empty.
+    Fresh,
+    /// The first on it was another one, and it never finished.
+    Interrupted,
+    /// It was there before we knew of it, or was finished.
+    Settled,
+}
+
+/// What is to be done about initialisation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// It is done.
+    Nothing,
+    /// Run `init`, then set the marker, in one transaction.
+    Initialise,
+    /// An older data directory: set the marker, run nothing.
+    Adopt,
+    /// Only a person can say what is to become of it.
+    Refuse,
+}
+
+/// Decides by the comment on the database `postgres` and what the caller knows.
+pub(super) fn decide(comment: Option<&str>, freshness: Freshness) -> Decision {
+    let marked = comment.is_some_and(|comment| comment.starts_with(PREFIX));
+    match (marked, freshness) {
+        (true, _) => Decision::Nothing,
+        (false, Freshness::Fresh) => Decision::Initialise,
+        (false, Freshness::Interrupted) => Decision::Refuse,
+        (false, Freshness::Settled) => Decision::Adopt,
+    }
+}
+
+/// The statement that sets the marker.
+pub(super) fn statement(decision: Decision) -> String {
+    let how = if decision == Decision::Adopt { "adopted" } else { "initialised" };
+    let text = format!("{PREFIX}{how} by version {}", env!("CARGO_PKG_VERSION"));
+    format!("COMMENT ON DATABASE postgres IS {}", literal(&text))
+}
+
+/// The query for the comment.
+pub(super) const QUERY: &str =
+    "SELECT pg_catalog.shobj_description(oid, 'pg_database') FROM pg_catalog.pg_database WHERE datname = 'postgres'";

@@ -1,0 +1,145 @@
+//! Carries out one action: one `match`, no decisions. What to do, and whether, is the planner's.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::engine::Engine;
+use crate::engine::request::CreateNetwork;
+use crate::host::{Clock, Disk};
+use crate::model::name::{ContainerId, InstanceId, ReplicaKey, WorkloadName};
+use crate::model::stack::Stack;
+use crate::model::workload::Workload;
+use crate::plan::Action;
+
+use super::event::{ActionError, Effect, Event};
+use super::keeper::Keeper;
+use super::{create, images};
+use crate::postgres::Freshness;
+
+/// What actions are carried out with.
+pub struct Context {
+    /// The engine.
+    pub engine: Arc<dyn Engine>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Small files.
+    pub disk: Arc<dyn Disk>,
+    /// Passwords and provisioning.
+    pub keeper: Arc<dyn Keeper>,
+    /// Who we are.
+    pub instance: InstanceId,
+    /// Directory of the host, in memory where it can be, for the secrets of containers.
+    pub secrets_directory: PathBuf,
+    /// Where outcomes and progress go.
+    pub events: mpsc::UnboundedSender<Event>,
+    /// Most primitives under way at once: beyond 16 an engine gets no faster (`engine-facts.md`).
+    pub primitives: Semaphore,
+    /// Most pulls and builds under way at once.
+    pub transfers: Semaphore,
+}
+
+/// How many primitives may be under way at once.
+pub const PRIMITIVES: usize = 16;
+/// How many pulls and builds may be under way at once.
+pub const TRANSFERS: usize = 8;
+
+/// An action with what it needs to know beyond itself.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// What is to be done.
+    pub action: Action,
+    /// What is known of the data directory, for `provision`.
+    pub freshness: Freshness,
+}
+
+/// Carries out one action.
+pub async fn apply(context: &Context, stack: &Stack, order: &Order) -> Result<Effect, ActionError> {
+    let engine = &context.engine;
+    let slots = if is_transfer(&order.action) { &context.transfers } else { &context.primitives };
+    // A stop may take its whole grace, so it takes no slot from others.
+    let _slot = match &order.action {
+        Action::Stop { .. } => None,
+        _ => slots.acquire().await.ok(),
+    };
+    match &order.action {
+        Action::Pull { workload, reference } => return images::pull(context, find(stack, workload)?, reference).await,
+        Action::Build { workload, reference } | Action::BuildFallback { workload, reference } => {
+            return images::build(context, stack, find(stack, workload)?, reference).await;
+        }
+        Action::CreateNetwork => engine.create_network(&network_request(context, stack)).await?,
+        Action::RemoveNetwork { id } => engine.remove_network(id).await?,
+        Action::CreateVolume { volume } => engine.create_volume(&create::volume_request(context, stack, volume)).await?,
+        Action::RemoveVolume { name } => engine.remove_volume(name).await?,
+        Action::Create { key, name, image } => {
+            let place = (key.clone(), name.clone(), image.clone());
+            create_container(context, stack, find(stack, &key.name)?, place).await?;
+        }
+        Action::Start { key, container } => start(context, stack.workload(&key.name), key, container).await?,
+        Action::Stop { container, grace, .. } => engine.stop(container, *grace).await?,
+        Action::Remove { container, .. } => engine.remove(container).await?,
+        Action::Rename { container, name, .. } => engine.rename(container, name).await?,
+        Action::Provision { key, container } => {
+            let provisioned = context.keeper.provision(find(stack, &key.name)?, container, order.freshness).await?;
+            return Ok(Effect::Provisioned(provisioned));
+        }
+    }
+    Ok(Effect::Seen)
+}
+
+fn is_transfer(action: &Action) -> bool {
+    matches!(action, Action::Pull { .. } | Action::Build { .. } | Action::BuildFallback { .. })
+}
+
+fn find<'a>(stack: &'a Stack, name: &WorkloadName) -> Result<&'a Workload, ActionError> {
+    stack.workload(name).ok_or_else(|| ActionError::transient(format!("{name} is not in the stack any more")))
+}
+
+fn network_request(context: &Context, stack: &Stack) -> CreateNetwork {
+    CreateNetwork {
+        name: stack.name().network(),
+        stack: stack.name().clone(),
+        instance: context.instance.clone(),
+        directory: stack.directory().display().to_string(),
+    }
+}
+
+async fn create_container(
+    context: &Context,
+    stack: &Stack,
+    workload: &Workload,
+    place: (ReplicaKey, String, String),
+) -> Result<(), ActionError> {
+    make_secrets_directory(context, workload, &place.0)?;
+    let request = create::container_request(context, stack, workload, place)?;
+    context.engine.create(&request).await?;
+    Ok(())
+}
+
+/// Puts the secret files in place, then starts: after a reboot the directory in memory is empty, so
+/// this is done at every start, and twice does no harm.
+async fn start(
+    context: &Context,
+    workload: Option<&Workload>,
+    key: &ReplicaKey,
+    container: &ContainerId,
+) -> Result<(), ActionError> {
+    if let Some(workload) = workload {
+        make_secrets_directory(context, workload, key)?;
+        let files = context.keeper.files(workload);
+        if !files.is_empty() {
+            context.engine.put_files(container, create::SECRETS, &files).await?;
+        }
+    }
+    context.engine.start(container).await?;
+    Ok(())
+}
+
+fn make_secrets_directory(context: &Context, workload: &Workload, key: &ReplicaKey) -> Result<(), ActionError> {
+    if context.keeper.files(workload).is_empty() {
+        return Ok(());
+    }
+    let directory = create::secrets_directory(context, key);
+    context.disk.make_directory(&directory).map_err(|error| ActionError::transient(format!("{error}: {}", error.source)))
+}

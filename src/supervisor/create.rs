@@ -1,0 +1,120 @@
+//! From a workload to the request that makes its container.
+
+use std::path::PathBuf;
+
+use crate::engine::request::{CreateContainer, CreateVolume, MountFrom, MountRequest};
+use crate::model::name::{ReplicaKey, VolumeName};
+use crate::model::observed::Identity;
+use crate::model::stack::Stack;
+use crate::model::workload::{MountSource, Workload};
+
+use super::apply::Context;
+use super::event::ActionError;
+
+/// Where a container finds its secrets.
+pub const SECRETS: &str = "/run/secrets";
+
+/// The engine's name of a volume of the stack.
+pub fn volume_name(stack: &Stack, volume: &VolumeName) -> String {
+    let external = stack.volumes().get(volume).is_some_and(|declared| declared.external);
+    if external { volume.to_string() } else { stack.name().volume(volume) }
+}
+
+/// The directory of the host that is bound to a container's `/run/secrets`.
+pub fn secrets_directory(context: &Context, key: &ReplicaKey) -> PathBuf {
+    context.secrets_directory.join(format!("{}-{}", key.name, key.replica))
+}
+
+/// The request for a container of a workload.
+pub fn container_request(
+    context: &Context,
+    stack: &Stack,
+    workload: &Workload,
+    place: (ReplicaKey, String, String),
+) -> Result<CreateContainer, ActionError> {
+    let (key, name, image) = place;
+    let settings = workload.container.clone();
+    let mut mounts: Vec<MountRequest> = settings.mounts.iter().map(|mount| mount_request(stack, mount)).collect();
+    if !context.keeper.files(workload).is_empty() {
+        let source = MountFrom::Bind(secrets_directory(context, &key));
+        mounts.push(MountRequest { source, target: SECRETS.to_owned(), read_only: true });
+    }
+    let mut aliases = vec![workload.name.to_string()];
+    aliases.extend(settings.aliases);
+    Ok(CreateContainer {
+        name,
+        image,
+        platform: workload.image.platform.clone(),
+        identity: identity(context, stack, workload, key),
+        labels: settings.labels,
+        env: environment(context, workload)?,
+        command: settings.command,
+        entrypoint: settings.entrypoint,
+        workdir: settings.workdir,
+        user: settings.user,
+        hostname: settings.hostname.unwrap_or_else(|| workload.name.to_string()),
+        network: Some(stack.name().network()),
+        aliases,
+        extra_hosts: settings.extra_hosts,
+        ports: settings.ports,
+        mounts,
+        tmpfs: settings.tmpfs,
+        shm_size: settings.shm_size,
+        ulimits: settings.ulimits,
+        memory: settings.memory,
+        milli_cpus: settings.milli_cpus,
+        stop_signal: settings.stop_signal,
+        stop_grace: settings.stop_grace,
+        logs: Some(settings.logs),
+        hardening: settings.hardening,
+    })
+}
+
+fn identity(context: &Context, stack: &Stack, workload: &Workload, key: ReplicaKey) -> Identity {
+    Identity {
+        stack: stack.name().clone(),
+        kind: workload.kind_name(),
+        key,
+        spec: Some(workload.spec.clone()),
+        secrets: context.keeper.fingerprint(workload),
+        instance: context.instance.clone(),
+        directory: stack.directory().display().to_string(),
+    }
+}
+
+fn environment(context: &Context, workload: &Workload) -> Result<std::collections::BTreeMap<String, String>, ActionError> {
+    let fill = |hole: &_| context.keeper.fill(hole);
+    let filled = workload.container.env.iter().map(|(name, value)| match value.resolve(fill) {
+        Ok(value) => Ok((name.clone(), value)),
+        Err(hole) => Err(ActionError::transient(format!("failed to fill {hole} in env {name} of {}", workload.name))),
+    });
+    filled.collect()
+}
+
+fn mount_request(stack: &Stack, mount: &crate::model::workload::Mount) -> MountRequest {
+    let source = match &mount.source {
+        MountSource::Volume(volume) => MountFrom::Volume(volume_name(stack, volume)),
+        MountSource::Bind(path) => MountFrom::Bind(path.clone()),
+    };
+    MountRequest { source, target: mount.target.clone(), read_only: mount.read_only }
+}
+
+/// The request for a volume of the stack.
+pub fn volume_request(context: &Context, stack: &Stack, volume: &VolumeName) -> CreateVolume {
+    let declared = stack.volumes().get(volume).cloned().unwrap_or_default();
+    let mut options = declared.options;
+    if let Some(path) = &declared.path {
+        let bind = [("type", "none".to_owned()), ("o", "bind".to_owned()), ("device", path.display().to_string())];
+        options.extend(bind.map(|(option, value)| (option.to_owned(), value)));
+    }
+    CreateVolume {
+        name: volume_name(stack, volume),
+        volume: volume.to_string(),
+        stack: stack.name().clone(),
+        instance: context.instance.clone(),
+        directory: stack.directory().display().to_string(),
+        driver: declared.driver,
+        options,
+        labels: declared.labels,
+    }
+}

@@ -1,0 +1,95 @@
+//! Everything that can happen to the supervisor: a closed set.
+
+use crate::engine::{EngineError, ErrorKind};
+use crate::model::health::{Subject, Verdict};
+use crate::model::history::{FailureKind, Target};
+use crate::model::name::ImageId;
+use crate::model::observed::Observed;
+use crate::plan::Action;
+
+use super::keeper::KeeperError;
+use crate::postgres::Provisioned;
+
+/// Something happened in a task of the supervisor's own.
+#[derive(Debug)]
+pub enum Event {
+    /// A look at the engine is over.
+    Looked {
+        /// Which look.
+        number: u64,
+        /// What was seen.
+        result: Result<Observed, EngineError>,
+    },
+    /// An action is over.
+    Done {
+        /// Which.
+        action: Action,
+        /// What came of it.
+        result: Result<Effect, ActionError>,
+    },
+    /// The verdict about a subject changed.
+    Verdict {
+        /// About whom.
+        subject: Subject,
+        /// What it is now.
+        verdict: Verdict,
+    },
+    /// Something happened on the engine, or its event stream was opened anew: look.
+    Wake,
+    /// A pull or build went on.
+    Progress {
+        /// For whom.
+        target: Target,
+        /// How far it is, in words.
+        words: String,
+    },
+}
+
+/// What a successful action leaves to be remembered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing: the next look shows it.
+    Seen,
+    /// An image was pulled or built.
+    Image {
+        /// Its tag.
+        reference: String,
+        /// What it means now.
+        id: ImageId,
+    },
+    /// A Postgres has its databases and roles.
+    Provisioned(Provisioned),
+}
+
+/// Why an action failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActionError {
+    /// The whole chain, for people.
+    pub message: String,
+    /// What the planner makes of it.
+    pub kind: FailureKind,
+}
+
+impl From<EngineError> for ActionError {
+    fn from(error: EngineError) -> Self {
+        let kind = match error.kind {
+            ErrorKind::RegistryUnreachable => FailureKind::RegistryUnreachable,
+            _ => FailureKind::Transient,
+        };
+        Self { message: error.to_string(), kind }
+    }
+}
+
+impl From<KeeperError> for ActionError {
+    fn from(error: KeeperError) -> Self {
+        let kind = if error.needs_operator { FailureKind::NeedsOperator } else { FailureKind::Transient };
+        Self { message: error.message, kind }
+    }
+}
+
+impl ActionError {
+    /// A failure that is tried again.
+    pub fn transient(message: impl Into<String>) -> Self {
+        Self { message: message.into(), kind: FailureKind::Transient }
+    }
+}

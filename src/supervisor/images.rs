@@ -1,0 +1,137 @@
+//! Getting images: pulls, Docker builds and builds by command.
+
+use std::collections::BTreeMap;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
+
+use crate::engine::ProgressSink;
+use crate::engine::request::{BuildImage, Progress, PullImage};
+use crate::model::history::Target;
+use crate::model::stack::Stack;
+use crate::model::workload::{Build, ImageOrigin, Workload};
+
+use super::apply::Context;
+use super::event::{ActionError, Effect, Event};
+
+/// Without any progress for this long a pull is given up and tried again.
+const PULL_INACTIVITY: Duration = Duration::from_secs(60);
+
+/// Pulls an image.
+pub async fn pull(context: &Context, workload: &Workload, reference: &str) -> Result<Effect, ActionError> {
+    let request =
+        PullImage { reference: reference.to_owned(), platform: workload.image.platform.clone(), inactivity: PULL_INACTIVITY };
+    let id = context.engine.pull(&request, progress_sink(context, workload)).await?;
+    Ok(Effect::Image { reference: reference.to_owned(), id })
+}
+
+/// Builds the image of a workload, by its `build` or its `fallback`.
+pub async fn build(context: &Context, stack: &Stack, workload: &Workload, reference: &str) -> Result<Effect, ActionError> {
+    let build = match &workload.image.origin {
+        ImageOrigin::Build(build) | ImageOrigin::Pull { fallback: Some(build), .. } => build,
+        ImageOrigin::Pull { fallback: None, .. } => {
+            return Err(ActionError::transient(format!("{} has no build", workload.name)));
+        }
+    };
+    let id = match build {
+        Build::Command(words) => {
+            run_command(context, stack, workload, words, reference).await?;
+            context.engine.image(reference).await.map_err(|_| no_image(words, reference))?.id
+        }
+        Build::Docker { .. } => {
+            let request = docker_build(context, workload, build, reference)?;
+            context.engine.build(&request, progress_sink(context, workload)).await?
+        }
+    };
+    Ok(Effect::Image { reference: reference.to_owned(), id })
+}
+
+fn no_image(words: &[String], reference: &str) -> ActionError {
+    ActionError::transient(format!(
+        "`{}` ended well but left no image {reference}: it must make the one in WITWD_IMAGE",
+        words.join(" ")
+    ))
+}
+
+fn docker_build(context: &Context, workload: &Workload, build: &Build, reference: &str) -> Result<BuildImage, ActionError> {
+    let Build::Docker { context: directory, dockerfile, target, args, secrets } = build else {
+        return Err(ActionError::transient("not a Docker build"));
+    };
+    if let Some(secret) = secrets.first() {
+        return Err(ActionError::transient(format!("build secret {secret}: secrets are not carried out by this version")));
+    }
+    let fill =
+        |value: &crate::model::template::Template| value.resolve(|hole| context.keeper.fill(hole)).map_err(ToString::to_string);
+    let args: Result<BTreeMap<String, String>, String> =
+        args.iter().map(|(name, value)| Ok((name.clone(), fill(value)?))).collect();
+    Ok(BuildImage {
+        tag: reference.to_owned(),
+        context: directory.clone(),
+        dockerfile: directory.join(dockerfile),
+        target: target.clone(),
+        args: args.map_err(|hole| ActionError::transient(format!("failed to fill {hole} in build.args of {}", workload.name)))?,
+        secrets: BTreeMap::new(),
+        platform: workload.image.platform.clone(),
+        labels: BTreeMap::new(),
+    })
+}
+
+fn progress_sink(context: &Context, workload: &Workload) -> ProgressSink {
+    let (events, target) = (context.events.clone(), Target::Workload(workload.name.clone()));
+    Arc::new(move |progress| {
+        let words = match progress {
+            Progress::Layer { layer, status, bytes: Some((done, all)) } => {
+                format!("{layer} {status} {} of {}", bytesize::ByteSize(done), bytesize::ByteSize(all))
+            }
+            Progress::Layer { layer, status, bytes: None } => format!("{layer} {status}"),
+            Progress::Line(line) => line,
+        };
+        let _ = events.send(Event::Progress { target: target.clone(), words });
+    })
+}
+
+/// Runs a build command in the stack's directory, its output shown line by line as progress.
+async fn run_command(
+    context: &Context,
+    stack: &Stack,
+    workload: &Workload,
+    words: &[String],
+    reference: &str,
+) -> Result<(), ActionError> {
+    let failed = |what: String| ActionError::transient(format!("failed to build {reference} with `{}`: {what}", words.join(" ")));
+    let (program, arguments) = words.split_first().ok_or_else(|| failed("no command".to_owned()))?;
+    let local = stack.directory().join(program);
+    let program = if program.contains('/') { local.as_os_str() } else { program.as_ref() };
+    let mut child = tokio::process::Command::new(program)
+        .args(arguments)
+        .current_dir(stack.directory())
+        .env("WITWD_IMAGE", reference)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| failed(error.to_string()))?;
+    let sink = progress_sink(context, workload);
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let (_, last) = tokio::join!(forward(stdout, sink.clone()), forward(stderr, sink));
+    let status = child.wait().await.map_err(|error| failed(error.to_string()))?;
+    if status.success() { Ok(()) } else { Err(failed(format!("{status}: {last}"))) }
+}
+
+/// Sends every line on; returns the last ones that were not empty.
+async fn forward(source: Option<impl AsyncRead + Unpin>, sink: ProgressSink) -> String {
+    let Some(source) = source else { return String::new() };
+    let mut lines = BufReader::new(source).lines();
+    let mut last: Vec<String> = Vec::new();
+    while let Ok(Some(line)) = lines.next_line().await {
+        if !line.trim().is_empty() {
+            last.push(line.clone());
+            last.drain(..last.len().saturating_sub(3));
+        }
+        sink(Progress::Line(line));
+    }
+    last.join(" / ")
+}

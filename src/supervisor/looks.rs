@@ -1,0 +1,55 @@
+//! Which look at the engine is under way, and which is wanted.
+
+use crate::model::time::Moment;
+
+/// Looks are numbered; one is under way at most.
+#[derive(Debug, Default)]
+pub struct Looks {
+    started: u64,
+    running: bool,
+    wanted: bool,
+    failures: u32,
+    last: Option<Moment>,
+}
+
+impl Looks {
+    /// Something changed: a look that begins from now on is wanted.
+    pub fn want(&mut self) {
+        self.wanted = true;
+    }
+
+    /// The number of the look to begin now, where one is wanted and none is under way.
+    pub fn begin(&mut self, now: Moment) -> Option<u64> {
+        if !self.wanted || self.running {
+            return None;
+        }
+        self.wanted = false;
+        self.running = true;
+        self.started += 1;
+        self.last = Some(now);
+        Some(self.started)
+    }
+
+    /// The look under way is over.
+    pub fn end(&mut self, answered: bool) {
+        self.running = false;
+        self.failures = if answered { 0 } else { self.failures.saturating_add(1) };
+    }
+
+    /// The number of the last look that was begun.
+    pub fn started(&self) -> u64 {
+        self.started
+    }
+
+    /// When the next look is due although nothing happened: soon after a failed one, every 5 s while
+    /// anything is unsettled, else every 30 s (`engine-facts.md`, agreed numbers).
+    pub fn due(&self, settled: bool) -> Moment {
+        use std::time::Duration;
+        let pause = match (self.failures, settled) {
+            (0, true) => Duration::from_secs(30),
+            (0, false) => Duration::from_secs(5),
+            (failures, _) => Duration::from_millis(100 << failures.min(5)),
+        };
+        self.last.map_or_else(Moment::default, |last| last + pause)
+    }
+}

@@ -1,0 +1,94 @@
+//! What a look teaches: the pure step from what is seen to what is remembered.
+
+use crate::model::health::{Subject, Verdicts};
+use crate::model::history::{History, LastExit};
+use crate::model::name::{InstanceId, ReplicaKey};
+use crate::model::observed::{Container, ContainerState, Exit, Observed, Owner};
+use crate::model::stack::Stack;
+use crate::model::time::Moment;
+use crate::plan::restart;
+
+/// An end that was seen for the first time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenExit {
+    /// Which replica.
+    pub key: ReplicaKey,
+    /// Its container.
+    pub container: crate::model::name::ContainerId,
+    /// How it ended.
+    pub exit: Exit,
+}
+
+/// Remembers how runs ended; returns the ends that are new.
+pub fn note_exits(
+    history: &mut History,
+    stack: &Stack,
+    instance: &InstanceId,
+    observed: &Observed,
+    now: Moment,
+) -> Vec<SeenExit> {
+    let ours = observed.containers.iter().filter(|container| container.owner(stack.name(), instance) == Owner::Ours);
+    ours.filter_map(|container| note_exit(history, container, now)).collect()
+}
+
+fn note_exit(history: &mut History, container: &Container, now: Moment) -> Option<SeenExit> {
+    let ContainerState::Exited { exit, .. } = container.state else {
+        return None;
+    };
+    let key = container.identity.as_ref()?.key.clone();
+    let run = container.run()?;
+    let replica = history.replicas.entry(key.clone()).or_default();
+    if replica.last_exit.as_ref().is_some_and(|last| last.run == run) {
+        return None;
+    }
+    // An older container of the same replica that was replaced says nothing about the new one.
+    if replica.last_exit.as_ref().is_some_and(|last| last.run.started_at > run.started_at) {
+        return None;
+    }
+    replica.last_exit = Some(LastExit { run, exit, seen: now });
+    Some(SeenExit { key, container: container.id.clone(), exit })
+}
+
+/// Drops verdicts of runs that are over, and keeps since when each replica is ready.
+pub fn note_readiness(history: &mut History, verdicts: &mut Verdicts, observed: &Observed, now: Moment) {
+    let runs: std::collections::BTreeMap<_, _> = observed
+        .containers
+        .iter()
+        .filter(|container| container.state.is_up())
+        .filter_map(|container| Some((container.run()?, container.identity.as_ref()?.key.clone())))
+        .collect();
+    verdicts.retain(|subject, _| match subject {
+        Subject::Run(run) => runs.contains_key(run),
+        Subject::External(_) => true,
+    });
+    let ready: std::collections::BTreeSet<&ReplicaKey> = runs
+        .iter()
+        .filter(|(run, _)| verdicts.get(&Subject::Run((*run).clone())).is_some_and(|verdict| verdict.ready == Some(true)))
+        .map(|(_, key)| key)
+        .collect();
+    history.ready_since.retain(|key, _| ready.contains(key));
+    for key in ready {
+        history.ready_since.entry(key.clone()).or_insert(now);
+    }
+}
+
+/// Forgives the attempts of replicas that were ready for long enough.
+pub fn forgive(history: &mut History, stack: &Stack, now: Moment, wall: jiff::Timestamp) {
+    for (key, since) in &history.ready_since {
+        let Some(workload) = stack.workload(&key.name) else { continue };
+        let Some(replica) = history.replicas.get_mut(key).filter(|replica| replica.attempt > 0) else { continue };
+        if now.since(*since) >= restart::forgive_after(workload.restart().1, key, replica, wall) {
+            replica.attempt = 0;
+        }
+    }
+}
+
+/// Counts a start of a container that had ended.
+pub fn count_restart(history: &mut History, key: &ReplicaKey, wall: jiff::Timestamp) {
+    let replica = history.replicas.entry(key.clone()).or_default();
+    replica.restarts += 1;
+    replica.attempt = replica.attempt.saturating_add(1);
+    replica.recent.push(wall);
+    let surplus = replica.recent.len().saturating_sub(restart::LOOP_RESTARTS);
+    replica.recent.drain(..surplus);
+}

@@ -1,0 +1,193 @@
+//! How an action begins and ends: what must be remembered before it, and what is learnt from it.
+
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt as _;
+
+use crate::model::health::Subject;
+use crate::model::history::{AcceptedImage, Failure, FailureKind, FirstRun, History, PostgresHistory, Target, retry_delay};
+use crate::model::name::{ContainerId, ReplicaKey, WorkloadName};
+use crate::model::observed::{ContainerState, Observed};
+use crate::plan::{Action, Planned};
+
+use super::apply::{Order, apply};
+use super::create::volume_name;
+use super::event::{ActionError, Effect, Event};
+use super::note;
+use super::run::{Supervisor, UnderWay};
+use crate::postgres::Freshness;
+
+impl Supervisor {
+    /// Begins one action: what must be remembered before it is written first.
+    pub(super) fn begin(&mut self, observed: &Observed, planned: &Planned) {
+        let action = planned.action.clone();
+        self.remember_before(observed, &action);
+        self.save();
+        self.journal.record(action.verb(), &action.target(), planned.cause.clone());
+        self.under_way.insert(action.target(), UnderWay { action: action.clone(), over_since: None });
+        let order = Order { freshness: self.freshness(&action), action };
+        let (context, stack) = (self.context.clone(), self.stack.clone());
+        self.tasks.spawn(async move {
+            // A panic in here is an outcome like any other: the loop goes on.
+            let result = AssertUnwindSafe(apply(&context, &stack, &order)).catch_unwind().await;
+            let result = result.unwrap_or_else(|_| Err(ActionError::transient("a bug in witwd: this step panicked")));
+            let _ = context.events.send(Event::Done { action: order.action, result });
+        });
+    }
+
+    fn remember_before(&mut self, observed: &Observed, action: &Action) {
+        match action {
+            Action::CreateVolume { volume } => {
+                let engine_name = volume_name(&self.stack, volume);
+                for workload in self
+                    .stack
+                    .in_order()
+                    .filter(|workload| workload.postgres().is_some_and(|postgres| &postgres.volume == volume))
+                {
+                    let known = self.history.postgres.entry(workload.name.clone()).or_default();
+                    *known = PostgresHistory {
+                        first_run: Some(FirstRun { volume: engine_name.clone(), container: None }),
+                        ..Default::default()
+                    };
+                }
+            }
+            Action::Start { key, container } => {
+                let ended = observed
+                    .containers
+                    .iter()
+                    .any(|seen| &seen.id == container && matches!(seen.state, ContainerState::Exited { .. }));
+                if ended {
+                    note::count_restart(&mut self.history, key, self.context.clock.wall());
+                }
+                let first = self.history.postgres.get_mut(&key.name).and_then(|known| known.first_run.as_mut());
+                if let Some(first) = first.filter(|first| first.container.is_none()) {
+                    first.container = Some(container.clone());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What is known of the data directory that an action is about.
+    fn freshness(&self, action: &Action) -> Freshness {
+        let Action::Provision { key, container } = action else {
+            return Freshness::Settled;
+        };
+        let first = self.history.postgres.get(&key.name).and_then(|known| known.first_run.as_ref());
+        let volume = self
+            .stack
+            .workload(&key.name)
+            .and_then(|workload| workload.postgres())
+            .map(|postgres| volume_name(&self.stack, &postgres.volume));
+        match first.filter(|first| Some(&first.volume) == volume.as_ref()) {
+            None => Freshness::Settled,
+            Some(first) if first.container.as_ref() == Some(container) && !has_ended(&self.history, key, container) => {
+                Freshness::Fresh
+            }
+            Some(_) => Freshness::Interrupted,
+        }
+    }
+
+    /// An action is over. It stays under way until a later look has shown what came of it.
+    pub(super) fn done(&mut self, action: &Action, result: Result<Effect, ActionError>) {
+        let target = action.target();
+        if let Some(under_way) = self.under_way.get_mut(&target) {
+            under_way.over_since = Some(self.looks.started());
+        }
+        match result {
+            Ok(effect) => {
+                self.history.failures.remove(&target);
+                self.remember_after(action, effect);
+            }
+            Err(error) => self.fail(action, error),
+        }
+        self.save();
+        self.looks.want();
+    }
+
+    fn fail(&mut self, action: &Action, error: ActionError) {
+        let target = action.target();
+        let attempts = self.history.failures.get(&target).map_or(0, |failure| failure.attempts) + 1;
+        let not_before = self.context.clock.moment() + retry_delay(attempts);
+        let detail = serde_json::json!({ "operation": action.verb(), "attempt": attempts });
+        self.journal.record_with("failed", &target, error.message.clone(), detail);
+        if error.kind == FailureKind::RegistryUnreachable && self.observed_has_image(action) {
+            // What is here is used on; the wish for a newer one is given up, and said.
+            if let Action::Pull { workload, .. } = action {
+                self.history.refresh.remove(workload);
+            }
+        }
+        let failure = Failure { operation: action.verb(), error: error.message, kind: error.kind, attempts, not_before };
+        self.history.failures.insert(target, failure);
+    }
+
+    fn observed_has_image(&self, action: &Action) -> bool {
+        let Action::Pull { workload, reference } = action else { return false };
+        let tag = self.stack.name().fallback_image(workload);
+        self.observed
+            .as_ref()
+            .is_some_and(|observed| observed.images.contains_key(reference) || observed.images.contains_key(&tag))
+    }
+
+    fn remember_after(&mut self, action: &Action, effect: Effect) {
+        match (action, effect) {
+            (
+                Action::Pull { reference: tag, .. }
+                | Action::Build { reference: tag, .. }
+                | Action::BuildFallback { reference: tag, .. },
+                Effect::Image { reference, id },
+            ) => {
+                // Everybody who shares the image has it now.
+                let fallback = matches!(action, Action::BuildFallback { .. });
+                let Target::Workload(own) = action.target() else { return };
+                let sharing: Vec<WorkloadName> = self
+                    .stack
+                    .in_order()
+                    .filter(|workload| workload.name == own || (!fallback && &workload.image.reference == tag))
+                    .map(|workload| workload.name.clone())
+                    .collect();
+                for workload in sharing {
+                    self.history.refresh.remove(&workload);
+                    if let (Action::Build { .. }, Some(digest)) = (action, self.builds.get(&workload)) {
+                        self.history.builds.insert(workload.clone(), digest.clone());
+                    }
+                    self.history.images.insert(workload, AcceptedImage { reference: reference.clone(), id: id.clone() });
+                }
+            }
+            (Action::Provision { key, container }, Effect::Provisioned(provisioned)) => {
+                for made in &provisioned.created {
+                    self.journal.record("made", key, made.clone());
+                }
+                self.remember_provisioned(key, container);
+            }
+            (Action::RemoveVolume { name }, _) => {
+                let prefix = format!("{}_", self.stack.name());
+                self.history.postgres.retain(|_, known| {
+                    !name.starts_with(&prefix) || known.first_run.as_ref().is_some_and(|first| &first.volume != name)
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn remember_provisioned(&mut self, key: &ReplicaKey, container: &ContainerId) {
+        let run =
+            self.observed.as_ref().and_then(|observed| observed.containers.iter().find(|seen| &seen.id == container)?.run());
+        let workload = self.stack.workload(&key.name);
+        let digest = workload.and_then(|workload| self.context.keeper.wanted(workload));
+        let major = workload.and_then(|workload| workload.postgres()).and_then(|postgres| postgres.major);
+        if let (Some(run), Some(digest)) = (run, digest) {
+            self.monitor.hasten(&Subject::Run(run.clone()));
+            let known = self.history.postgres.entry(key.name.clone()).or_default();
+            known.provisioned = Some((run, digest));
+            // Provisioning refuses a server of another major than the file says.
+            known.major = major.or(known.major);
+        }
+    }
+}
+
+/// Whether a container's run on this key has ended before.
+fn has_ended(history: &History, key: &ReplicaKey, container: &ContainerId) -> bool {
+    let last = history.replicas.get(key).and_then(|replica| replica.last_exit.as_ref());
+    last.is_some_and(|last| &last.run.container == container)
+}

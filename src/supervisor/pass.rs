@@ -1,0 +1,156 @@
+//! One pass: what was seen is noted, a plan is made, what is not under way is begun.
+
+use std::collections::BTreeMap;
+
+use crate::engine::EngineError;
+use crate::health::Watched;
+use crate::model::health::Subject;
+use crate::model::history::Target;
+use crate::model::name::WorkloadName;
+use crate::model::observed::{ContainerState, Observed};
+use crate::model::status::EngineStatus;
+use crate::plan::{Action, InFlight, Inputs, Plan, plan};
+
+use super::handle::Published;
+use super::note;
+use super::report::{Report, report};
+use super::run::{Supervisor, UnderWay};
+
+impl Supervisor {
+    /// A look is over: either something was seen, or the engine does not answer and nothing is known.
+    pub(super) fn looked(&mut self, number: u64, result: Result<Observed, EngineError>) {
+        self.looks.end(result.is_ok());
+        match result {
+            Ok(observed) => {
+                if self.engine == EngineStatus::Down {
+                    self.journal.record("engine-up", &"engine", "it answers");
+                }
+                self.engine = EngineStatus::Up;
+                self.seen_generation = self.look_generation;
+                self.under_way.retain(|_, under_way| under_way.over_since.is_none_or(|over| over >= number));
+                self.progress.retain(|target, _| self.under_way.contains_key(target));
+                self.note(&observed);
+                self.observed = Some(observed);
+                self.pass();
+            }
+            Err(error) => {
+                if self.engine == EngineStatus::Up {
+                    self.journal.record("engine-down", &"engine", error.to_string());
+                }
+                self.engine = EngineStatus::Down;
+                self.publish();
+            }
+        }
+    }
+
+    fn note(&mut self, observed: &Observed) {
+        let now = self.context.clock.moment();
+        for seen in note::note_exits(&mut self.history, &self.stack, &self.context.instance, observed, now) {
+            let detail = serde_json::json!({ "code": seen.exit.code, "oom": seen.exit.oom, "container": seen.container.0 });
+            self.journal.record_with("exit", &seen.key, seen.exit.to_string(), detail);
+        }
+        note::note_readiness(&mut self.history, &mut self.verdicts, observed, now);
+        note::forgive(&mut self.history, &self.stack, now, self.context.clock.wall());
+        self.watch(observed);
+    }
+
+    /// Tells the monitor who runs.
+    fn watch(&mut self, observed: &Observed) {
+        let wall = self.context.clock.wall();
+        let mut watched = BTreeMap::new();
+        for workload in self
+            .stack
+            .in_order()
+            .filter(|workload| workload.postgres().is_some_and(crate::model::workload::Postgres::is_external))
+        {
+            let subject = Subject::External(workload.name.clone());
+            let probes = workload.probes().clone();
+            watched.insert(subject, Watched { workload: workload.name.clone(), probes, running_for: std::time::Duration::ZERO });
+        }
+        for container in &observed.containers {
+            let (Some(run), Some(identity), ContainerState::Running { started_at }) =
+                (container.run(), &container.identity, &container.state)
+            else {
+                continue;
+            };
+            let stopping = matches!(
+                self.under_way.get(&Target::Replica(identity.key.clone())),
+                Some(UnderWay { action: Action::Stop { .. }, .. })
+            );
+            let ours = identity.instance == self.context.instance && &identity.stack == self.stack.name();
+            if let (true, false, Some(workload)) = (ours, stopping, self.stack.workload(&identity.key.name)) {
+                let running_for = std::time::Duration::try_from(wall.duration_since(*started_at)).unwrap_or_default();
+                let probes = workload.probes().clone();
+                watched.insert(Subject::Run(run), Watched { workload: workload.name.clone(), probes, running_for });
+            }
+        }
+        self.monitor.watch(watched);
+    }
+
+    /// Plans from what was seen last and begins what can be begun.
+    pub(super) fn pass(&mut self) {
+        let Some(observed) = self.observed.take() else { return };
+        let in_flight = self.in_flight();
+        let made = self.with_inputs(&observed, &in_flight, plan);
+        for planned in &made.actions {
+            self.begin(&observed, planned);
+        }
+        self.plan = Plan { actions: Vec::new(), ..made };
+        self.save();
+        self.observed = Some(observed);
+        self.publish();
+    }
+
+    fn in_flight(&self) -> InFlight {
+        self.under_way.iter().map(|(target, under_way)| (target.clone(), under_way.action.clone())).collect()
+    }
+
+    fn with_inputs<T>(&self, observed: &Observed, in_flight: &InFlight, ask: impl FnOnce(&Inputs<'_>) -> T) -> T {
+        let keeper = &self.context.keeper;
+        let each = |workload: &crate::model::workload::Workload| workload.name.clone();
+        let fingerprints =
+            self.stack.in_order().filter_map(|workload| Some((each(workload), keeper.fingerprint(workload)?))).collect();
+        let provisions: BTreeMap<WorkloadName, String> =
+            self.stack.in_order().filter_map(|workload| Some((each(workload), keeper.wanted(workload)?))).collect();
+        ask(&Inputs {
+            stack: &self.stack,
+            instance: &self.context.instance,
+            observed,
+            history: &self.history,
+            verdicts: &self.verdicts,
+            fingerprints: &fingerprints,
+            provisions: &provisions,
+            in_flight,
+            now: self.context.clock.moment(),
+            wall: self.context.clock.wall(),
+        })
+    }
+
+    /// Writes what changed; a disk that is full is told and nothing stops for it.
+    pub(super) fn save(&mut self) {
+        if let Err(error) = self.state.save(&self.history) {
+            let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            self.journal.record("failed", &"state", format!("{error}: {source}"));
+        }
+    }
+
+    /// Publishes what a user is shown.
+    pub(super) fn publish(&mut self) {
+        let nothing = Observed::default();
+        let observed = self.observed.as_ref().unwrap_or(&nothing);
+        let in_flight = self.in_flight();
+        let status = self.with_inputs(observed, &in_flight, |inputs| {
+            report(&Report {
+                inputs,
+                plan: &self.plan,
+                progress: &self.progress,
+                engine: self.engine,
+                daemon: self.daemon.as_ref(),
+                notes: &self.notes,
+            })
+        });
+        let looked = self.seen_generation == self.generation && self.engine == EngineStatus::Up && self.observed.is_some();
+        let next = Published { generation: self.generation, looked, status: std::sync::Arc::new(status) };
+        self.ends.published.send_replace(next);
+    }
+}

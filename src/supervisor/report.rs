@@ -1,0 +1,274 @@
+//! From what is known to what a user is shown: pure.
+
+use jiff::Timestamp;
+
+use crate::model::health::Verdict;
+use crate::model::history::{Goal, Target};
+use crate::model::name::{ReplicaKey, WorkloadName};
+use crate::model::observed::{Container, ContainerState};
+use crate::model::status::{DaemonStatus, EngineStatus, ExitStatus, FileStatus, Health, ItemStatus, PortStatus, State, Status};
+use crate::model::workload::{Kind, KindName, Workload};
+use crate::plan::{Action, Inputs, Plan, is_ready, restart, verdict_of};
+
+/// What a status is made from.
+#[derive(Clone, Copy)]
+pub struct Report<'a> {
+    /// What the plan was derived from.
+    pub inputs: &'a Inputs<'a>,
+    /// The plan.
+    pub plan: &'a Plan,
+    /// Progress of pulls and builds, in words.
+    pub progress: &'a std::collections::BTreeMap<Target, String>,
+    /// Whether the engine answers.
+    pub engine: EngineStatus,
+    /// Who keeps the stack; `None` where nobody does.
+    pub daemon: Option<&'a DaemonStatus>,
+    /// Parts of the file that are not carried out.
+    pub notes: &'a [String],
+}
+
+/// The status of a stack.
+pub fn report(report: &Report<'_>) -> Status {
+    let inputs = report.inputs;
+    let items: Vec<ItemStatus> = inputs.stack.in_order().flat_map(|workload| items_of(report, workload)).collect();
+    let settled = report.engine == EngineStatus::Up && report.plan.is_empty() && inputs.in_flight.is_empty();
+    let reached = match inputs.history.goal {
+        Goal::Up => items.iter().all(|item| item.kind == KindName::Job || item.ready || item.state == State::Completed),
+        Goal::Down => true,
+    };
+    Status {
+        v: 1,
+        stack: inputs.stack.name().to_string(),
+        profiles: inputs.stack.profiles().to_vec(),
+        file: FileStatus {
+            path: inputs.stack.directory().join("stack.toml").display().to_string(),
+            ok: true,
+            pending: false,
+            reasons: Vec::new(),
+            errors: Vec::new(),
+        },
+        daemon: report.daemon.cloned(),
+        engine: report.engine,
+        converged: settled && reached,
+        items: sorted(items),
+        notes: report.notes.to_vec(),
+    }
+}
+
+/// Postgres first, then services, then jobs, each by name: what is looked for is in one place.
+fn sorted(mut items: Vec<ItemStatus>) -> Vec<ItemStatus> {
+    let rank = |kind| match kind {
+        KindName::Postgres => 0,
+        KindName::Service => 1,
+        _ => 2,
+    };
+    items.sort_by(|one, other| (rank(one.kind), &one.name, one.replica).cmp(&(rank(other.kind), &other.name, other.replica)));
+    items
+}
+
+fn items_of(report: &Report<'_>, workload: &Workload) -> Vec<ItemStatus> {
+    match &workload.kind {
+        Kind::Job(_) => vec![job_item(report, workload)],
+        Kind::Postgres(postgres) if postgres.is_external() => vec![external_item(report, workload)],
+        _ => (1..=workload.replicas()).map(|replica| replica_item(report, workload, replica)).collect(),
+    }
+}
+
+fn blank(report: &Report<'_>, workload: &Workload, replica: u32) -> ItemStatus {
+    let key = ReplicaKey { name: workload.name.clone(), replica };
+    let history = report.inputs.history.replicas.get(&key);
+    ItemStatus {
+        name: workload.name.to_string(),
+        kind: workload.kind_name(),
+        replica,
+        state: State::Pending,
+        held: false,
+        health: Health::None,
+        ready: false,
+        restarts: history.map_or(0, |history| history.restarts),
+        attempt: history.map_or(0, |history| history.attempt),
+        cause: String::new(),
+        container: None,
+        image: workload.image.reference.clone(),
+        digest: None,
+        port: port_of(workload),
+        ports: Vec::new(),
+        since: None,
+        next: None,
+        last_exit: history.and_then(|history| history.last_exit.as_ref()).map(|last| ExitStatus {
+            code: last.exit.code,
+            signal: last.exit.signal(),
+            oom: last.exit.oom,
+            at: last.exit.at,
+        }),
+        backup: None,
+    }
+}
+
+fn port_of(workload: &Workload) -> Option<u16> {
+    match &workload.kind {
+        Kind::Service(service) => service.port,
+        Kind::Postgres(_) => Some(5432),
+        Kind::Job(_) => None,
+    }
+}
+
+fn job_item(report: &Report<'_>, workload: &Workload) -> ItemStatus {
+    ItemStatus { cause: "jobs are not run by this version".to_owned(), ..blank(report, workload, 1) }
+}
+
+fn external_item(report: &Report<'_>, workload: &Workload) -> ItemStatus {
+    let subject = crate::model::health::Subject::External(workload.name.clone());
+    let verdict = report.inputs.verdicts.get(&subject).cloned().unwrap_or_default();
+    let ready = verdict.ready == Some(true);
+    let state = if ready { State::Running } else { State::Starting };
+    let cause = verdict.words.clone().unwrap_or_else(|| "external server".to_owned());
+    ItemStatus { state, ready, health: health_of(&verdict, true), cause, image: String::new(), ..blank(report, workload, 1) }
+}
+
+fn replica_item(report: &Report<'_>, workload: &Workload, replica: u32) -> ItemStatus {
+    let inputs = report.inputs;
+    let mut item = blank(report, workload, replica);
+    let key = ReplicaKey { name: workload.name.clone(), replica };
+    let containers = inputs.of_replica(&key);
+    let shown = containers.iter().max_by_key(|container| (container.state.is_up(), container.created_at));
+    if let Some(container) = shown {
+        show_container(&mut item, inputs, workload, container);
+    }
+    let explained = explain(report, &key);
+    item.state = state_of(report, &item, shown.copied(), &explained);
+    if item.state == State::Backoff {
+        item.next = report.plan.wake_at.and_then(|at| inputs.wall.checked_add(at.since(inputs.now)).ok());
+    }
+    let quiet = item.ready && matches!(explained, Explained::Nothing);
+    if let (false, Some(cause)) = (quiet, explained.cause()) {
+        item.cause = cause;
+    }
+    item
+}
+
+fn show_container(item: &mut ItemStatus, inputs: &Inputs<'_>, workload: &Workload, container: &Container) {
+    let verdict = verdict_of(inputs, workload, container);
+    item.container = Some(container.id.0.clone());
+    item.digest = Some(container.image.0.clone());
+    item.image.clone_from(&container.image_reference);
+    item.ready = is_ready(inputs, workload, container);
+    item.since = Some(since(container));
+    item.ports = container
+        .published
+        .iter()
+        .map(|port| PortStatus {
+            address: port.address.to_string(),
+            host: port.host,
+            container: port.container,
+            protocol: port.protocol,
+        })
+        .collect();
+    if container.state.is_up() {
+        let probed = !workload.probes().is_empty() || container.image_health.is_some();
+        item.health = health_of(&verdict, probed);
+        item.cause = verdict.words.unwrap_or_default();
+    }
+}
+
+fn since(container: &Container) -> Timestamp {
+    match &container.state {
+        ContainerState::Running { started_at } | ContainerState::Paused { started_at } => *started_at,
+        ContainerState::Exited { exit, .. } => exit.at,
+        _ => container.created_at,
+    }
+}
+
+fn health_of(verdict: &Verdict, probed: bool) -> Health {
+    match (probed, verdict.ready, verdict.started) {
+        (false, ..) => Health::None,
+        (_, Some(true), _) => Health::Healthy,
+        (_, Some(false), true) => Health::Unhealthy,
+        (_, Some(false), false) | (_, None, _) => Health::Starting,
+    }
+}
+
+/// Why a replica is not where it should be.
+enum Explained {
+    Nothing,
+    UnderWay(Action, Option<String>),
+    Blocked { cause: String, needs_operator: bool, failed: bool },
+}
+
+impl Explained {
+    fn cause(&self) -> Option<String> {
+        match self {
+            Self::Nothing => None,
+            Self::UnderWay(_, words) => words.clone(),
+            Self::Blocked { cause, .. } => Some(cause.clone()),
+        }
+    }
+}
+
+/// What is under way or in the way: of the replica itself, else of its workload, volumes or network.
+fn explain(report: &Report<'_>, key: &ReplicaKey) -> Explained {
+    let inputs = report.inputs;
+    let own = [Target::Replica(key.clone()), Target::Workload(key.name.clone())];
+    if let Some((target, action)) = own.iter().find_map(|target| Some((target, inputs.in_flight.get(target)?))) {
+        return Explained::UnderWay(action.clone(), report.progress.get(target).cloned());
+    }
+    let mut targets = vec![Target::Workload(key.name.clone())];
+    targets.extend(volumes_of(inputs, &key.name));
+    targets.extend([Target::Network, Target::Replica(key.clone())]);
+    let found = targets.iter().find_map(|target| report.plan.blocked.iter().find(|blocked| &blocked.target == target));
+    found.map_or(Explained::Nothing, |blocked| Explained::Blocked {
+        cause: blocked.cause.clone(),
+        needs_operator: blocked.needs_operator,
+        failed: inputs.history.failures.get(&blocked.target).is_some_and(|failure| failure.attempts > 1),
+    })
+}
+
+fn volumes_of(inputs: &Inputs<'_>, name: &WorkloadName) -> Vec<Target> {
+    let mounts = inputs.stack.workload(name).map(|workload| workload.container.mounts.clone()).unwrap_or_default();
+    let volume = |mount: crate::model::workload::Mount| match mount.source {
+        crate::model::workload::MountSource::Volume(volume) => Some(Target::Volume(volume)),
+        crate::model::workload::MountSource::Bind(_) => None,
+    };
+    mounts.into_iter().filter_map(volume).collect()
+}
+
+fn state_of(report: &Report<'_>, item: &ItemStatus, shown: Option<&Container>, explained: &Explained) -> State {
+    let up = shown.is_some_and(|container| container.state.is_up());
+    match explained {
+        Explained::UnderWay(Action::Pull { .. }, _) if !up => return State::Pulling,
+        Explained::UnderWay(Action::Build { .. } | Action::BuildFallback { .. }, _) if !up => return State::Building,
+        Explained::UnderWay(Action::Stop { .. }, _) => return State::Stopping,
+        Explained::UnderWay(Action::Start { .. } | Action::Provision { .. }, _) => return State::Starting,
+        Explained::Blocked { needs_operator: true, .. } => return State::NeedsOperator,
+        Explained::Blocked { failed: true, .. } if !item.ready => return State::Failed,
+        _ => {}
+    }
+    let blocked = matches!(explained, Explained::Blocked { .. });
+    match shown.map(|container| &container.state) {
+        Some(ContainerState::Running { .. }) if item.ready || item.health == Health::Unhealthy => State::Running,
+        Some(ContainerState::Running { .. } | ContainerState::Restarting) => State::Starting,
+        Some(ContainerState::Paused { .. }) => State::Paused,
+        Some(ContainerState::Exited { exit, .. }) => ended(report, item, exit.code, blocked),
+        Some(_) if blocked => State::Blocked,
+        Some(_) => State::Starting,
+        None if report.inputs.history.goal == Goal::Down => State::Stopped,
+        None if blocked => State::Blocked,
+        None => State::Pending,
+    }
+}
+
+fn ended(report: &Report<'_>, item: &ItemStatus, code: i64, blocked: bool) -> State {
+    let inputs = report.inputs;
+    if inputs.history.goal == Goal::Down {
+        return State::Stopped;
+    }
+    let key = item.name.parse().ok().map(|name| ReplicaKey { name, replica: item.replica });
+    let looping =
+        key.and_then(|key| inputs.history.replicas.get(&key)).is_some_and(|history| restart::is_crash_loop(history, inputs.wall));
+    match (looping, blocked, code) {
+        (true, ..) => State::CrashLoop,
+        (_, true, _) => State::Backoff,
+        (_, false, 0) => State::Completed,
+        (_, false, _) => State::Failed,
+    }
+}

@@ -1,0 +1,301 @@
+//! The loop.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::engine::request::Scope;
+use crate::health::{HealthEvent, Monitor, Prober};
+use crate::model::health::Verdicts;
+use crate::model::history::{Goal, History, Target};
+use crate::model::name::WorkloadName;
+use crate::model::observed::Observed;
+use crate::model::stack::Stack;
+use crate::model::status::{DaemonStatus, EngineStatus};
+use crate::model::time::Moment;
+use crate::model::workload::{ImageOrigin, MountSource, PullPolicy, Workload};
+use crate::plan::{Action, Plan};
+
+use super::apply::Context;
+use super::create::volume_name;
+use super::event::Event;
+use super::handle::{Command, Down, Ends, Up};
+use super::journal::Journal;
+use super::looks::Looks;
+use super::state::StateFile;
+
+/// The owner of everything that changes.
+pub struct Supervisor {
+    pub(super) context: Arc<Context>,
+    pub(super) journal: Journal,
+    pub(super) monitor: Monitor,
+    pub(super) state: StateFile,
+    pub(super) daemon: Option<DaemonStatus>,
+    pub(super) stack: Arc<Stack>,
+    pub(super) notes: Vec<String>,
+    /// Digests of definition and context of the builds of `stack`.
+    pub(super) builds: BTreeMap<WorkloadName, String>,
+    pub(super) history: History,
+    pub(super) observed: Option<Observed>,
+    pub(super) verdicts: Verdicts,
+    pub(super) under_way: BTreeMap<Target, UnderWay>,
+    pub(super) progress: BTreeMap<Target, String>,
+    pub(super) looks: Looks,
+    pub(super) engine: EngineStatus,
+    pub(super) plan: Plan,
+    pub(super) generation: u64,
+    /// Generation that each look under way began with.
+    pub(super) look_generation: u64,
+    /// Newest generation whose look is over.
+    pub(super) seen_generation: u64,
+    pub(super) ends: Ends,
+    /// Looks and actions under way; they end with the supervisor.
+    pub(super) tasks: JoinSet<()>,
+}
+
+/// An action that is under way, or over but not seen yet.
+#[derive(Debug, Clone)]
+pub struct UnderWay {
+    /// The action.
+    pub action: Action,
+    /// The last look that was begun when it ended: only a later one shows what came of it.
+    pub over_since: Option<u64>,
+}
+
+/// What a supervisor is made from, beside its context.
+pub struct Beginning {
+    /// What is wanted.
+    pub stack: Arc<Stack>,
+    /// What is asked before anything else.
+    pub first: Option<Command>,
+    /// What is remembered.
+    pub history: History,
+    /// Where it is kept.
+    pub state: StateFile,
+    /// Who we are, for `ps`.
+    pub daemon: Option<DaemonStatus>,
+    /// Makes probes.
+    pub prober: Arc<dyn Prober>,
+    /// Receives what is asked of us, publishes what is so.
+    pub ends: Ends,
+}
+
+/// How often progress is published at most.
+const PROGRESS_EVERY: Duration = Duration::from_millis(200);
+
+/// Runs until `ending` returns. What is under way is then abandoned: the next daemon finds out by
+/// looking. The stack runs on.
+pub async fn run(
+    context: Context,
+    events: mpsc::UnboundedReceiver<Event>,
+    mut beginning: Beginning,
+    ending: impl Future<Output = ()>,
+) {
+    let context = Arc::new(context);
+    let (verdicts_sender, verdicts) = mpsc::channel(256);
+    let monitor = Monitor::new(context.clock.clone(), beginning.prober.clone(), verdicts_sender);
+    let first = beginning.first.take();
+    let mut supervisor = Supervisor::new(context.clone(), monitor, beginning);
+    if let Some(first) = first {
+        supervisor.command(first);
+    }
+    supervisor.tasks.spawn(listen(context, supervisor.stack.name().clone()));
+    tokio::select! {
+        biased;
+        () = ending => {}
+        () = supervisor.serve(events, verdicts) => {}
+    }
+}
+
+/// Keeps the engine's event stream open; whatever comes of it only wakes.
+async fn listen(context: Arc<Context>, stack: crate::model::name::StackName) {
+    loop {
+        if let Ok(mut stream) = context.engine.events(&stack).await {
+            let _ = context.events.send(Event::Wake);
+            while let Some(Ok(event)) = stream.next().await {
+                if event.ours && context.events.send(Event::Wake).is_err() {
+                    return;
+                }
+            }
+            // The end of the stream is an event too: the engine may be gone.
+            let _ = context.events.send(Event::Wake);
+        }
+        context.clock.sleep(Duration::from_secs(1)).await;
+    }
+}
+
+impl Supervisor {
+    fn new(context: Arc<Context>, monitor: Monitor, beginning: Beginning) -> Self {
+        let journal = Journal::new(context.clock.clone(), beginning.ends.records.clone());
+        let mut looks = Looks::default();
+        looks.want();
+        Self {
+            context,
+            journal,
+            monitor,
+            state: beginning.state,
+            daemon: beginning.daemon,
+            stack: beginning.stack,
+            notes: Vec::new(),
+            builds: BTreeMap::new(),
+            history: beginning.history,
+            observed: None,
+            verdicts: Verdicts::default(),
+            under_way: BTreeMap::new(),
+            progress: BTreeMap::new(),
+            looks,
+            engine: EngineStatus::Down,
+            plan: Plan::default(),
+            generation: 0,
+            look_generation: 0,
+            seen_generation: 0,
+            ends: beginning.ends,
+            tasks: JoinSet::new(),
+        }
+    }
+
+    async fn serve(&mut self, mut events: mpsc::UnboundedReceiver<Event>, mut verdicts: mpsc::Receiver<HealthEvent>) {
+        let mut published = Moment::default();
+        loop {
+            self.begin_look();
+            while self.tasks.try_join_next().is_some() {}
+            let now = self.context.clock.moment();
+            let wake = self.next_wake().since(now);
+            tokio::select! {
+                biased;
+                command = self.ends.commands.recv() => match command {
+                    Some(command) => self.command(command),
+                    None => return,
+                },
+                Some(event) = events.recv() => self.handle(event, &mut published),
+                Some(HealthEvent { subject, verdict }) = verdicts.recv() => self.handle(Event::Verdict { subject, verdict }, &mut published),
+                () = self.context.clock.sleep(wake) => self.tick(),
+            }
+        }
+    }
+
+    fn handle(&mut self, event: Event, published: &mut Moment) {
+        match event {
+            Event::Wake => self.looks.want(),
+            Event::Looked { number, result } => self.looked(number, result),
+            Event::Done { action, result } => self.done(&action, result),
+            Event::Verdict { subject, verdict } => {
+                self.verdicts.insert(subject, verdict);
+                self.pass();
+            }
+            Event::Progress { target, words } => {
+                self.progress.insert(target, words);
+                let now = self.context.clock.moment();
+                if now.since(*published) >= PROGRESS_EVERY {
+                    *published = now;
+                    self.publish();
+                }
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = self.context.clock.moment();
+        if self.looks.due(self.is_settled()) <= now {
+            self.looks.want();
+        } else {
+            self.pass();
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        self.under_way.is_empty() && self.plan.is_empty()
+    }
+
+    fn next_wake(&self) -> Moment {
+        let due = self.looks.due(self.is_settled());
+        self.plan.wake_at.map_or(due, |at| at.min(due))
+    }
+
+    /// Begins a look where one is wanted and none is under way.
+    fn begin_look(&mut self) {
+        let Some(number) = self.looks.begin(self.context.clock.moment()) else {
+            return;
+        };
+        self.look_generation = self.generation;
+        let (context, scope) = (self.context.clone(), self.scope());
+        self.tasks.spawn(async move {
+            let result = context.engine.observe(&scope).await;
+            let _ = context.events.send(Event::Looked { number, result });
+        });
+    }
+
+    fn scope(&self) -> Scope {
+        let workloads: Vec<&Workload> = self.stack.in_order().collect();
+        let images = workloads.iter().flat_map(|workload| {
+            let fallback = matches!(workload.image.origin, ImageOrigin::Pull { fallback: Some(_), .. });
+            let tag = fallback.then(|| self.stack.name().fallback_image(&workload.name));
+            std::iter::once(workload.image.reference.clone()).chain(tag)
+        });
+        let mounts = workloads.iter().flat_map(|workload| &workload.container.mounts);
+        let volumes = mounts.filter_map(|mount| match &mount.source {
+            MountSource::Volume(volume) => Some(volume_name(&self.stack, volume)),
+            MountSource::Bind(_) => None,
+        });
+        let unique = |names: std::collections::BTreeSet<String>| names.into_iter().filter(|name| !name.is_empty()).collect();
+        Scope { stack: self.stack.name().clone(), images: unique(images.collect()), volumes: unique(volumes.collect()) }
+    }
+
+    fn command(&mut self, command: Command) {
+        self.generation += 1;
+        self.history.failures.clear();
+        match command {
+            Command::Up(up, answer) => {
+                self.accept_up(*up);
+                let _ = answer.send(self.generation);
+            }
+            Command::Down(down, answer) => {
+                self.accept_down(&down);
+                let _ = answer.send(self.generation);
+            }
+        }
+        self.looks.want();
+        self.publish();
+    }
+
+    fn accept_up(&mut self, up: Up) {
+        self.history.goal = Goal::Up;
+        self.history.drop_volumes = false;
+        self.history.only = up.only;
+        self.stack = up.stack;
+        self.notes = up.notes;
+        let refresh: Vec<WorkloadName> = self
+            .stack
+            .in_order()
+            .filter(|workload| match &workload.image.origin {
+                ImageOrigin::Build(_) => up.build || self.is_stale(&workload.name, &up.builds),
+                ImageOrigin::Pull { policy, .. } => *policy == PullPolicy::Always || (up.pull && *policy != PullPolicy::Never),
+            })
+            .map(|workload| workload.name.clone())
+            .collect();
+        self.history.refresh = refresh.into_iter().collect();
+        self.builds = up.builds;
+        if let Err(error) = self.context.keeper.prepare(&self.stack) {
+            self.journal.record("failed", &"stack", error.to_string());
+        }
+        self.journal.record("up", &"stack", "asked by a user");
+        self.save();
+    }
+
+    /// Whether an image was made from another definition or context than there is now.
+    fn is_stale(&self, workload: &WorkloadName, builds: &BTreeMap<WorkloadName, String>) -> bool {
+        let made_from = self.history.builds.get(workload);
+        made_from.is_some() && made_from != builds.get(workload)
+    }
+
+    fn accept_down(&mut self, down: &Down) {
+        self.history.goal = Goal::Down;
+        self.history.drop_volumes = down.volumes;
+        self.journal.record("down", &"stack", "asked by a user");
+        self.save();
+    }
+}

@@ -1,0 +1,106 @@
+//! What must outlive the daemon: a small file beside the stack, old or new, never half. One that
+//! can't be read is moved aside and rebuilt from labels; what runs is left alone.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::host::{Disk, DiskError};
+use crate::model::history::{AcceptedImage, Goal, History, PostgresHistory, ReplicaHistory};
+use crate::model::name::{ReplicaKey, WorkloadName};
+
+/// The version this file is written in.
+const VERSION: u32 = 1;
+
+/// Why the state could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// It could not be read or written at all.
+    #[error("failed to keep state")]
+    Disk(#[source] DiskError),
+}
+
+/// The content of the file.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Kept {
+    v: u32,
+    goal: Goal,
+    #[serde(default)]
+    replicas: Vec<(ReplicaKey, ReplicaHistory)>,
+    #[serde(default)]
+    images: BTreeMap<WorkloadName, AcceptedImage>,
+    #[serde(default)]
+    postgres: BTreeMap<WorkloadName, PostgresHistory>,
+    #[serde(default)]
+    builds: BTreeMap<WorkloadName, String>,
+}
+
+/// The file, and what was last written to it.
+pub struct StateFile {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+    last: Option<Vec<u8>>,
+}
+
+impl StateFile {
+    /// The state file at `path`.
+    pub fn new(disk: Arc<dyn Disk>, path: PathBuf) -> Self {
+        Self { disk, path, last: None }
+    }
+
+    /// What is kept. A file that can't be understood is moved aside; the words say so.
+    pub fn load(&mut self) -> Result<(History, Option<String>), StateError> {
+        let Some(content) = self.disk.read(&self.path).map_err(StateError::Disk)? else {
+            return Ok((History::default(), None));
+        };
+        match serde_json::from_slice::<Kept>(&content) {
+            Ok(kept) if kept.v == VERSION => {
+                self.last = Some(content);
+                Ok((kept.into_history(), None))
+            }
+            unusable => {
+                let reason = unusable.map_or_else(|error| error.to_string(), |kept| format!("version {}", kept.v));
+                let aside = self.path.with_added_extension("unreadable");
+                self.disk.rename(&self.path, &aside).map_err(StateError::Disk)?;
+                Ok((History::default(), Some(format!("state file unusable ({reason}): moved to {}", aside.display()))))
+            }
+        }
+    }
+
+    /// Writes what changed; nothing where nothing did.
+    pub fn save(&mut self, history: &History) -> Result<(), StateError> {
+        let content = serde_json::to_vec_pretty(&Kept::of(history)).unwrap_or_default();
+        if self.last.as_ref() == Some(&content) {
+            return Ok(());
+        }
+        self.disk.write_atomic(&self.path, &content).map_err(StateError::Disk)?;
+        self.last = Some(content);
+        Ok(())
+    }
+}
+
+impl Kept {
+    fn of(history: &History) -> Self {
+        Self {
+            v: VERSION,
+            goal: history.goal.clone(),
+            replicas: history.replicas.iter().map(|(key, replica)| (key.clone(), replica.clone())).collect(),
+            images: history.images.clone(),
+            postgres: history.postgres.clone(),
+            builds: history.builds.clone(),
+        }
+    }
+
+    fn into_history(self) -> History {
+        History {
+            goal: self.goal,
+            replicas: self.replicas.into_iter().collect(),
+            images: self.images,
+            postgres: self.postgres,
+            builds: self.builds,
+            ..History::default()
+        }
+    }
+}
