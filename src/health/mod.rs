@@ -9,12 +9,16 @@ mod monitor;
 mod probe_io;
 mod prober;
 mod schedule;
+mod tcp;
 mod watcher;
+mod words;
 
 pub use hysteresis::Hysteresis;
 pub use monitor::{HealthEvent, Monitor, Watched};
 pub use probe_io::SystemProber;
 pub use prober::{Asked, Outcome, Prober};
 
+#[cfg(test)]
+mod io_tests;
 #[cfg(test)]
 mod tests;

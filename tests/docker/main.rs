@@ -6,5 +6,7 @@
 
 mod create;
 mod engine;
+mod postgres;
+mod probes;
 mod streams;
 mod support;
