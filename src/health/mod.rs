@@ -9,6 +9,7 @@ mod monitor;
 mod probe_io;
 mod prober;
 mod schedule;
+pub mod sim;
 mod watcher;
 
 pub use hysteresis::Hysteresis;
