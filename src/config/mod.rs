@@ -3,6 +3,45 @@
 //!
 //! Entry point: [`load`].
 
+mod backup;
+mod catalog;
+mod check;
+mod container;
+mod definition;
+mod diagnostics;
+mod dotenv;
+mod draft;
+mod extends;
+mod files;
+mod image;
+mod interpolate;
+mod job;
+mod load;
+mod mounts;
+mod node;
+mod not_yet;
+mod ports;
+mod postgres;
+mod postgres_container;
+mod probes;
+mod reader;
+mod scope;
+mod service;
+mod show;
+mod sources;
+mod suggest;
+mod top;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+pub use diagnostics::render;
+pub use files::find_file;
+pub use load::load;
+pub use show::resolved;
+pub use sources::mentioned;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -51,6 +90,9 @@ pub struct Loaded {
     /// The definition of each workload as written, without defaults, secrets as holes: what is
     /// hashed, and what `config` shows.
     pub definitions: BTreeMap<WorkloadName, serde_json::Value>,
+    /// The whole file, merged, interpolated and with `extends` carried out; secrets are holes,
+    /// passwords masked. What `config` shows; see [`resolved`] for TOML.
+    pub document: serde_json::Value,
 }
 
 /// Something wrong or worth a word in a file.
@@ -79,9 +121,4 @@ pub struct InvalidFile {
     pub file: PathBuf,
     /// What is wrong with it and what it includes, in order of place.
     pub problems: Vec<Problem>,
-}
-
-/// Reads, merges, interpolates and validates a stack.
-pub fn load(request: &LoadRequest) -> Result<Loaded, InvalidFile> {
-    Err(InvalidFile { file: request.file.clone(), problems: Vec::new() })
 }

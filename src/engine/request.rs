@@ -148,6 +148,9 @@ pub struct BuildImage {
     pub tag: String,
     /// The directory that is sent, less what `.dockerignore` names.
     pub context: PathBuf,
+    /// Directories below `context` that are never sent, whatever `.dockerignore` says: backups.
+    /// The daemon's own state is never sent anyway.
+    pub exclude: Vec<PathBuf>,
     /// Absolute path of the Dockerfile.
     pub dockerfile: PathBuf,
     /// The stage.

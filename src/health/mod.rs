@@ -9,13 +9,14 @@ mod monitor;
 mod probe_io;
 mod prober;
 mod schedule;
-pub mod sim;
+mod sim;
 mod watcher;
 
 pub use hysteresis::Hysteresis;
 pub use monitor::{HealthEvent, Monitor, Watched};
 pub use probe_io::SystemProber;
 pub use prober::{Asked, Outcome, Prober};
+pub use sim::SimProber;
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! The simulated prober: asks the apps of a [`SimEngine`], which answer as their scripts say.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,7 +21,7 @@ const LATENCY: Duration = Duration::from_millis(2);
 /// Probes on a simulated engine.
 #[derive(Debug)]
 pub struct SimProber {
-    engine: SimEngine,
+    engine: Arc<SimEngine>,
     fixed: Mutex<BTreeMap<WorkloadName, Outcome>>,
 }
 
@@ -34,7 +34,7 @@ enum Answer {
 
 impl SimProber {
     /// A prober of this engine's containers. External servers are well unless told otherwise.
-    pub fn new(engine: SimEngine) -> Self {
+    pub fn new(engine: Arc<SimEngine>) -> Self {
         Self { engine, fixed: Mutex::new(BTreeMap::new()) }
     }
 

@@ -154,6 +154,11 @@ impl StackName {
         format!("{}-{}-{}", self.0, key.name, key.replica)
     }
 
+    /// The tag of an image made by a workload's `build`, where its `image` names none.
+    pub fn built_image(&self, workload: &WorkloadName) -> String {
+        format!("localhost/{}-{workload}:built", self.0)
+    }
+
     /// The tag of an image made by a workload's `fallback`.
     pub fn fallback_image(&self, workload: &WorkloadName) -> String {
         format!("localhost/{}-{workload}:latest", self.0)

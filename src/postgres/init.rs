@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::marker::{self, Decision, PREFIX};
 use super::provision::{PostgresError, Work};
 use super::sql::literal;
+use super::whole;
 
 /// How long all files together may take.
 const LIMIT: Duration = Duration::from_secs(3600);
@@ -34,6 +35,12 @@ impl Script {
         }
         script.input.extend(epilogue().into_bytes());
         script
+    }
+
+    /// The number of the line before the first of a file.
+    #[cfg(test)]
+    pub fn line_of(&self, path: &str) -> Option<usize> {
+        self.files.iter().find(|(file, _)| file == Path::new(path)).map(|(_, before)| *before)
     }
 
     /// What psql complained, with files and their lines in place of lines of its input.
@@ -83,6 +90,9 @@ pub(super) async fn run(work: &Work<'_>) -> Result<bool, PostgresError> {
     for path in &work.postgres.init {
         files.push((path.clone(), read(work, path)?));
     }
+    if let Some(words) = files.iter().find_map(|(path, content)| not_whole(path, content)) {
+        return Err(PostgresError::InitNotWhole(work.name.clone(), words));
+    }
     let script = Script::new(&files);
     let input = script.input.clone();
     let output = work.psql(work.postgres.database.as_str(), &["--single-transaction", "-f", "-"], input, LIMIT).await?;
@@ -90,6 +100,12 @@ pub(super) async fn run(work: &Work<'_>) -> Result<bool, PostgresError> {
         0 => Ok(true),
         _ => Err(PostgresError::Init(work.name.clone(), script.explain(&output.stderr))),
     }
+}
+
+fn not_whole(path: &Path, content: &[u8]) -> Option<String> {
+    let (line, word) = whole::escape(&String::from_utf8_lossy(content))?;
+    let path = path.display();
+    Some(format!("{path}:{line}: {word} would end the transaction that witwd itself begins and commits; take it out"))
 }
 
 fn read(work: &Work<'_>, path: &Path) -> Result<Vec<u8>, PostgresError> {

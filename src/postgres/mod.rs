@@ -15,6 +15,7 @@ mod provision;
 pub mod readiness;
 mod sql;
 mod store;
+mod whole;
 
 pub use marker::Freshness;
 pub use passwords::{Access, Passwords, PasswordsError};

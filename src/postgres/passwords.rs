@@ -98,11 +98,13 @@ impl Passwords {
             .filter(|key| inner.store.password(key).is_none())
             .collect();
         if !missing.is_empty() {
+            // Nobody sees a password before it is kept.
+            let mut store = inner.store.clone();
             for key in missing {
-                let password = SecretString::from(letters_and_digits(self.rng.as_ref(), LENGTH));
-                inner.store.keep(key, password);
+                store.keep(key, SecretString::from(letters_and_digits(self.rng.as_ref(), LENGTH)));
             }
-            inner.store.save(self.disk.as_ref(), &self.path).map_err(PasswordsError::Keep)?;
+            store.save(self.disk.as_ref(), &self.path).map_err(PasswordsError::Keep)?;
+            inner.store = store;
         }
         inner.servers = servers;
         Ok(())

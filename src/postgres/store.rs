@@ -32,6 +32,7 @@ impl fmt::Display for Damage {
 }
 
 /// What the file holds.
+#[derive(Clone)]
 pub(super) struct Store {
     key: [u8; 32],
     passwords: BTreeMap<String, SecretString>,

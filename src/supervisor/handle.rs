@@ -1,6 +1,6 @@
 //! How the rest of the program speaks to the supervisor.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -20,8 +20,9 @@ pub struct Up {
     pub build: bool,
     /// Pull images again, and leave fallbacks.
     pub pull: bool,
-    /// Workloads whose build definition or context changed since their image was made.
-    pub stale_builds: BTreeSet<WorkloadName>,
+    /// Digests of definition and context of each build: another one than its image was made from is
+    /// a reason to build again.
+    pub builds: BTreeMap<WorkloadName, String>,
     /// What is written into `Status::notes`: parts of the file that are not carried out.
     pub notes: Vec<String>,
 }

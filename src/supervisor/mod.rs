@@ -19,6 +19,7 @@ mod pass;
 mod report;
 mod run;
 pub mod sim;
+mod start;
 mod state;
 
 pub use apply::{Context, PRIMITIVES, TRANSFERS};
@@ -27,4 +28,5 @@ pub use handle::{Closed, Command, Down, Ends, Handle, Published, Up, channel};
 pub use keeper::{Keeper, KeeperError, PostgresKeeper};
 pub use report::{Report, report};
 pub use run::{Beginning, Supervisor, UnderWay, run};
+pub use start::{Machine, StartError};
 pub use state::{StateError, StateFile};

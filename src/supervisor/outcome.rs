@@ -148,6 +148,9 @@ impl Supervisor {
                     .collect();
                 for workload in sharing {
                     self.history.refresh.remove(&workload);
+                    if let (Action::Build { .. }, Some(digest)) = (action, self.builds.get(&workload)) {
+                        self.history.builds.insert(workload.clone(), digest.clone());
+                    }
                     self.history.images.insert(workload, AcceptedImage { reference: reference.clone(), id: id.clone() });
                 }
             }

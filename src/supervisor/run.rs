@@ -37,6 +37,8 @@ pub struct Supervisor {
     pub(super) daemon: Option<DaemonStatus>,
     pub(super) stack: Arc<Stack>,
     pub(super) notes: Vec<String>,
+    /// Digests of definition and context of the builds of `stack`.
+    pub(super) builds: BTreeMap<WorkloadName, String>,
     pub(super) history: History,
     pub(super) observed: Option<Observed>,
     pub(super) verdicts: Verdicts,
@@ -68,8 +70,8 @@ pub struct UnderWay {
 pub struct Beginning {
     /// What is wanted.
     pub stack: Arc<Stack>,
-    /// Parts of the file that are not carried out.
-    pub notes: Vec<String>,
+    /// What is asked before anything else.
+    pub first: Option<Command>,
     /// What is remembered.
     pub history: History,
     /// Where it is kept.
@@ -90,13 +92,17 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 pub async fn run(
     context: Context,
     events: mpsc::UnboundedReceiver<Event>,
-    beginning: Beginning,
+    mut beginning: Beginning,
     ending: impl Future<Output = ()>,
 ) {
     let context = Arc::new(context);
     let (verdicts_sender, verdicts) = mpsc::channel(256);
     let monitor = Monitor::new(context.clock.clone(), beginning.prober.clone(), verdicts_sender);
+    let first = beginning.first.take();
     let mut supervisor = Supervisor::new(context.clone(), monitor, beginning);
+    if let Some(first) = first {
+        supervisor.command(first);
+    }
     supervisor.tasks.spawn(listen(context, supervisor.stack.name().clone()));
     tokio::select! {
         biased;
@@ -115,6 +121,8 @@ async fn listen(context: Arc<Context>, stack: crate::model::name::StackName) {
                     return;
                 }
             }
+            // The end of the stream is an event too: the engine may be gone.
+            let _ = context.events.send(Event::Wake);
         }
         context.clock.sleep(Duration::from_secs(1)).await;
     }
@@ -132,7 +140,8 @@ impl Supervisor {
             state: beginning.state,
             daemon: beginning.daemon,
             stack: beginning.stack,
-            notes: beginning.notes,
+            notes: Vec::new(),
+            builds: BTreeMap::new(),
             history: beginning.history,
             observed: None,
             verdicts: Verdicts::default(),
@@ -263,17 +272,24 @@ impl Supervisor {
             .stack
             .in_order()
             .filter(|workload| match &workload.image.origin {
-                ImageOrigin::Build(_) => up.build || up.stale_builds.contains(&workload.name),
+                ImageOrigin::Build(_) => up.build || self.is_stale(&workload.name, &up.builds),
                 ImageOrigin::Pull { policy, .. } => *policy == PullPolicy::Always || (up.pull && *policy != PullPolicy::Never),
             })
             .map(|workload| workload.name.clone())
             .collect();
         self.history.refresh = refresh.into_iter().collect();
+        self.builds = up.builds;
         if let Err(error) = self.context.keeper.prepare(&self.stack) {
             self.journal.record("failed", &"stack", error.to_string());
         }
         self.journal.record("up", &"stack", "asked by a user");
         self.save();
+    }
+
+    /// Whether an image was made from another definition or context than there is now.
+    fn is_stale(&self, workload: &WorkloadName, builds: &BTreeMap<WorkloadName, String>) -> bool {
+        let made_from = self.history.builds.get(workload);
+        made_from.is_some() && made_from != builds.get(workload)
     }
 
     fn accept_down(&mut self, down: &Down) {

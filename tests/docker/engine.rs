@@ -27,7 +27,7 @@ async fn a_container_is_seen_created_running_and_exited() {
     let created = test.seen(&id).await.unwrap();
     assert_eq!(created.state, ContainerState::Created);
     assert_eq!(created.identity, Some(request.identity.clone()));
-    assert_eq!((created.name.as_str(), created.image_reference.as_str()), (request.name.as_str(), TINY));
+    assert_eq!((created.name.as_str(), created.image_reference.as_str()), (request.name.as_str(), TINY.as_str()));
 
     test.engine.start(&id).await.unwrap();
     test.engine.start(&id).await.expect("starting what runs is fine");
@@ -151,10 +151,10 @@ async fn a_wait_ends_with_the_run() {
 #[tokio::test]
 async fn images_asked_for_are_seen_and_others_not() {
     let test = TestEngine::new("images").await;
-    let scope = Scope { images: words(&[TINY, "localhost/witwd-test-none:1"]), ..test.scope() };
+    let scope = Scope { images: words(&[&TINY, "localhost/witwd-test-none:1"]), ..test.scope() };
     let world = test.engine.observe(&scope).await.unwrap();
-    assert_eq!(world.images.keys().collect::<Vec<_>>(), [TINY]);
-    let facts = test.engine.image(TINY).await.unwrap();
+    assert_eq!(world.images.keys().collect::<Vec<_>>(), [TINY.as_str()]);
+    let facts = test.engine.image(&TINY).await.unwrap();
     assert_eq!((facts.entrypoint, facts.has_healthcheck), (words(&["/tiny"]), false));
-    assert_eq!(world.images[TINY], facts.id);
+    assert_eq!(world.images[TINY.as_str()], facts.id);
 }

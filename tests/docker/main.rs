@@ -4,7 +4,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+mod build;
+mod connect;
 mod create;
 mod engine;
+mod proxy;
+mod registry;
 mod streams;
 mod support;

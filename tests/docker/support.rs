@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 use witwd::engine::docker::{DockerEngine, Surroundings};
 use witwd::engine::request::{CreateContainer, CreateNetwork, CreateVolume, Scope};
@@ -20,8 +21,12 @@ use witwd::model::workload::{Hardening, KindName, LogBounds};
 /// The label that says which test made a thing.
 pub const TEST: &str = "dev.witwd.test";
 
-/// The image that all tests share: one static program, see `tiny.rs`. It is left on the engine.
-pub const TINY: &str = "localhost/witwd-test-tiny:1";
+/// The image that all tests share: one static program, see `tiny.rs`. It is left on the engine for
+/// the next time, under a tag of its source.
+pub static TINY: LazyLock<String> = LazyLock::new(|| {
+    let digest = Sha256::digest(include_bytes!("tiny.rs"));
+    format!("localhost/witwd-test-tiny:{:02x}{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2], digest[3])
+});
 
 /// How long a state may take to come about.
 pub const SOON: Duration = Duration::from_secs(20);
@@ -63,7 +68,7 @@ impl TestEngine {
         let key = ReplicaKey { name: name.parse().expect("a name"), replica: 1 };
         CreateContainer {
             name: self.stack.container(&key),
-            image: TINY.to_owned(),
+            image: TINY.clone(),
             platform: None,
             identity: Identity {
                 stack: self.stack.clone(),
@@ -160,7 +165,10 @@ impl Drop for TestEngine {
         remove(&["network", "ls", "-q", "--filter", &ours], &["network", "rm"]);
         remove(&["volume", "ls", "-q", "--filter", &ours], &["volume", "rm"]);
         let made = format!("label={TEST}={}", self.stack);
-        remove(&["image", "ls", "-q", "--filter", &made], &["image", "rm", "-f"]);
+        // Also what a build left half-way; children go first, and take their parents with them.
+        for _ in 0..2 {
+            remove(&["image", "ls", "-aq", "--no-trunc", "--filter", &made], &["image", "rm", "-f"]);
+        }
     }
 }
 
@@ -213,9 +221,12 @@ pub async fn eventually<T>(limit: Duration, what: &str, mut check: impl AsyncFnM
 pub async fn tiny(engine: &DockerEngine) {
     static MADE: OnceCell<()> = OnceCell::const_new();
     MADE.get_or_init(|| async {
+        if engine.image(&TINY).await.is_ok() {
+            return;
+        }
         let directory = tempfile::tempdir().expect("a directory");
         let binary = compile_tiny(directory.path());
-        let id = import(&binary, directory.path(), TINY, &["ENTRYPOINT [\"/tiny\"]"]);
+        let id = import(&binary, directory.path(), &TINY, &["ENTRYPOINT [\"/tiny\"]"]);
         assert!(engine.image(&id).await.is_ok(), "the small image was not made");
     })
     .await;

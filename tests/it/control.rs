@@ -57,8 +57,8 @@ impl Loader for FakeLoader {
             daemon: DaemonSettings::default(),
         };
         let stack = Arc::new(Stack::new(parts).expect("a stack"));
-        let (only, stale_builds) = ([].into(), [].into());
-        let up = supervisor::Up { stack, only, build: up.build, pull: up.pull, stale_builds, notes: Vec::new() };
+        let (only, builds) = ([].into(), [].into());
+        let up = supervisor::Up { stack, only, build: up.build, pull: up.pull, builds, notes: Vec::new() };
         Ok((up, vec!["a warning".into()]))
     }
 }

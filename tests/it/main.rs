@@ -2,3 +2,4 @@
 
 mod control;
 mod engine_contract;
+mod scenarios;

@@ -28,6 +28,8 @@ pub struct Surroundings {
     pub runtime_dir: Option<PathBuf>,
     /// `HOME`.
     pub home: Option<PathBuf>,
+    /// `PATH`: where the docker command and the helpers that keep credentials are found.
+    pub path: Option<String>,
 }
 
 impl Surroundings {
@@ -41,6 +43,7 @@ impl Surroundings {
             docker_config: text("DOCKER_CONFIG").map(PathBuf::from).or_else(|| home.as_ref().map(|home| home.join(".docker"))),
             runtime_dir: text("XDG_RUNTIME_DIR").map(PathBuf::from),
             home,
+            path: text("PATH"),
         }
     }
 }

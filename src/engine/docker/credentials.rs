@@ -57,7 +57,7 @@ pub(super) async fn of_registry(surroundings: &Surroundings, registry: &str) -> 
     let server = server(registry);
     let helper = config.helpers.get(registry).or_else(|| config.helpers.get(server)).unwrap_or(&config.store);
     if !helper.is_empty()
-        && let Some(helped) = ask(helper, server).await?
+        && let Some(helped) = ask(surroundings, helper, server).await?
     {
         return Ok(Some(of_helper(server, helped)));
     }
@@ -107,12 +107,12 @@ fn of_helper(server: &str, helped: Helped) -> DockerCredentials {
 }
 
 /// Asks a helper; `None` where it knows none.
-async fn ask(helper: &str, server: &str) -> Result<Option<Helped>, String> {
+async fn ask(surroundings: &Surroundings, helper: &str, server: &str) -> Result<Option<Helped>, String> {
     let program = format!("docker-credential-{helper}");
     if helper.contains('/') {
         return Err(format!("{program} is no name of a helper"));
     }
-    let asked = tokio::time::timeout(HELPER, run(&program, server)).await;
+    let asked = tokio::time::timeout(HELPER, run(surroundings, &program, server)).await;
     let output = asked.map_err(|_| format!("{program} did not answer within {} s", HELPER.as_secs()))?;
     let output = output.map_err(|error| format!("{program} can't be run: {error}"))?;
     if output.status.success() {
@@ -122,14 +122,13 @@ async fn ask(helper: &str, server: &str) -> Result<Option<Helped>, String> {
     if said.contains("credentials not found") { Ok(None) } else { Err(format!("{program} failed ({})", output.status)) }
 }
 
-async fn run(program: &str, server: &str) -> std::io::Result<std::process::Output> {
-    let mut child = Command::new(program)
-        .arg("get")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()?;
+async fn run(surroundings: &Surroundings, program: &str, server: &str) -> std::io::Result<std::process::Output> {
+    let mut command = Command::new(program);
+    if let Some(path) = &surroundings.path {
+        command.env("PATH", path);
+    }
+    let mut child =
+        command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true).spawn()?;
     if let Some(mut stdin) = child.stdin.take() {
         // A helper that does not read its input says so by its answer.
         let _ = stdin.write_all(server.as_bytes()).await;

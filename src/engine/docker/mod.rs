@@ -6,6 +6,8 @@
 //! and credentials are never part of an error or a log line.
 
 mod archive;
+mod build;
+mod buildx;
 mod cache;
 mod connect;
 mod containers;
@@ -16,6 +18,7 @@ mod error;
 mod events;
 mod exec;
 mod facts;
+mod ignore;
 mod images;
 mod interactive;
 mod logs;
@@ -23,6 +26,8 @@ mod networks;
 mod observe;
 mod reach;
 mod reference;
+#[cfg(test)]
+mod tests;
 mod volumes;
 mod wait;
 
@@ -64,6 +69,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     cache: Mutex<Cache>,
     facts: tokio::sync::Mutex<Option<Facts>>,
+    buildx: tokio::sync::OnceCell<bool>,
 }
 
 impl DockerEngine {
@@ -77,7 +83,14 @@ impl DockerEngine {
     /// Finds where the engine would answer, without asking it: for a daemon that waits for it.
     pub fn locate(surroundings: Surroundings, clock: Arc<dyn Clock>) -> Result<Self, ConnectError> {
         let address = connect::locate(&surroundings)?;
-        let inner = Inner { address, surroundings, clock, cache: Mutex::default(), facts: tokio::sync::Mutex::default() };
+        let inner = Inner {
+            address,
+            surroundings,
+            clock,
+            cache: Mutex::default(),
+            facts: tokio::sync::Mutex::default(),
+            buildx: tokio::sync::OnceCell::new(),
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -164,8 +177,7 @@ impl Engine for DockerEngine {
     }
 
     async fn build(&self, request: &BuildImage, progress: ProgressSink) -> Result<ImageId, EngineError> {
-        let _ = (request, progress);
-        Err(EngineError::new("build image", &request.tag, ErrorKind::Other, "not yet"))
+        build::build(self, request, progress).await
     }
 
     async fn image(&self, reference: &str) -> Result<ImageFacts, EngineError> {

@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use super::{engine, started};
 use crate::engine::sim::{Foreign, Script, SimEngine};
-use crate::health::sim::SimProber;
-use crate::health::{Asked, Outcome, Prober as _};
+use crate::health::{Asked, Outcome, Prober as _, SimProber};
 use crate::model::name::ContainerId;
 use crate::model::probe::{Check, Probe};
 
 async fn ask(engine: &SimEngine, id: &ContainerId, check: Check) -> Outcome {
     let asked = Asked::Container { workload: "web".parse().expect("a name"), container: id.clone() };
-    SimProber::new(engine.clone()).probe(&asked, &Probe::new(check, Some(8080))).await
+    SimProber::new(std::sync::Arc::new(engine.clone())).probe(&asked, &Probe::new(check, Some(8080))).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -69,7 +68,7 @@ async fn a_flapping_app_answers_in_turns() {
 async fn an_answer_can_be_fixed() {
     let engine = engine();
     let id = started(&engine, "web").await;
-    let prober = SimProber::new(engine.clone());
+    let prober = SimProber::new(std::sync::Arc::new(engine.clone()));
     let workload: crate::model::name::WorkloadName = "web".parse().expect("a name");
     let asked = Asked::Container { workload: workload.clone(), container: id };
     let probe = Probe::new(Check::Tcp, Some(8080));

@@ -1,0 +1,42 @@
+# Two commands for a stranger: `make up` and `make test`. Everything else is for those who stay.
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+WITWD  := $(TARGET)/release/witwd
+RUN    := images/bootstrap run
+
+.DEFAULT_GOAL := help
+.PHONY: help up down ps test check build bootstrap bootstrap-test
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: build ## install what is missing, build, start the demo in the background
+	@echo "== starting the stack of stack.toml (the first time images are fetched or made: a minute or two)" >&2
+	@$(RUN) $(WITWD) up -d
+	@echo
+	@echo "  Where in the world?  http://127.0.0.1:8000"
+	@echo
+
+down: ## stop the demo; its data stays
+	@$(RUN) $(WITWD) down
+
+ps: ## what runs, and why not what does not
+	@$(RUN) $(WITWD) ps
+
+test: bootstrap-test ## every test, those against the real engine and browser too
+	@echo "== cargo test (from nothing some minutes, most of it for the crates; the engine tests make images)" >&2
+	$(RUN) cargo test --locked --workspace
+
+check: ## formatting and lints
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+build: bootstrap ## the release binary
+	@test -x $(WITWD) || echo "== building witwd (release; from nothing about five minutes on two cores, for some 200 crates)" >&2
+	cargo build --release --locked
+
+bootstrap: ## what a bare Debian machine lacks: engine, mmdebstrap, linker
+	@images/bootstrap
+
+bootstrap-test:
+	@images/bootstrap test

@@ -1,0 +1,162 @@
+//! What can be wrong between workloads: names, dependencies, ports, data directories.
+
+use std::collections::BTreeMap;
+
+use crate::model::name::{VolumeName, WorkloadName};
+use crate::model::workload::{Job, JobRun, Kind, PublishedPort};
+
+use super::diagnostics::{Diagnostics, Place};
+use super::draft::Draft;
+use super::suggest::did_you_mean;
+
+/// Reports everything that is wrong between workloads.
+pub(super) fn check(drafts: &[Draft], diagnostics: &Diagnostics) {
+    names(drafts, diagnostics);
+    dependencies(drafts, diagnostics);
+    cycles(drafts, diagnostics);
+    host_ports(drafts, diagnostics);
+    data_volumes(drafts, diagnostics);
+}
+
+fn names(drafts: &[Draft], diagnostics: &Diagnostics) {
+    let mut seen: BTreeMap<&WorkloadName, &Draft> = BTreeMap::new();
+    for draft in drafts {
+        if let Some(first) = seen.insert(&draft.workload.name, draft) {
+            let kinds = (first.workload.kind_name().as_str(), draft.workload.kind_name().as_str());
+            diagnostics.error(
+                draft.place,
+                format!("`{}` is the name of a {} and of a {}", draft.workload.name, kinds.0, kinds.1),
+                "services, postgres and jobs share one namespace: rename one",
+            );
+        }
+    }
+}
+
+fn dependencies(drafts: &[Draft], diagnostics: &Diagnostics) {
+    let find = |name: &WorkloadName| drafts.iter().find(|draft| &draft.workload.name == name);
+    for draft in drafts.iter().filter(|draft| draft.active) {
+        for (dependency, place) in &draft.depends {
+            let on = &dependency.on;
+            match find(on) {
+                None => {
+                    let known = drafts.iter().map(|draft| draft.workload.name.as_str());
+                    diagnostics.error(
+                        *place,
+                        format!("there is no service, postgres or job `{on}`"),
+                        did_you_mean(on.as_str(), known, ""),
+                    );
+                }
+                Some(other) if !other.active => diagnostics.error(
+                    *place,
+                    format!("`{}` depends on `{on}`, which no profile of this run turns on", draft.workload.name),
+                    format!("give both the same `profiles`, or take `profiles` away from `{on}`"),
+                ),
+                Some(other) => manual(draft, other, *place, diagnostics),
+            }
+        }
+    }
+}
+
+fn manual(draft: &Draft, other: &Draft, place: Place, diagnostics: &Diagnostics) {
+    if matches!(&other.workload.kind, Kind::Job(Job { run: JobRun::Manual, .. })) {
+        diagnostics.warning(
+            place,
+            format!("`{}` waits for `{}`, which runs only by hand", draft.workload.name, other.workload.name),
+            "nothing starts it: take the dependency out, or let the job run by itself",
+        );
+    }
+}
+
+/// Reports one circle; the others show once it is mended.
+fn cycles(drafts: &[Draft], diagnostics: &Diagnostics) {
+    let edges: BTreeMap<&WorkloadName, Vec<(&WorkloadName, Place)>> = drafts
+        .iter()
+        .filter(|draft| draft.active)
+        .map(|draft| (&draft.workload.name, draft.depends.iter().map(|(dependency, place)| (&dependency.on, *place)).collect()))
+        .collect();
+    let mut done = std::collections::BTreeSet::new();
+    for name in edges.keys() {
+        let mut path = Vec::new();
+        if let Some(place) = circle(name, &edges, &mut path, &mut done) {
+            let names: Vec<&str> = path.iter().map(|name| name.as_str()).collect();
+            diagnostics.error(place, format!("dependencies go in a circle: {}", names.join(" -> ")), "take one of them out");
+            return;
+        }
+    }
+}
+
+type Edges<'a> = BTreeMap<&'a WorkloadName, Vec<(&'a WorkloadName, Place)>>;
+
+/// The place of the edge that closes a circle; `path` is then the circle. Without recursion: a file
+/// may have thousands of services.
+fn circle<'a>(
+    start: &'a WorkloadName,
+    edges: &Edges<'a>,
+    path: &mut Vec<&'a WorkloadName>,
+    done: &mut std::collections::BTreeSet<&'a WorkloadName>,
+) -> Option<Place> {
+    let mut open: Vec<(&WorkloadName, usize)> = vec![(start, 0)];
+    while let Some((name, at)) = open.last_mut() {
+        let next = edges.get(*name).and_then(|needs| needs.get(*at)).copied();
+        *at += 1;
+        match next {
+            None => {
+                done.insert(*name);
+                open.pop();
+            }
+            Some((on, place)) => {
+                if let Some(first) = open.iter().position(|(name, _)| *name == on) {
+                    path.extend(open[first..].iter().map(|(name, _)| *name).chain([on]));
+                    return Some(place);
+                }
+                if !done.contains(on) {
+                    open.push((on, 0));
+                }
+            }
+        }
+    }
+    None
+}
+
+fn host_ports(drafts: &[Draft], diagnostics: &Diagnostics) {
+    let mut seen: Vec<(&Draft, &PublishedPort)> = Vec::new();
+    for draft in drafts.iter().filter(|draft| draft.active) {
+        for (port, place) in &draft.ports {
+            if let Some((other, _)) = seen.iter().find(|(_, other)| collide(port, other)) {
+                let number = port.host.unwrap_or_default();
+                let whose = if other.workload.name == draft.workload.name {
+                    "twice".to_owned()
+                } else {
+                    format!("by `{}` too", other.workload.name)
+                };
+                let hint = format!(
+                    "choose another port of the host: \"{}:{}\", or \"auto:{}\"",
+                    number.saturating_add(1),
+                    port.container,
+                    port.container
+                );
+                diagnostics.error(*place, format!("port {number} of the host is published {whose}"), hint);
+            }
+            seen.push((draft, port));
+        }
+    }
+}
+
+fn collide(one: &PublishedPort, other: &PublishedPort) -> bool {
+    let addresses = one.address == other.address || one.address.is_unspecified() || other.address.is_unspecified();
+    one.host.is_some() && one.host == other.host && one.protocol == other.protocol && addresses
+}
+
+fn data_volumes(drafts: &[Draft], diagnostics: &Diagnostics) {
+    let mut seen: BTreeMap<&VolumeName, &WorkloadName> = BTreeMap::new();
+    for draft in drafts.iter().filter(|draft| draft.active) {
+        let Some(postgres) = draft.workload.postgres().filter(|postgres| !postgres.is_external()) else { continue };
+        if let Some(first) = seen.insert(&postgres.volume, &draft.workload.name) {
+            diagnostics.error(
+                draft.place,
+                format!("`{first}` and `{}` would write the same data: volume `{}`", draft.workload.name, postgres.volume),
+                "give each a `volume` of its own",
+            );
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! One workload while it is read: what of it needs the others to be judged.
+
+use crate::model::name::{StackName, WorkloadName};
+use crate::model::workload::{Condition, Dependency, PublishedPort, Workload};
+
+use super::diagnostics::Place;
+use super::reader::Reader;
+use super::values::{Mistake, mistake};
+
+/// A workload and the places that problems between workloads point at.
+#[derive(Debug)]
+pub(super) struct Draft {
+    /// The workload; its dependencies are still empty.
+    pub workload: Workload,
+    /// Where its name stands.
+    pub place: Place,
+    /// Whether the profiles turn it on.
+    pub active: bool,
+    /// Its dependencies with their places.
+    pub depends: Vec<(Dependency, Place)>,
+    /// Its published ports with their places.
+    pub ports: Vec<(PublishedPort, Place)>,
+    /// What is hashed.
+    pub definition: serde_json::Value,
+}
+
+/// What a workload is read with.
+pub(super) struct Owner<'a> {
+    /// Its name.
+    pub name: WorkloadName,
+    /// Where its name stands.
+    pub place: Place,
+    /// The stack.
+    pub stack: &'a StackName,
+    /// Whose `build` it uses.
+    pub builder: &'a str,
+    /// The profiles that were asked for.
+    pub profiles: &'a [String],
+}
+
+/// Whether `profiles` of a workload turns it on. To be asked first: what is off may have unset
+/// variables.
+pub(super) fn is_active(reader: &Reader<'_>, asked: &[String]) -> bool {
+    let own = reader.list("profiles");
+    own.is_empty() || own.iter().any(|(profile, _)| asked.contains(profile))
+}
+
+/// `depends_on`, and every postgres that was referred to meanwhile.
+pub(super) fn dependencies(reader: &Reader<'_>, owner: &Owner<'_>) -> Vec<(Dependency, Place)> {
+    let mut all: Vec<(Dependency, Place)> = Vec::new();
+    for (text, place) in reader.list("depends_on") {
+        let Some(dependency) = reader.report(place, dependency(&text)) else { continue };
+        if all.iter().any(|(other, _)| other.on == dependency.on) {
+            reader.error(place, format!("`{}` is listed twice", dependency.on), "leave one out");
+        } else {
+            all.push((dependency, place));
+        }
+    }
+    for on in reader.cx.scope.uses.take() {
+        if on != owner.name && !all.iter().any(|(other, _)| other.on == on) {
+            all.push((Dependency { on, condition: Condition::Ready }, owner.place));
+        }
+    }
+    all
+}
+
+fn dependency(text: &str) -> Result<Dependency, Mistake> {
+    let (name, condition) = match text.split_once(':') {
+        None => (text, Condition::Ready),
+        Some((name, "ready" | "completed" | "service_healthy" | "service_completed_successfully")) => {
+            return mistake(
+                format!("`{text}`: to be ready, or completed, is what is meant without a word"),
+                format!("write \"{name}\""),
+            );
+        }
+        Some((name, "started")) => (name, Condition::Started),
+        Some((name, _)) => {
+            return mistake(format!("{text:?} is not a dependency"), format!("write \"{name}\", or \"{name}:started\" for less"));
+        }
+    };
+    match name.parse() {
+        Ok(on) => Ok(Dependency { on, condition }),
+        Err(error) => mistake(error.to_string(), ""),
+    }
+}

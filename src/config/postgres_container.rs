@@ -1,0 +1,57 @@
+//! What the container of a `[postgres.NAME]` looks like beyond what the file says.
+
+use crate::model::template::Template;
+use crate::model::workload::{ContainerSettings, Mount, MountSource, Postgres};
+
+/// From this version on the official image keeps its data below a directory of the version.
+const VERSIONED_SINCE: u32 = 18;
+
+/// `/dev/shm` where the file says nothing: parallel queries need more than the engine's 64M.
+const SHM: u64 = 256 << 20;
+
+/// Adds what witwd decides: the superuser, the data directory and its volume, the settings, the
+/// signal of a fast shutdown.
+pub(super) fn complete(container: &mut ContainerSettings, postgres: &Postgres) {
+    let (data, mount) = data_directory(postgres.major);
+    let own = [
+        ("POSTGRES_USER", "postgres"),
+        ("POSTGRES_DB", "postgres"),
+        ("POSTGRES_PASSWORD_FILE", "/run/secrets/postgres_password"),
+        ("PGDATA", data.as_str()),
+    ];
+    for (name, value) in own {
+        container.env.insert(name.to_owned(), Template::text(value));
+    }
+    let volume = MountSource::Volume(postgres.volume.clone());
+    container.mounts.push(Mount { source: volume, target: mount, read_only: false });
+    if !postgres.settings.is_empty() {
+        let command = container.command.get_or_insert_with(|| vec!["postgres".to_owned()]);
+        for (name, value) in &postgres.settings {
+            command.extend(["-c".to_owned(), format!("{name}={value}")]);
+        }
+    }
+    container.shm_size.get_or_insert(SHM);
+    container.stop_signal = Some("SIGINT".to_owned());
+}
+
+/// `PGDATA` and where the volume is mounted.
+fn data_directory(major: Option<u32>) -> (String, String) {
+    match major {
+        Some(major) if major >= VERSIONED_SINCE => {
+            (format!("/var/lib/postgresql/{major}/docker"), "/var/lib/postgresql".to_owned())
+        }
+        _ => ("/var/lib/postgresql/data".to_owned(), "/var/lib/postgresql/data".to_owned()),
+    }
+}
+
+/// The major version that a reference names: `postgres:17`, `postgis/postgis:17-3.5`,
+/// `supabase/postgres:15.8.1.085`, `pgvector/pgvector:pg17`, `timescale/timescaledb:2.17-pg16`.
+pub(super) fn major_of(reference: &str) -> Option<u32> {
+    let name = reference.split('@').next()?.rsplit('/').next()?;
+    let tag = name.split_once(':')?.1;
+    let after_pg = tag.find("pg").map(|at| &tag[at + 2..]);
+    let digits =
+        |text: &str| text.split(|part: char| !part.is_ascii_digit()).next().and_then(|digits| digits.parse::<u32>().ok());
+    let major = after_pg.and_then(digits).or_else(|| digits(tag))?;
+    (9..=99).contains(&major).then_some(major)
+}

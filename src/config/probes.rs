@@ -1,0 +1,111 @@
+//! `health`, `readiness`, `liveness`, `startup`.
+
+use std::collections::BTreeMap;
+
+use crate::model::probe::{Check, Probe, Probes};
+
+use super::reader::Reader;
+use super::values::{Mistake, mistake};
+
+/// The probes of a service; `port` is what it listens on.
+pub(super) fn probes(reader: &Reader<'_>, port: Option<u16>) -> Probes {
+    let probe = |key: &'static str| reader.table(key, "probe").and_then(|table| one(table, port));
+    let health = probe("health");
+    let (startup, readiness, liveness) = (probe("startup"), probe("readiness"), probe("liveness"));
+    if reader.has("health") {
+        for key in ["readiness", "liveness"].into_iter().filter(|key| reader.has(key)) {
+            let hint = "`health` serves as readiness and liveness: keep it, or write both apart";
+            reader.error(reader.key_place(key), format!("`{}` has no meaning beside `health`", reader.name(key)), hint);
+        }
+    }
+    match health {
+        Some(health) => Probes { startup, ..Probes::both(health) },
+        None => Probes { startup, readiness, liveness },
+    }
+}
+
+fn one(reader: Reader<'_>, service_port: Option<u16>) -> Option<Probe> {
+    let check = check(&reader);
+    let own_port = reader.port("port");
+    let mut probe = Probe::new(Check::Tcp, None);
+    probe.interval = reader.duration("interval").unwrap_or(probe.interval);
+    probe.timeout = reader.duration("timeout").unwrap_or(probe.timeout);
+    probe.retries = reader.count("retries", 1..=1000).unwrap_or(probe.retries);
+    probe.successes = reader.count("successes", 1..=1000).unwrap_or(probe.successes);
+    probe.start_period = reader.duration_or_zero("start_period").unwrap_or(probe.start_period);
+    probe.check = check?;
+    if matches!(probe.check, Check::Http { .. } | Check::Tcp) {
+        probe.port = own_port.or(service_port);
+        if probe.port.is_none() && !reader.has("port") {
+            let place = reader.key_place(if reader.has("http") { "http" } else { "tcp" });
+            reader.error(
+                place,
+                format!("`{}` does not know which port to ask", reader.path),
+                "say what the service listens on: `port = 8000`, in the service",
+            );
+        }
+    } else if reader.has("port") {
+        reader.error(reader.key_place("port"), format!("`{}` has no meaning beside `exec`", reader.name("port")), "");
+    }
+    reader.finish();
+    Some(probe)
+}
+
+fn check(reader: &Reader<'_>) -> Option<Check> {
+    let http = reader.filled("http");
+    let tcp = reader.flag("tcp");
+    let exec = reader.command("exec");
+    let headers = reader.strings("headers");
+    let status =
+        reader.text("status").map_or(Some((200, 399)), |text| reader.report(reader.value_place("status"), status(&text)));
+    let given: Vec<&str> = ["http", "tcp", "exec"].into_iter().filter(|key| reader.has(key)).collect();
+    if let [_, second, ..] = given.as_slice() {
+        reader.error(
+            reader.key_place(second),
+            format!("`{}` asks one thing: `{}` and `{second}` are two", reader.path, given[0]),
+            "keep one of them",
+        );
+        return None;
+    }
+    if given.is_empty() {
+        let hint = if reader.has("test") || reader.has("path") {
+            "write `http = \"/path\"`, `tcp = true` or `exec = \"cmd\"`"
+        } else {
+            "give it one of `http = \"/path\"`, `tcp = true`, `exec = \"cmd\"`"
+        };
+        reader.error(reader.place, format!("`{}` says nothing to ask", reader.path), hint);
+    }
+    if !reader.has("http") {
+        for key in ["headers", "status"].into_iter().filter(|key| reader.has(key)) {
+            reader.error(reader.key_place(key), format!("`{}` has a meaning only beside `http`", reader.name(key)), "");
+        }
+    }
+    if let Some(path) = http {
+        return http_check(reader, &path, headers, status?);
+    }
+    if tcp == Some(false) {
+        reader.error(reader.value_place("tcp"), format!("`{}` is true or not there", reader.name("tcp")), "");
+    }
+    tcp.filter(|tcp| *tcp).map(|_| Check::Tcp).or(exec.map(Check::Exec))
+}
+
+fn http_check(reader: &Reader<'_>, path: &str, headers: BTreeMap<String, String>, status: (u16, u16)) -> Option<Check> {
+    if !path.starts_with('/') {
+        let hint = match path.split_once("://").and_then(|(_, rest)| rest.split_once('/')) {
+            Some((_, path)) => format!("write only the path: `http = \"/{path}\"`; the port is `port`"),
+            None => format!("write `http = \"/{path}\"`"),
+        };
+        reader.error(reader.value_place("http"), format!("`{}` must be a path that begins with `/`", reader.name("http")), hint);
+        return None;
+    }
+    Some(Check::Http { path: path.to_owned(), headers, status })
+}
+
+/// `200-399`, `204`.
+fn status(text: &str) -> Result<(u16, u16), Mistake> {
+    let (from, to) = text.split_once('-').unwrap_or((text, text));
+    match (from.trim().parse(), to.trim().parse()) {
+        (Ok(from), Ok(to)) if (100..=599).contains(&from) && (from..=599).contains(&to) => Ok((from, to)),
+        _ => mistake(format!("{text:?} is not a range of status codes"), "write \"200-399\" or \"204\""),
+    }
+}

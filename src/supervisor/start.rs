@@ -1,0 +1,101 @@
+//! From the parts of a machine to a running supervisor.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, mpsc};
+
+use super::apply::{Context, PRIMITIVES, TRANSFERS};
+use super::handle::{Command, Ends};
+use super::keeper::PostgresKeeper;
+use super::run::{Beginning, run};
+use super::state::{StateError, StateFile};
+use crate::engine::Engine;
+use crate::health::SystemProber;
+use crate::host::{Clock, Disk, SystemRng};
+use crate::model::history::Goal;
+use crate::model::name::InstanceId;
+use crate::model::stack::Stack;
+use crate::model::status::DaemonStatus;
+use crate::postgres::{Caretaker, Passwords, PasswordsError};
+
+/// The state file below the stack's `.witwd`.
+const STATE: &str = "state.json";
+/// Generated passwords below the stack's `.witwd`.
+const PASSWORDS: &str = "secrets.json";
+
+/// What a supervisor of a real machine is made from.
+#[derive(Clone)]
+pub struct Machine {
+    /// The engine, which need not answer yet.
+    pub engine: Arc<dyn Engine>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Small files.
+    pub disk: Arc<dyn Disk>,
+    /// Who we are.
+    pub instance: InstanceId,
+    /// `.witwd` beside the file.
+    pub state_directory: PathBuf,
+    /// Where the secrets of containers lie, in memory where it can be.
+    pub secrets_directory: PathBuf,
+    /// Who we are, for `ps`.
+    pub daemon: Option<DaemonStatus>,
+}
+
+/// Why a supervisor could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The state can't be used.
+    #[error("failed to begin")]
+    State(#[from] StateError),
+    /// The passwords can't be used.
+    #[error("failed to begin")]
+    Passwords(#[from] PasswordsError),
+}
+
+impl Machine {
+    /// What the user asked for last, as far as it is remembered.
+    pub fn goal(&self) -> Result<Goal, StartError> {
+        Ok(self.state_file().load()?.0.goal)
+    }
+
+    fn state_file(&self) -> StateFile {
+        StateFile::new(self.disk.clone(), self.state_directory.join(STATE))
+    }
+
+    /// Runs a supervisor of `stack`, `first` asked of it before anything else, until `ending` returns.
+    pub async fn supervise(
+        self,
+        stack: Arc<Stack>,
+        first: Command,
+        ends: Ends,
+        ending: impl Future<Output = ()>,
+    ) -> Result<(), StartError> {
+        let mut state = self.state_file();
+        let (history, unusable) = state.load()?;
+        let path = self.state_directory.join(PASSWORDS);
+        let (passwords, damage) = Passwords::open(self.disk.clone(), Arc::new(SystemRng), path)?;
+        for words in unusable.into_iter().chain(damage.map(|damage| damage.to_string())) {
+            tracing::warn!("{words}");
+        }
+        let passwords = Arc::new(passwords);
+        let caretaker = Caretaker::new(self.engine.clone(), self.clock.clone(), self.disk.clone(), passwords.clone());
+        let prober = Arc::new(SystemProber::new(self.engine.clone(), self.clock.clone(), passwords.clone()));
+        let (events, events_end) = mpsc::unbounded_channel();
+        let context = Context {
+            engine: self.engine,
+            clock: self.clock,
+            disk: self.disk,
+            keeper: Arc::new(PostgresKeeper::new(passwords, caretaker)),
+            instance: self.instance,
+            secrets_directory: self.secrets_directory,
+            events,
+            primitives: Semaphore::new(PRIMITIVES),
+            transfers: Semaphore::new(TRANSFERS),
+        };
+        let beginning = Beginning { stack, first: Some(first), history, state, daemon: self.daemon, prober, ends };
+        run(context, events_end, beginning, ending).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,192 @@
+//! From nothing, from anything, to what the file says; and then nothing more.
+
+use std::time::Duration;
+
+use witwd::engine::ErrorKind;
+use witwd::engine::sim::{Fault, Foreign, Operation, PullCourse, Script};
+use witwd::model::status::State;
+
+use super::world::{DEMO, Machine, stack};
+
+/// A stack of `count` services that need nothing.
+fn wide(count: usize) -> String {
+    let services = (0..count).map(|number| format!("[services.s{number}]\nimage = \"app:1\"\nport = 8000\n"));
+    format!("name = \"demo\"\n{}", services.collect::<String>())
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_app_and_its_database_come_up_in_order() {
+    let machine = Machine::new();
+    let demo = stack(DEMO);
+    let daemon = machine.daemon(&demo);
+    let status = daemon.up_and_wait(&demo).await;
+    assert!(status.items.iter().all(|item| item.ready && item.state == State::Running), "{status:#?}");
+    let trace = machine.trace();
+    let starts: Vec<&str> = trace.of(Operation::Start).iter().map(|call| call.target.as_str()).collect();
+    assert_eq!(starts.len(), 2);
+    assert_eq!(machine.containers(), ["demo-app-1 running", "demo-db-1 running"]);
+    let started = |name: &str| {
+        machine.engine.with(|world| world.by_name(name).and_then(|container| container.run.as_ref().map(|run| run.began)))
+    };
+    assert!(started("demo-db-1") < started("demo-app-1"));
+    assert_eq!(machine.engine.violations(), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_converged_stack_is_left_alone() {
+    let machine = Machine::new();
+    let demo = stack(DEMO);
+    let daemon = machine.daemon(&demo);
+    daemon.up_and_wait(&demo).await;
+    let before = machine.trace().mutating_calls().len();
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    daemon.up_and_wait(&demo).await;
+    assert_eq!(machine.trace().mutating_calls().len(), before);
+    assert!(daemon.handle.status().converged);
+}
+
+#[tokio::test(start_paused = true)]
+async fn independent_services_are_worked_on_as_wide_as_the_cap() {
+    let machine = Machine::new();
+    machine.engine.add_image("app:1");
+    let wide = stack(&wide(40));
+    let daemon = machine.daemon(&wide);
+    daemon.up_and_wait(&wide).await;
+    assert_eq!(machine.trace().max_in_flight(), witwd::supervisor::PRIMITIVES);
+    assert_eq!(machine.containers().len(), 40);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_that_many_share_is_pulled_once() {
+    let machine = Machine::new();
+    let wide = stack(&wide(5));
+    let daemon = machine.daemon(&wide);
+    daemon.up_and_wait(&wide).await;
+    assert_eq!(machine.trace().of(Operation::Pull).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_what_changed_is_recreated_and_its_successor_comes_first() {
+    let machine = Machine::new();
+    let demo = stack(DEMO);
+    let daemon = machine.daemon(&demo);
+    daemon.up_and_wait(&demo).await;
+    let database = machine.engine.with(|world| world.by_name("demo-db-1").map(|container| container.id.clone()));
+    let before = machine.trace().mutating_calls().len();
+    let changed = stack(&DEMO.replace("app:1", "app:2"));
+    daemon.up_and_wait(&changed).await;
+    let trace = machine.trace();
+    let after: Vec<&str> = trace.mutating_calls()[before..].iter().map(|call| call.operation.words()).collect();
+    assert_eq!(
+        after,
+        ["pull image", "create container", "stop container", "start container", "remove container", "rename container"]
+    );
+    assert_eq!(machine.engine.with(|world| world.by_name("demo-db-1").map(|container| container.id.clone())), database);
+    assert_eq!(machine.containers(), ["demo-app-1 running", "demo-db-1 running"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_left_the_file_goes_and_volumes_stay() {
+    let machine = Machine::new();
+    let both =
+        stack(&format!("{DEMO}[services.cache]\nimage = \"cache:1\"\nvolumes = [\"kept:/data\"]\n[volumes]\nkept = {{}}\n"));
+    let daemon = machine.daemon(&both);
+    daemon.up_and_wait(&both).await;
+    let demo = stack(DEMO);
+    daemon.up_and_wait(&demo).await;
+    assert_eq!(machine.containers(), ["demo-app-1 running", "demo-db-1 running"]);
+    daemon.down_and_wait().await;
+    assert_eq!(machine.containers(), Vec::<String>::new());
+    let volumes: Vec<String> = machine.engine.with(|world| world.volumes.keys().cloned().collect());
+    assert_eq!(volumes, ["demo_db-17", "demo_kept"]);
+    assert_eq!(machine.engine.violations(), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_pull_delays_nobody_else() {
+    let machine = Machine::new();
+    machine.engine.publish("slow:1", PullCourse::Takes(Duration::from_secs(300)));
+    let text = format!("{DEMO}[services.slow]\nimage = \"slow:1\"\n");
+    let both = stack(&text);
+    let daemon = machine.daemon(&both);
+    let generation = daemon.up(&both).await;
+    let app_ready = |status: &witwd::model::status::Status| status.items.iter().any(|item| item.name == "app" && item.ready);
+    let status = daemon.settled(generation, app_ready).await;
+    let slow = status.items.iter().find(|item| item.name == "slow").expect("it is declared");
+    assert_eq!(slow.state, State::Pulling);
+    daemon.settled(generation, |status| status.converged).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_of_ninety_seconds_delays_nobody_else() {
+    let machine = Machine::new();
+    let text = format!("{DEMO}[services.deaf]\nimage = \"cache:1\"\nstop_grace = \"90s\"\n");
+    machine.engine.script("deaf", Script { ignore_sigterm: true, ..Script::default() });
+    let three = stack(&text);
+    let daemon = machine.daemon(&three);
+    daemon.up_and_wait(&three).await;
+    let generation = daemon.up(&stack(DEMO)).await;
+    daemon.settled(generation, |_| true).await;
+    machine.engine.foreign(&Foreign::Kill("demo-app-1".to_owned())).expect("it runs");
+    let app = daemon.until("app", |item| item.ready && item.restarts == 1).await;
+    assert_eq!(app.last_exit.expect("it was killed").code, 137);
+    assert!(machine.containers().contains(&"demo-deaf-1 running".to_owned()), "{:?}", machine.containers());
+    daemon.settled(generation, |status| status.converged).await;
+    assert_eq!(machine.containers(), ["demo-app-1 running", "demo-db-1 running"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_no_registry_answers_a_fallback_is_built() {
+    let machine = Machine::new();
+    machine.engine.set_offline(true);
+    let text = DEMO
+        .replace("[services.app]\n", "[services.app]\nfallback = { context = \".\" }\n")
+        .replace("image = \"postgres:17\"", "image = \"postgres:17\"\npull = \"never\"");
+    machine.engine.add_image("postgres:17");
+    let demo = stack(&text);
+    let daemon = machine.daemon(&demo);
+    let status = daemon.up_and_wait(&demo).await;
+    let app = status.items.iter().find(|item| item.name == "app").expect("it is declared");
+    assert_eq!(app.image, "localhost/demo-app:latest");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_acknowledgement_makes_no_second_container() {
+    for operation in [Operation::Create, Operation::Start, Operation::CreateNetwork, Operation::CreateVolume] {
+        let machine = Machine::new();
+        machine.engine.fail_next(operation, Fault::LostAck(ErrorKind::Timeout));
+        let demo = stack(DEMO);
+        let daemon = machine.daemon(&demo);
+        daemon.up_and_wait(&demo).await;
+        assert_eq!(machine.containers(), ["demo-app-1 running", "demo-db-1 running"], "{operation:?}");
+        assert_eq!(machine.engine.violations(), Vec::<String>::new(), "{operation:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_engine_is_away_nothing_is_called_dead() {
+    let machine = Machine::new();
+    machine.engine.set_live_restore(true);
+    let demo = stack(DEMO);
+    let daemon = machine.daemon(&demo);
+    daemon.up_and_wait(&demo).await;
+    let before = machine.trace().mutating_calls().len();
+    machine.engine.restart_engine(Duration::from_secs(60));
+    let away = daemon.shown(|status| status.engine == witwd::model::status::EngineStatus::Down).await;
+    assert!(!away.converged);
+    let back = daemon.settled(0, |status| status.converged).await;
+    assert!(back.items.iter().all(|item| item.restarts == 0), "{back:#?}");
+    assert_eq!(machine.trace().mutating_calls().len(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_foreign_hands_remove_is_made_again() {
+    let machine = Machine::new();
+    let demo = stack(DEMO);
+    let daemon = machine.daemon(&demo);
+    daemon.up_and_wait(&demo).await;
+    let old = daemon.until("app", |item| item.ready).await.container;
+    machine.engine.foreign(&Foreign::Remove("demo-app-1".to_owned())).expect("it is there");
+    daemon.until("app", |item| item.ready && item.container != old).await;
+    assert_eq!(machine.containers(), ["demo-app-1 running", "demo-db-1 running"]);
+}

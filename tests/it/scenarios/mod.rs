@@ -1,0 +1,5 @@
+//! The whole supervisor on the simulated engine, in virtual time: what is promised of behaviour.
+
+mod converging;
+mod killed;
+mod world;

@@ -1,0 +1,179 @@
+//! A simulated machine and the daemons that live and die on it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinHandle;
+use witwd::config::{LoadRequest, load};
+use witwd::engine::sim::{PullCourse, SimEngine, Trace};
+use witwd::health::SimProber;
+use witwd::host::sim::{SimClock, SimDisk};
+use witwd::model::name::InstanceId;
+use witwd::model::stack::Stack;
+use witwd::model::status::{ItemStatus, Status};
+use witwd::supervisor::sim::SimKeeper;
+use witwd::supervisor::{Beginning, Context, Down, Handle, PRIMITIVES, StateFile, TRANSFERS, Up, channel, run};
+
+/// The stack that most scenarios run.
+pub const DEMO: &str = r#"
+name = "demo"
+[services.app]
+image = "app:1"
+port = 8000
+health.http = "/healthz"
+env.DATABASE_URL = "${db.url}"
+[postgres.db]
+image = "postgres:17"
+"#;
+
+/// Longer than anything here may take, in virtual time.
+pub const LIMIT: Duration = Duration::from_secs(1200);
+
+/// One machine: what outlives a daemon.
+pub struct Machine {
+    pub engine: Arc<SimEngine>,
+    pub clock: Arc<SimClock>,
+    pub disk: Arc<SimDisk>,
+    pub keeper: Arc<SimKeeper>,
+}
+
+impl Machine {
+    /// A machine with an empty engine and a registry that has every image of these scenarios.
+    pub fn new() -> Self {
+        let clock = Arc::new(SimClock::new());
+        let engine = Arc::new(SimEngine::new(clock.clone()));
+        for image in ["app:1", "app:2", "postgres:17", "cache:1"] {
+            engine.publish(image, PullCourse::Takes(Duration::from_secs(2)));
+        }
+        engine.guard(&"demo".parse().expect("a name"), &instance());
+        Self { engine, keeper: Arc::new(SimKeeper::new(clock.clone())), clock, disk: Arc::default() }
+    }
+
+    /// Starts a daemon for this stack.
+    pub fn daemon(&self, stack: &Arc<Stack>) -> Daemon {
+        let (events, events_end) = mpsc::unbounded_channel();
+        let mut state = StateFile::new(self.disk.clone(), PathBuf::from("/stack/.witwd/state.json"));
+        let (history, _) = state.load().expect("the simulated disk reads");
+        let context = Context {
+            engine: self.engine.clone(),
+            clock: self.clock.clone(),
+            disk: self.disk.clone(),
+            keeper: self.keeper.clone(),
+            instance: instance(),
+            secrets_directory: PathBuf::from("/run/witwd/secrets/demo"),
+            events,
+            primitives: Semaphore::new(PRIMITIVES),
+            transfers: Semaphore::new(TRANSFERS),
+        };
+        let (handle, ends) = channel(blank());
+        let prober = Arc::new(SimProber::new(self.engine.clone()));
+        let stack = stack.clone();
+        let beginning = Beginning { stack, first: None, history, state, daemon: None, prober, ends };
+        let task = tokio::spawn(run(context, events_end, beginning, std::future::pending()));
+        Daemon { handle, task }
+    }
+
+    /// What the engine was asked.
+    pub fn trace(&self) -> Trace {
+        self.engine.calls()
+    }
+
+    /// The containers by name, with what they do: the final state that runs are compared by.
+    pub fn containers(&self) -> Vec<String> {
+        self.engine.with(|world| {
+            let mut all: Vec<String> =
+                world.containers.values().map(|container| format!("{} {}", container.name, container.state.word())).collect();
+            all.sort();
+            all
+        })
+    }
+}
+
+fn blank() -> Status {
+    serde_json::from_value(serde_json::json!({
+        "v": 1, "stack": "demo", "profiles": [], "daemon": null, "engine": "down", "converged": false, "items": [],
+        "file": { "path": "", "ok": true, "pending": false, "reasons": [], "errors": [] }
+    }))
+    .expect("a status")
+}
+
+fn instance() -> InstanceId {
+    InstanceId("here".to_owned())
+}
+
+/// The stack of a text.
+pub fn stack(text: &str) -> Arc<Stack> {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("stack.toml");
+    std::fs::write(&file, text).expect("writing a stack");
+    let loaded = load(&LoadRequest { file, ..LoadRequest::default() })
+        .unwrap_or_else(|invalid| panic!("{invalid}: {:#?}", invalid.problems));
+    Arc::new(loaded.stack)
+}
+
+/// A daemon of the machine. Dropping it is `kill -9`.
+pub struct Daemon {
+    pub handle: Handle,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Daemon {
+    /// `kill -9`, over when this returns.
+    pub async fn kill(mut self) {
+        self.task.abort();
+        let _ = (&mut self.task).await;
+    }
+
+    /// Asks to run a stack; returns the request's generation.
+    pub async fn up(&self, stack: &Arc<Stack>) -> u64 {
+        let up = Up {
+            stack: stack.clone(),
+            only: std::collections::BTreeSet::new(),
+            build: false,
+            pull: false,
+            builds: std::collections::BTreeMap::new(),
+            notes: Vec::new(),
+        };
+        self.handle.up(up).await.expect("a daemon that lives")
+    }
+
+    /// Asks to run a stack and waits until it does.
+    pub async fn up_and_wait(&self, stack: &Arc<Stack>) -> Arc<Status> {
+        let generation = self.up(stack).await;
+        self.settled(generation, |status| status.converged).await
+    }
+
+    /// Stops everything and waits until it is.
+    pub async fn down_and_wait(&self) -> Arc<Status> {
+        let generation = self.handle.down(Down::default()).await.expect("a daemon that lives");
+        self.settled(generation, |status| status.converged).await
+    }
+
+    /// The first status after `generation` for which `test` holds.
+    pub async fn settled(&self, generation: u64, test: impl Fn(&Status) -> bool) -> Arc<Status> {
+        let waited = tokio::time::timeout(LIMIT, self.handle.settled(generation, test)).await;
+        waited.unwrap_or_else(|_| panic!("not reached: {:#?}", self.handle.status())).expect("a daemon that lives")
+    }
+
+    /// The first status of all for which `test` holds, be the engine away or not.
+    pub async fn shown(&self, test: impl Fn(&Status) -> bool) -> Arc<Status> {
+        let mut published = self.handle.watch();
+        let found = tokio::time::timeout(LIMIT, published.wait_for(|now| test(&now.status))).await.expect("shown in time");
+        found.expect("a daemon that lives").status.clone()
+    }
+
+    /// The first status for which `test` holds of one replica.
+    pub async fn until(&self, name: &str, test: impl Fn(&ItemStatus) -> bool) -> ItemStatus {
+        let found = |status: &Status| status.items.iter().find(|item| item.name == name).filter(|item| test(item)).cloned();
+        let status = self.settled(0, |status| found(status).is_some()).await;
+        found(&status).expect("just found")
+    }
+}
