@@ -41,7 +41,7 @@ pub async fn build(context: &Context, stack: &Stack, workload: &Workload, refere
             context.engine.image(reference).await.map_err(|_| no_image(words, reference))?.id
         }
         Build::Docker { .. } => {
-            let request = docker_build(context, workload, build, reference)?;
+            let request = BuildImage { exclude: backup_directories(stack), ..docker_build(context, workload, build, reference)? };
             context.engine.build(&request, progress_sink(context, workload)).await?
         }
     };
@@ -69,6 +69,7 @@ fn docker_build(context: &Context, workload: &Workload, build: &Build, reference
     Ok(BuildImage {
         tag: reference.to_owned(),
         context: directory.clone(),
+        exclude: Vec::new(),
         dockerfile: directory.join(dockerfile),
         target: target.clone(),
         args: args.map_err(|hole| ActionError::transient(format!("failed to fill {hole} in build.args of {}", workload.name)))?,
@@ -76,6 +77,10 @@ fn docker_build(context: &Context, workload: &Workload, build: &Build, reference
         platform: workload.image.platform.clone(),
         labels: BTreeMap::new(),
     })
+}
+
+fn backup_directories(stack: &Stack) -> Vec<std::path::PathBuf> {
+    stack.in_order().filter_map(|workload| workload.postgres()).map(|postgres| postgres.backup.directory.clone()).collect()
 }
 
 fn progress_sink(context: &Context, workload: &Workload) -> ProgressSink {
