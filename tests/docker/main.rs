@@ -10,5 +10,7 @@ mod create;
 mod engine;
 mod proxy;
 mod registry;
+mod postgres;
+mod probes;
 mod streams;
 mod support;
