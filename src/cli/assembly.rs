@@ -1,20 +1,27 @@
 //! What the command line is put together from: the one file where the engine, the supervisor and
 //! the schema are named. Everything else in `cli` knows traits and handles only.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use super::exit_code::{Exit, Failure, chain};
 use super::place::Place;
-use crate::config::Loaded;
+use crate::config::{LoadRequest, Loaded, load};
 use crate::engine::Engine;
-use crate::engine::docker::{ConnectError, DockerEngine, Surroundings};
+use crate::engine::docker::{ConnectError, DockerEngine, Surroundings, build_digest};
+use crate::engine::request::{BuildImage, Scope};
+use crate::host::kept::recall;
 use crate::host::runtime::Runtime;
 use crate::host::{Clock, Disk};
-use crate::model::name::{InstanceId, WorkloadName};
-use crate::supervisor::Ends;
+use crate::model::hash::SpecHash;
+use crate::model::history::Goal;
+use crate::model::name::{InstanceId, StackName, WorkloadName};
+use crate::model::stack::Stack;
+use crate::model::workload::{Build, ImageOrigin, Workload};
+use crate::supervisor::{Command, Ends, Machine};
 
 /// What a supervisor is given to work with.
 #[derive(Clone)]
@@ -61,23 +68,100 @@ pub fn schema() -> String {
 
 /// Runs the supervisor until `ending` is true, leaving the stack as it is. What is asked of it
 /// comes through `ends`; nothing is done before the first command.
-pub async fn supervise(parts: Parts, ends: Ends, mut ending: watch::Receiver<bool>) {
-    // HOLE: monitor, caretaker and supervisor::run(...).
-    let _ = (parts, ends);
-    // Without a sender nobody is left to end it otherwise.
-    let _ = ending.wait_for(|ending| *ending).await;
+pub async fn supervise(parts: Parts, mut ends: Ends, mut ending: watch::Receiver<bool>) {
+    let first = tokio::select! {
+        biased;
+        _ = ending.wait_for(|ending| *ending) => return,
+        first = ends.commands.recv() => first,
+    };
+    let Some(first) = first else { return };
+    let stack = match &first {
+        Command::Up(up, _) => up.stack.clone(),
+        Command::Down(..) => stack_to_end(&parts).await,
+    };
+    let machine = Machine { daemon: ends.published.borrow().status.daemon.clone(), ..machine(&parts) };
+    let ended = async move {
+        // Without a sender nobody is left to end it otherwise.
+        let _ = ending.wait_for(|ending| *ending).await;
+    };
+    if let Err(error) = machine.supervise(stack, first, ends, ended).await {
+        tracing::error!("{}", chain(&error));
+    }
+}
+
+fn machine(parts: &Parts) -> Machine {
+    Machine {
+        engine: parts.engine.clone(),
+        clock: parts.clock.clone(),
+        disk: parts.disk.clone(),
+        instance: parts.instance.clone(),
+        state_directory: parts.place.state.clone(),
+        secrets_directory: parts.runtime.secrets(&parts.instance),
+        daemon: None,
+    }
+}
+
+/// The stack that a `down` without an earlier `up` is about: what the file says, for the order; with
+/// a broken file whatever of ours is on the engine, all at once.
+async fn stack_to_end(parts: &Parts) -> Arc<Stack> {
+    let kept = recall(parts.disk.as_ref(), &parts.place.state).ok().flatten();
+    let request = kept.map_or_else(LoadRequest::default, |kept| LoadRequest {
+        name: kept.name,
+        profiles: kept.profiles,
+        environment: kept.environment,
+        env_files: kept.env_files,
+        ..LoadRequest::default()
+    });
+    match load(&LoadRequest { file: parts.place.file.clone(), ..request }) {
+        Ok(loaded) => Arc::new(loaded.stack),
+        Err(invalid) => {
+            tracing::warn!("{invalid}: what carries our labels is stopped without its order");
+            Arc::new(Stack::empty(name_on_the_engine(parts).await, parts.place.directory.clone()))
+        }
+    }
+}
+
+/// The name that our containers carry; that of the directory where there are none.
+async fn name_on_the_engine(parts: &Parts) -> StackName {
+    let nothing: StackName = "unnamed".parse().expect("a name by the rules");
+    let scope = Scope { stack: nothing.clone(), images: Vec::new(), volumes: Vec::new() };
+    let observed = parts.engine.observe(&scope).await.unwrap_or_default();
+    let ours = observed.containers.into_iter().filter_map(|container| container.identity);
+    ours.filter(|identity| identity.instance == parts.instance).map(|identity| identity.stack).next().unwrap_or(nothing)
 }
 
 /// Whether the stack is to run, as far as the supervisor's own state says: not after a `down`.
 pub fn is_wanted(parts: &Parts) -> bool {
-    // HOLE: the goal in the state of the supervisor; `true` where there is no state.
-    let _ = parts;
-    true
+    machine(parts).goal().is_ok_and(|goal| goal == Goal::Up)
 }
 
-/// Workloads whose build definition or context changed since their image was made.
-pub fn stale_builds(loaded: &Loaded, parts: &Parts) -> BTreeSet<WorkloadName> {
-    // HOLE: digests of contexts.
-    let _ = (loaded, parts);
-    BTreeSet::new()
+/// A digest of definition and context of each build: what an image was made from is compared with
+/// it. Reads every context; blocks.
+pub fn build_digests(loaded: &Loaded) -> BTreeMap<WorkloadName, String> {
+    let backups =
+        loaded.stack.in_order().filter_map(|workload| workload.postgres()).map(|postgres| postgres.backup.directory.clone());
+    let backups: Vec<PathBuf> = backups.collect();
+    let digest = |workload: &Workload| match &workload.image.origin {
+        ImageOrigin::Build(Build::Command(words)) => {
+            let inputs = loaded.definitions.get(&workload.name).map(|definition| definition["inputs"].to_string());
+            Some(SpecHash::of(&serde_json::json!([words, inputs])).to_string())
+        }
+        ImageOrigin::Build(Build::Docker { context, dockerfile, target, args, .. }) => {
+            let request = BuildImage {
+                tag: workload.image.reference.clone(),
+                context: context.clone(),
+                exclude: backups.clone(),
+                dockerfile: context.join(dockerfile),
+                target: target.clone(),
+                args: args.iter().map(|(name, value)| (name.clone(), value.to_string())).collect(),
+                secrets: BTreeMap::new(),
+                platform: workload.image.platform.clone(),
+                labels: BTreeMap::new(),
+            };
+            // What can't be read is told by the build itself.
+            build_digest(&request).ok()
+        }
+        ImageOrigin::Pull { .. } => None,
+    };
+    loaded.stack.in_order().filter_map(|workload| Some((workload.name.clone(), digest(workload)?))).collect()
 }

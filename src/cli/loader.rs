@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 
-use super::assembly::{Parts, stale_builds};
+use super::assembly::{Parts, build_digests};
 use super::exit_code::{Exit, Failure};
 use super::words::nearest;
-use crate::config::{LoadRequest, Loaded, load};
+use crate::config::{InvalidFile, LoadRequest, Loaded, load};
 use crate::control::protocol::{Fault, Up};
 use crate::control::{Loader, Peer};
 use crate::engine::request::Scope;
@@ -36,7 +36,12 @@ impl Loader for FileLoader {
 impl FileLoader {
     async fn prepare(&self, up: Up, peer: Peer) -> Result<(supervisor::Up, Vec<String>), Failure> {
         let request = self.request(&up);
-        let loaded = tokio::task::spawn_blocking(move || load(&request))
+        let reading = move || {
+            let loaded = load(&request)?;
+            let builds = build_digests(&loaded);
+            Ok::<_, InvalidFile>((loaded, builds))
+        };
+        let (loaded, builds) = tokio::task::spawn_blocking(reading)
             .await
             .map_err(|error| Failure::of(Exit::Failed, "failed to read the file", &error))??;
         let only = workloads(&loaded.stack, &up.only)?;
@@ -47,8 +52,7 @@ impl FileLoader {
         keep(self.parts.disk.as_ref(), &self.parts.place.state, &kept)?;
         self.leave_traces(&loaded);
         let warnings = loaded.warnings.iter().map(super::check::problem_text).collect();
-        let stale_builds = stale_builds(&loaded, &self.parts);
-        let up = supervisor::Up { stack: loaded.stack.into(), only, build, pull, stale_builds, notes: loaded.not_carried_out };
+        let up = supervisor::Up { stack: loaded.stack.into(), only, build, pull, builds, notes: loaded.not_carried_out };
         Ok((up, warnings))
     }
 
