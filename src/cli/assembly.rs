@@ -1,20 +1,23 @@
 //! What the command line is put together from: the one file where the engine, the supervisor and
 //! the schema are named. Everything else in `cli` knows traits and handles only.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use super::exit_code::{Exit, Failure, chain};
+use super::loader::stack_for_down;
 use super::place::Place;
 use crate::config::Loaded;
 use crate::engine::Engine;
 use crate::engine::docker::{ConnectError, DockerEngine, Surroundings};
 use crate::host::runtime::Runtime;
 use crate::host::{Clock, Disk};
+use crate::model::history::Goal;
 use crate::model::name::{InstanceId, WorkloadName};
-use crate::supervisor::Ends;
+use crate::model::status::DaemonStatus;
+use crate::supervisor::{Command, Ends, Machine};
 
 /// What a supervisor is given to work with.
 #[derive(Clone)]
@@ -31,6 +34,8 @@ pub struct Parts {
     pub instance: InstanceId,
     /// Where sockets and secrets lie.
     pub runtime: Runtime,
+    /// Who we are, for `ps`.
+    pub daemon: DaemonStatus,
 }
 
 /// The engine of this machine, once it has answered.
@@ -61,23 +66,47 @@ pub fn schema() -> String {
 
 /// Runs the supervisor until `ending` is true, leaving the stack as it is. What is asked of it
 /// comes through `ends`; nothing is done before the first command.
-pub async fn supervise(parts: Parts, ends: Ends, mut ending: watch::Receiver<bool>) {
-    // HOLE: monitor, caretaker and supervisor::run(...).
-    let _ = (parts, ends);
-    // Without a sender nobody is left to end it otherwise.
-    let _ = ending.wait_for(|ending| *ending).await;
+pub async fn supervise(parts: Parts, mut ends: Ends, mut ending: watch::Receiver<bool>) -> Result<(), Failure> {
+    let first = tokio::select! {
+        biased;
+        () = over(&mut ending) => return Ok(()),
+        first = ends.commands.recv() => first,
+    };
+    let Some(first) = first else { return Ok(()) };
+    let stack = match &first {
+        Command::Up(up, _) => up.stack.clone(),
+        Command::Down(..) => Arc::new(stack_for_down(&parts)?),
+    };
+    let supervised = machine(&parts).supervise(stack, first, ends, async move { over(&mut ending).await });
+    supervised.await.map_err(|error| Failure::new(Exit::Failed, chain(&error)))
 }
 
 /// Whether the stack is to run, as far as the supervisor's own state says: not after a `down`.
-pub fn is_wanted(parts: &Parts) -> bool {
-    // HOLE: the goal in the state of the supervisor; `true` where there is no state.
-    let _ = parts;
-    true
+pub fn is_wanted(parts: &Parts) -> Result<bool, Failure> {
+    let goal = machine(parts).goal().map_err(|error| Failure::new(Exit::Failed, chain(&error)))?;
+    Ok(goal == Goal::Up)
 }
 
-/// Workloads whose build definition or context changed since their image was made.
-pub fn stale_builds(loaded: &Loaded, parts: &Parts) -> BTreeSet<WorkloadName> {
+/// Digests of definition and context of each build.
+pub fn builds(loaded: &Loaded) -> BTreeMap<WorkloadName, String> {
     // HOLE: digests of contexts.
-    let _ = (loaded, parts);
-    BTreeSet::new()
+    let _ = loaded;
+    BTreeMap::new()
+}
+
+fn machine(parts: &Parts) -> Machine {
+    Machine {
+        engine: parts.engine.clone(),
+        clock: parts.clock.clone(),
+        disk: parts.disk.clone(),
+        instance: parts.instance.clone(),
+        state_directory: parts.place.state.clone(),
+        secrets_directory: parts.runtime.secrets(&parts.instance),
+        daemon: Some(parts.daemon.clone()),
+    }
+}
+
+async fn over(ending: &mut watch::Receiver<bool>) {
+    // Without a sender nobody is left to end it otherwise.
+    let _ = ending.wait_for(|ending| *ending).await;
 }
