@@ -8,18 +8,18 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::exit_code::{Exit, Failure, chain};
+use super::loader::stack_for_down;
 use super::place::Place;
-use crate::config::{LoadRequest, Loaded, load};
+use crate::config::Loaded;
 use crate::engine::Engine;
 use crate::engine::docker::{ConnectError, DockerEngine, Surroundings, build_digest};
-use crate::engine::request::{BuildImage, Scope};
-use crate::host::kept::recall;
+use crate::engine::request::BuildImage;
 use crate::host::runtime::Runtime;
 use crate::host::{Clock, Disk};
 use crate::model::hash::SpecHash;
 use crate::model::history::Goal;
-use crate::model::name::{InstanceId, StackName, WorkloadName};
-use crate::model::stack::Stack;
+use crate::model::name::{InstanceId, WorkloadName};
+use crate::model::status::DaemonStatus;
 use crate::model::workload::{Build, ImageOrigin, Workload};
 use crate::supervisor::{Command, Ends, Machine};
 
@@ -38,6 +38,8 @@ pub struct Parts {
     pub instance: InstanceId,
     /// Where sockets and secrets lie.
     pub runtime: Runtime,
+    /// Who we are, for `ps`.
+    pub daemon: DaemonStatus,
 }
 
 /// The engine of this machine, once it has answered.
@@ -62,82 +64,37 @@ fn no_engine(error: &ConnectError) -> Failure {
 
 /// The JSON schema of stack.toml.
 pub fn schema() -> String {
-    // HOLE: config::schema().
-    String::from("{}")
+    let mut text = serde_json::to_string_pretty(&crate::config::schema()).unwrap_or_default();
+    text.push('\n');
+    text
 }
 
 /// Runs the supervisor until `ending` is true, leaving the stack as it is. What is asked of it
 /// comes through `ends`; nothing is done before the first command.
-pub async fn supervise(parts: Parts, mut ends: Ends, mut ending: watch::Receiver<bool>) {
+pub async fn supervise(parts: Parts, mut ends: Ends, mut ending: watch::Receiver<bool>) -> Result<(), Failure> {
     let first = tokio::select! {
         biased;
-        _ = ending.wait_for(|ending| *ending) => return,
+        () = over(&mut ending) => return Ok(()),
         first = ends.commands.recv() => first,
     };
-    let Some(first) = first else { return };
+    let Some(first) = first else { return Ok(()) };
     let stack = match &first {
         Command::Up(up, _) => up.stack.clone(),
-        Command::Down(..) => stack_to_end(&parts).await,
+        Command::Down(..) => Arc::new(stack_for_down(&parts)?),
     };
-    let machine = Machine { daemon: ends.published.borrow().status.daemon.clone(), ..machine(&parts) };
-    let ended = async move {
-        // Without a sender nobody is left to end it otherwise.
-        let _ = ending.wait_for(|ending| *ending).await;
-    };
-    if let Err(error) = machine.supervise(stack, first, ends, ended).await {
-        tracing::error!("{}", chain(&error));
-    }
-}
-
-fn machine(parts: &Parts) -> Machine {
-    Machine {
-        engine: parts.engine.clone(),
-        clock: parts.clock.clone(),
-        disk: parts.disk.clone(),
-        instance: parts.instance.clone(),
-        state_directory: parts.place.state.clone(),
-        secrets_directory: parts.runtime.secrets(&parts.instance),
-        daemon: None,
-    }
-}
-
-/// The stack that a `down` without an earlier `up` is about: what the file says, for the order; with
-/// a broken file whatever of ours is on the engine, all at once.
-async fn stack_to_end(parts: &Parts) -> Arc<Stack> {
-    let kept = recall(parts.disk.as_ref(), &parts.place.state).ok().flatten();
-    let request = kept.map_or_else(LoadRequest::default, |kept| LoadRequest {
-        name: kept.name,
-        profiles: kept.profiles,
-        environment: kept.environment,
-        env_files: kept.env_files,
-        ..LoadRequest::default()
-    });
-    match load(&LoadRequest { file: parts.place.file.clone(), ..request }) {
-        Ok(loaded) => Arc::new(loaded.stack),
-        Err(invalid) => {
-            tracing::warn!("{invalid}: what carries our labels is stopped without its order");
-            Arc::new(Stack::empty(name_on_the_engine(parts).await, parts.place.directory.clone()))
-        }
-    }
-}
-
-/// The name that our containers carry; that of the directory where there are none.
-async fn name_on_the_engine(parts: &Parts) -> StackName {
-    let nothing: StackName = "unnamed".parse().expect("a name by the rules");
-    let scope = Scope { stack: nothing.clone(), images: Vec::new(), volumes: Vec::new() };
-    let observed = parts.engine.observe(&scope).await.unwrap_or_default();
-    let ours = observed.containers.into_iter().filter_map(|container| container.identity);
-    ours.filter(|identity| identity.instance == parts.instance).map(|identity| identity.stack).next().unwrap_or(nothing)
+    let supervised = machine(&parts).supervise(stack, first, ends, async move { over(&mut ending).await });
+    supervised.await.map_err(|error| Failure::new(Exit::Failed, chain(&error)))
 }
 
 /// Whether the stack is to run, as far as the supervisor's own state says: not after a `down`.
-pub fn is_wanted(parts: &Parts) -> bool {
-    machine(parts).goal().is_ok_and(|goal| goal == Goal::Up)
+pub fn is_wanted(parts: &Parts) -> Result<bool, Failure> {
+    let goal = machine(parts).goal().map_err(|error| Failure::new(Exit::Failed, chain(&error)))?;
+    Ok(goal == Goal::Up)
 }
 
 /// A digest of definition and context of each build: what an image was made from is compared with
 /// it. Reads every context; blocks.
-pub fn build_digests(loaded: &Loaded) -> BTreeMap<WorkloadName, String> {
+pub fn builds(loaded: &Loaded) -> BTreeMap<WorkloadName, String> {
     let backups =
         loaded.stack.in_order().filter_map(|workload| workload.postgres()).map(|postgres| postgres.backup.directory.clone());
     let backups: Vec<PathBuf> = backups.collect();
@@ -164,4 +121,21 @@ pub fn build_digests(loaded: &Loaded) -> BTreeMap<WorkloadName, String> {
         ImageOrigin::Pull { .. } => None,
     };
     loaded.stack.in_order().filter_map(|workload| Some((workload.name.clone(), digest(workload)?))).collect()
+}
+
+fn machine(parts: &Parts) -> Machine {
+    Machine {
+        engine: parts.engine.clone(),
+        clock: parts.clock.clone(),
+        disk: parts.disk.clone(),
+        instance: parts.instance.clone(),
+        state_directory: parts.place.state.clone(),
+        secrets_directory: parts.runtime.secrets(&parts.instance),
+        daemon: Some(parts.daemon.clone()),
+    }
+}
+
+async fn over(ending: &mut watch::Receiver<bool>) {
+    // Without a sender nobody is left to end it otherwise.
+    let _ = ending.wait_for(|ending| *ending).await;
 }
