@@ -98,14 +98,17 @@ pub(super) fn full(reader: &Reader<'_>, container: &mut ContainerSettings) {
     container.env = env;
 }
 
+/// Whether an entry of `env` is a key of the service that slipped below its header.
+pub(super) fn is_misplaced(reader: &Reader<'_>, name: &str, node: &super::node::Node) -> bool {
+    let header = reader.node("env").is_some_and(|node| reader.cx.diagnostics.begins_with(node.place, "["));
+    SERVICE_KEYS.contains(&name) && (header || matches!(node.value, Value::Table(_) | Value::List(_)))
+}
+
 /// `env`. A key of a service in a `[services.NAME.env]` is reported: the header was not closed.
 fn env(reader: &Reader<'_>) -> BTreeMap<String, Template> {
     let env = templates(reader, "env");
-    let header =
-        reader.node("env").is_some_and(|node| reader.cx.diagnostics.begins_with(node.place, "[") && node.as_table().is_some());
     for (name, entry) in reader.node("env").and_then(|node| node.as_table()).into_iter().flatten() {
-        let structured = matches!(entry.node.value, Value::Table(_) | Value::List(_));
-        if SERVICE_KEYS.contains(&name.as_str()) && (header || structured) {
+        if is_misplaced(reader, name, &entry.node) {
             let header = format!("[{}.env]", reader.path);
             reader.error(
                 entry.key,

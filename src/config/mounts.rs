@@ -179,7 +179,7 @@ impl Bind<'_, '_> {
     }
 
     fn outside(&self, path: &Path, real: &Path, refuse: &mut impl FnMut(String, &str)) {
-        let parent = real.parent().unwrap_or(real).display();
+        let parent = real.parent().filter(|parent| parent.parent().is_some()).unwrap_or(real).display();
         let hint = format!("move it beside stack.toml, or allow it at the top of the file: `host_paths = [\"{parent}\"]`");
         if self.allowed(path) {
             refuse(format!("{} leads through a link to {}, outside the stack's directory", self.source, real.display()), &hint);

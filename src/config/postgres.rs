@@ -35,6 +35,7 @@ pub(super) fn postgres(reader: Reader<'_>, owner: &Owner<'_>) -> Option<Draft> {
     container.stop_grace = reader.duration_or_zero("stop_grace").unwrap_or(GRACE);
     let ports = ports(&reader);
     container.ports = ports.iter().map(|(port, _)| port.clone()).collect();
+    reader.text("renamed_from");
     refuse_own_names(&reader);
     let postgres = server(&reader, owner, image.as_ref());
     let depends = dependencies(&reader, owner);

@@ -9,7 +9,7 @@ use super::values::{Mistake, mistake};
 
 /// The probes of a service; `port` is what it listens on.
 pub(super) fn probes(reader: &Reader<'_>, port: Option<u16>) -> Probes {
-    let probe = |key: &'static str| reader.table(key, "probe").and_then(|table| one(table, port));
+    let probe = |key: &'static str| table(reader, key).and_then(|table| one(table, port));
     let health = probe("health");
     let (startup, readiness, liveness) = (probe("startup"), probe("readiness"), probe("liveness"));
     if reader.has("health") {
@@ -22,6 +22,21 @@ pub(super) fn probes(reader: &Reader<'_>, port: Option<u16>) -> Probes {
         Some(health) => Probes { startup, ..Probes::both(health) },
         None => Probes { startup, readiness, liveness },
     }
+}
+
+/// A probe is a table; what people write in its place is answered with one.
+fn table<'a>(reader: &Reader<'a>, key: &'static str) -> Option<Reader<'a>> {
+    let node = reader.node(key)?;
+    if node.as_table().is_some() {
+        return reader.table(key, "probe");
+    }
+    let hint = match &node.value {
+        super::node::Value::Text(text) if text.starts_with('/') => format!("write `{key}.http = {text:?}`"),
+        super::node::Value::Text(text) => format!("write `{key}.exec = {text:?}`"),
+        _ => format!("write `{key}.http = \"/path\"`, `{key}.tcp = true` or `{key}.exec = \"cmd\"`"),
+    };
+    reader.error(node.place, format!("`{}` must be a table, this is {}", reader.name(key), node.kind()), hint);
+    None
 }
 
 fn one(reader: Reader<'_>, service_port: Option<u16>) -> Option<Probe> {

@@ -113,7 +113,11 @@ impl Loader<'_> {
             Ok(text) => text,
             Err(why) => {
                 let place = named.unwrap_or_else(|| Place { file: diagnostics.add_source(path, ""), ..Place::default() });
-                let hint = if named.is_none() && why == MISSING { "`-f FILE` names another file" } else { "" };
+                let hint = match named {
+                    None if why == MISSING => "`-f FILE` names another file",
+                    None => "",
+                    Some(_) => "a path in `include` is meant from the file that names it",
+                };
                 diagnostics.error(place, format!("{} can't be read: {why}", path.display()), hint);
                 return None;
             }

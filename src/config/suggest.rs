@@ -37,7 +37,9 @@ pub(super) fn foreign_key(key: &str) -> Option<&'static str> {
         }
         "expose" => "leave it out: services of a stack reach each other on every port; `port` says what the process listens on",
         "container_name" => "leave it out: a container is named STACK-NAME-REPLICA, and found by its name in this file",
-        "network_mode" | "net" => "leave it out: all services of a stack are on one network and find each other by name",
+        "network_mode" | "net" | "networks" => {
+            "leave it out: all services of a stack are on one network and find each other by name"
+        }
         "links" | "external_links" => "leave it out: services of a stack find each other by name; order is `depends_on`",
         "deploy" => "here it is `replicas = 2` and `resources = { memory = \"512M\", cpus = 1.5 }`, directly in the service",
         "working_dir" | "workingdir" | "cwd" => "here it is `workdir`",
