@@ -166,10 +166,10 @@ pub(super) fn inputs(reader: &Reader<'_>) -> Option<String> {
     for (pattern, place) in &patterns {
         let base = reader.cx.path(*place, ".");
         let found = reader.cx.files.matching(&base, pattern).map_err(|why| Mistake {
-            message: format!("{pattern:?} is not a pattern: {why}"),
+            message: format!("{pattern:?} can't be carried out: {why}"),
             hint: "`*` is a part of a name, `**` any directories, `?` a character".to_owned(),
         });
-        let files = reader.report(*place, found).unwrap_or_default();
+        let Some(files) = reader.report(*place, found) else { continue };
         if files.is_empty() && super::files::is_glob(pattern) {
             reader.cx.diagnostics.warning(*place, format!("{pattern:?} matches no file"), "");
         } else if files.is_empty() {
@@ -181,9 +181,12 @@ pub(super) fn inputs(reader: &Reader<'_>) -> Option<String> {
         }
         for file in files {
             let name = file.strip_prefix(&base).unwrap_or(&file).to_string_lossy().into_owned();
-            let content = reader.cx.files.bytes(&file).unwrap_or_default();
-            digest.update(format!("{name}\0{}\0", content.len()));
-            digest.update(content);
+            let mut content = Sha256::new();
+            if let Err(why) = reader.cx.files.digest(&file, &mut content) {
+                reader.error(*place, format!("{name} can't be read: {why}"), "");
+            }
+            digest.update(format!("{name}\0"));
+            digest.update(content.finalize());
         }
     }
     (!patterns.is_empty()).then(|| hex(&digest.finalize()[..16]))
@@ -221,7 +224,7 @@ fn extra_hosts(reader: &Reader<'_>) -> Vec<String> {
     let mut hosts = Vec::new();
     for (text, place) in reader.list("extra_hosts") {
         let (name, address) = text.split_once([':', '=']).unwrap_or((text.as_str(), ""));
-        if name.is_empty() || !(address == "host-gateway" || address.parse::<std::net::IpAddr>().is_ok()) {
+        if name.is_empty() || !(address == "host-gateway" || address.parse::<core::net::IpAddr>().is_ok()) {
             reader.error(place, format!("{text:?} is not a host and its address"), "write \"name:10.0.0.5\"");
             continue;
         }

@@ -109,7 +109,9 @@ impl<'a> Loading<'a> {
         top::requires(&root);
         let volumes = top::volumes(&root);
         let drafts = self.drafts(&cx, &root, &expansion, &stack);
-        check::check(&drafts, self.diagnostics);
+        let postgres = named(tree, "postgres");
+        let declared = expansion.services.keys().chain(expansion.jobs.keys()).chain(postgres.keys()).cloned().collect();
+        check::check(&drafts, &declared, self.diagnostics);
         let daemon = top::daemon(&root);
         for key in ["name", "include", "host_paths", "secrets", "renamed_from"] {
             root.entry(key);

@@ -154,7 +154,7 @@ impl Bind<'_, '_> {
                 "if that is meant: `hardening.docker_socket = true`",
             );
         }
-        let is_socket_itself = socket && !real.is_dir();
+        let is_socket_itself = socket && !Files::is_directory(&real);
         if !is_socket_itself && !self.allowed(&real) {
             self.outside(&path, &real, &mut refuse);
         }

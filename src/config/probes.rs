@@ -48,22 +48,28 @@ fn one(reader: Reader<'_>, service_port: Option<u16>) -> Option<Probe> {
     probe.retries = reader.count("retries", 1..=1000).unwrap_or(probe.retries);
     probe.successes = reader.count("successes", 1..=1000).unwrap_or(probe.successes);
     probe.start_period = reader.duration_or_zero("start_period").unwrap_or(probe.start_period);
-    probe.check = check?;
-    if matches!(probe.check, Check::Http { .. } | Check::Tcp) {
-        probe.port = own_port.or(service_port);
-        if probe.port.is_none() && !reader.has("port") {
-            let place = reader.key_place(if reader.has("http") { "http" } else { "tcp" });
-            reader.error(
-                place,
-                format!("`{}` does not know which port to ask", reader.path),
-                "say what the service listens on: `port = 8000`, in the service",
-            );
-        }
-    } else if reader.has("port") {
-        reader.error(reader.key_place("port"), format!("`{}` has no meaning beside `exec`", reader.name("port")), "");
+    if let Some(check) = check {
+        probe.check = check;
+        set_port(&reader, &mut probe, own_port, service_port);
     }
+    let asks = reader.has("http") || reader.has("tcp") || reader.has("exec");
     reader.finish();
-    Some(probe)
+    asks.then_some(probe)
+}
+
+fn set_port(reader: &Reader<'_>, probe: &mut Probe, own: Option<u16>, of_service: Option<u16>) {
+    if matches!(probe.check, Check::Exec(_)) {
+        if reader.has("port") {
+            reader.error(reader.key_place("port"), format!("`{}` has no meaning beside `exec`", reader.name("port")), "");
+        }
+        return;
+    }
+    probe.port = own.or(of_service);
+    if probe.port.is_none() && !reader.has("port") {
+        let place = reader.key_place(if reader.has("http") { "http" } else { "tcp" });
+        let hint = "say what the service listens on: `port = 8000`, in the service";
+        reader.error(place, format!("`{}` does not know which port to ask", reader.path), hint);
+    }
 }
 
 fn check(reader: &Reader<'_>) -> Option<Check> {

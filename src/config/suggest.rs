@@ -73,6 +73,34 @@ pub(super) fn foreign_key(key: &str) -> Option<&'static str> {
     })
 }
 
+/// What to write for a key of another tool in a table below a service.
+pub(super) fn foreign_inner(kind: &str, key: &str) -> Option<&'static str> {
+    Some(match (kind, key) {
+        ("probe", "test" | "cmd" | "command" | "script") => "here it is `exec = \"cmd\"`",
+        ("probe", "path" | "url" | "httpGet" | "get" | "endpoint") => "here it is `http = \"/path\"`",
+        ("probe", "disable" | "disabled") => "leave the whole probe out",
+        ("probe", "start_interval" | "initial_delay" | "initialDelaySeconds") => {
+            "leave it out: probing is quick until the first success; `start_period` says how long failures do not count"
+        }
+        ("build", "file") => "here it is `dockerfile`",
+        ("build", "path" | "dir" | "directory") => "here it is `context`",
+        ("build", "tags" | "image") => "the tag is `image`, beside `build`",
+        ("build", "cache_from" | "cache_to" | "network" | "shm_size") => {
+            "this version has nothing like it: `build = { command = \"...\" }` runs a build of your own"
+        }
+        ("secret", "environment") => "here it is `env`",
+        ("secret", "external") => "leave it out: `NAME = {}` is kept by witwd",
+        ("secret", "value") => "a value does not belong into this file: take it from `env`, `file` or `command`",
+        ("volume", "driver_opts") => "here it is `options`",
+        ("volume", "name") => "leave it out: on the engine a volume is named STACK_VOLUME",
+        ("resources", "limits" | "reservations") => "write the limits directly: `resources = { memory = \"512M\", cpus = 1.5 }`",
+        ("resources", "cpu") => "here it is `cpus`",
+        ("logs", "driver" | "options") => "write the bounds directly: `logs = { max_size = \"10M\", max_files = 5 }`",
+        ("role", "privileges" | "grants") => "here it is `grant`, an array of roles",
+        _ => return None,
+    })
+}
+
 /// What to write for a top-level key of a compose file.
 pub(super) fn foreign_table(key: &str) -> Option<&'static str> {
     Some(match key {

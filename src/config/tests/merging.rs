@@ -204,3 +204,23 @@ fn sizes_and_encodings_of_files_are_bounded() {
     std::fs::remove_file(&stack.request.file).expect("a file");
     assert!(stack.said().contains("can't be read: it is not there"));
 }
+
+#[test]
+fn an_address_may_stand_beside_all_other_keys() {
+    let base = "name = \"app\"\n[services.web]\nimage = \"w:1\"\nenv.U = \"${db.url}\"\n[postgres.db]\nimage = \"postgres:17\"\ndatabase = \"one\"\nuser = \"two\"\nports = [\"5432\"]\nvolume = \"data\"\ninit = []\nurl = \"${env.DATABASE_URL:-}\"\n";
+    assert_eq!(workload(&Stack::of(base).loaded(), "db").replicas(), 1);
+    let stack = Stack::of(base).env("DATABASE_URL", "postgres://me:pw@db.example.com/real");
+    let loaded = stack.loaded();
+    assert_eq!(env(&loaded, "web", "U"), "postgresql://me:pw@db.example.com:5432/real");
+    assert_eq!(workload(&loaded, "db").replicas(), 0);
+    assert!(!crate::config::resolved(&loaded).contains("me:pw@db.example.com/real"));
+}
+
+#[test]
+fn what_could_not_be_read_is_not_called_missing() {
+    let said = Stack::of(
+        "name = \"app\"\n[services.web]\nimagee = \"w:1\"\n[services.proxy]\nimage = \"p:1\"\ndepends_on = [\"web\"]\n",
+    )
+    .said();
+    assert!(!said.contains("there is no service"), "{said}");
+}

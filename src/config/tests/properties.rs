@@ -18,6 +18,20 @@ const MISTAKES: [(&str, &str); 8] = [
     ("[postgres.h]\nimage = \"postgres:latest\"\n", "the major version of Postgres can't be read"),
 ];
 
+#[test]
+fn deep_nesting_does_not_end_the_process() {
+    for text in [
+        format!("{} = 1\n", vec!["a"; 100_000].join(".")),
+        format!("[{}]\n", vec!["a"; 100_000].join(".")),
+        format!("a = {}\n", "[".repeat(100_000)),
+        format!("a = {}\n", "{ a = ".repeat(100_000)),
+        format!("name = \"{}\"\n", "${env.A:-".repeat(50_000)),
+        format!("name = \"{}{}\"\n", "${env.A:-".repeat(20_000), "}".repeat(20_000)),
+    ] {
+        assert!(Stack::of(&text).load().is_err());
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
