@@ -88,8 +88,13 @@ pub(super) fn full(reader: &Reader<'_>, container: &mut ContainerSettings) {
     container.workdir = reader.filled("workdir");
     container.user = reader.filled("user");
     container.stop_signal = reader.filled("stop_signal").filter(|signal| is_signal(reader, signal));
-    container.hostname = reader.filled("hostname");
-    container.aliases = reader.list("aliases").into_iter().map(|(alias, _)| alias).collect();
+    container.hostname = reader.filled("hostname").filter(|name| is_host(reader, name, reader.value_place("hostname")));
+    container.aliases = reader
+        .list("aliases")
+        .into_iter()
+        .filter(|(alias, place)| is_host(reader, alias, *place))
+        .map(|(alias, _)| alias)
+        .collect();
     container.extra_hosts = extra_hosts(reader);
     container.ulimits = ulimits(reader);
     container.tmpfs = tmpfs(reader);
@@ -218,6 +223,16 @@ fn is_signal(reader: &Reader<'_>, signal: &str) -> bool {
         );
     }
     named || numbered
+}
+
+/// Whether a text can be a name on a network; reported where it can't.
+fn is_host(reader: &Reader<'_>, text: &str, place: Place) -> bool {
+    let body = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+    let fine = body && (1..=253).contains(&text.len()) && text.starts_with(|first: char| first.is_ascii_alphanumeric());
+    if !fine {
+        reader.error(place, format!("{text:?} is not a host name"), "use letters, digits, - and ., a letter or digit first");
+    }
+    fine
 }
 
 fn extra_hosts(reader: &Reader<'_>) -> Vec<String> {

@@ -26,6 +26,9 @@ const TAKEN: [&str; 14] = [
     "hardening",
 ];
 
+/// How many services may extend one another in a row.
+const DEEPEST: usize = 32;
+
 /// A workload after `extends`.
 #[derive(Debug, Clone)]
 pub(super) struct Expanded {
@@ -83,6 +86,12 @@ fn service(
         if let Some(start) = path.iter().position(|before| *before == base) {
             let circle = path[start..].iter().chain([&base]).map(String::as_str).collect::<Vec<_>>().join(" -> ");
             scope.diagnostics.error(place, format!("`extends` goes in a circle: {circle}"), "let one of them stand on its own");
+        } else if path.len() > DEEPEST {
+            scope.diagnostics.error(
+                place,
+                format!("`extends` goes deeper than {DEEPEST} services"),
+                "extend the first of them directly",
+            );
         } else if let Some(base) = service(&base, all, scope, done, path) {
             take_over(&mut expanded, &base, true, scope.diagnostics);
         } else {

@@ -202,7 +202,7 @@ impl<'a> Loading<'a> {
         let postgres = scope.catalog.iter().flat_map(|catalog| catalog.postgres.values());
         let passwords: Vec<String> = postgres.flat_map(Facts::password_in_clear).collect();
         show::hide_passwords(&mut document, &passwords);
-        let not_carried_out = not_yet::sentences(&parts, &drafts);
+        let not_carried_out = not_yet::sentences(&parts, &drafts, &document);
         let mut definitions = BTreeMap::new();
         for draft in drafts.into_iter().filter(|draft| draft.active) {
             let (mut workload, mut definition) = (draft.workload, draft.definition);

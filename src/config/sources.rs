@@ -12,6 +12,9 @@ use super::scope::{Environment, Scope};
 use super::suggest::did_you_mean;
 use super::{EnvOrigin, LoadRequest};
 
+/// How deep files may include one another.
+const DEEPEST: usize = 16;
+
 /// The tree of all files of a stack.
 pub(super) struct Sources {
     /// All tables, merged.
@@ -132,6 +135,8 @@ impl Loader<'_> {
             let target = normal(&path.parent().unwrap_or_else(|| Path::new("")).join(wanted));
             if self.open.contains(&Files::canonical(&Files::absolute(&target))) {
                 diagnostics.error(place, "this file includes itself", "take it out of `include`");
+            } else if self.open.len() > DEEPEST {
+                diagnostics.error(place, format!("files include one another deeper than {DEEPEST}"), "");
             } else if let Some(more) = self.file(&target, Some(place)) {
                 node::join(&mut table, more, diagnostics);
             }

@@ -225,3 +225,9 @@ fn what_could_not_be_read_is_not_called_missing() {
     .said();
     assert!(!said.contains("there is no service"), "{said}");
 }
+
+#[test]
+fn inline_tables_may_have_lines_as_toml_1_1_allows() {
+    let loaded = Stack::of("name = \"app\"\n[services.web]\nimage = \"w:1\"\nenv = {\n  A = 1, # one\n  B = 2,\n}\n").loaded();
+    assert_eq!(env(&loaded, "web", "B"), "2");
+}

@@ -32,6 +32,24 @@ fn deep_nesting_does_not_end_the_process() {
     }
 }
 
+#[test]
+fn long_chains_and_many_services_do_not_end_the_process() {
+    use std::fmt::Write as _;
+    let mut chain = "name = \"app\"\n".to_owned();
+    for number in 0..5000 {
+        let _ = write!(chain, "[services.s{number}]\nextends = \"s{}\"\n", number + 1);
+    }
+    assert!(Stack::of(&chain).load().is_err());
+    let mut many = "name = \"app\"\n".to_owned();
+    for number in 0..2000 {
+        let _ = write!(many, "[services.s{number}]\nimage = \"i:1\"\nports = [\"{}:80\"]\n", number + 1);
+        if number > 0 {
+            let _ = writeln!(many, "depends_on = [\"s{}\"]", number - 1);
+        }
+    }
+    assert_eq!(Stack::of(&many).loaded().stack.in_order().count(), 2000);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
