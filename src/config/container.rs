@@ -11,7 +11,7 @@ use crate::model::workload::{ContainerSettings, Hardening, LogBounds};
 use super::diagnostics::Place;
 use super::dotenv;
 use super::image::{secrets, templates};
-use super::mounts::mounts;
+use super::mounts::{masks, mounts};
 use super::node::Value;
 use super::reader::Reader;
 use super::values::Mistake;
@@ -67,11 +67,13 @@ pub(super) const SERVICE_KEYS: [&str; 43] = [
 pub(super) fn common(reader: &Reader<'_>, kind: &str) -> ContainerSettings {
     let hardening = if kind == "postgres" { Hardening::default() } else { hardening(reader) };
     let resources = resources(reader);
+    let mounts = mounts(reader, &hardening);
     ContainerSettings {
         command: reader.command("command"),
+        tmpfs: masks(reader, &mounts),
         env: env(reader),
         labels: labels(reader),
-        mounts: mounts(reader, &hardening),
+        mounts,
         secrets: secrets(reader, "secrets"),
         shm_size: reader.size("shm_size"),
         memory: resources.0,
@@ -97,7 +99,7 @@ pub(super) fn full(reader: &Reader<'_>, container: &mut ContainerSettings) {
         .collect();
     container.extra_hosts = extra_hosts(reader);
     container.ulimits = ulimits(reader);
-    container.tmpfs = tmpfs(reader);
+    container.tmpfs.extend(tmpfs(reader));
     let mut env = env_files(reader);
     env.append(&mut container.env);
     container.env = env;

@@ -189,6 +189,20 @@ impl Bind<'_, '_> {
     }
 }
 
+/// Paths in the container that are hidden under an empty directory in memory: binding the stack's
+/// own directory (`.:/app`) must not show witwd's state, which holds secrets.
+pub(super) fn masks(reader: &Reader<'_>, mounts: &[Mount]) -> Vec<String> {
+    let state = reader.cx.directory.join(".witwd");
+    let inside = |mount: &Mount| match &mount.source {
+        MountSource::Bind(path) => {
+            let rest = state.strip_prefix(Files::canonical(path)).ok()?.to_owned();
+            Some(Path::new(&mount.target).join(rest).to_string_lossy().into_owned())
+        }
+        MountSource::Volume(_) => None,
+    };
+    mounts.iter().filter_map(inside).collect()
+}
+
 /// Whether binding `path` shows `thing`.
 fn reaches(path: &Path, thing: &Path) -> bool {
     thing.starts_with(path)

@@ -231,3 +231,11 @@ fn inline_tables_may_have_lines_as_toml_1_1_allows() {
     let loaded = Stack::of("name = \"app\"\n[services.web]\nimage = \"w:1\"\nenv = {\n  A = 1, # one\n  B = 2,\n}\n").loaded();
     assert_eq!(env(&loaded, "web", "B"), "2");
 }
+
+#[test]
+fn binding_the_directory_itself_hides_the_state() {
+    let loaded = Stack::of(&format!("{WEB}volumes = [\".:/app:ro\"]\ntmpfs = [\"/tmp\"]\n")).loaded();
+    assert_eq!(workload(&loaded, "web").container.tmpfs, ["/app/.witwd", "/tmp"]);
+    let plain = Stack::of(&format!("{WEB}volumes = [\"./conf:/app\"]\n")).loaded();
+    assert!(workload(&plain, "web").container.tmpfs.is_empty());
+}
