@@ -1,20 +1,27 @@
 //! What the command line is put together from: the one file where the engine, the supervisor and
 //! the schema are named. Everything else in `cli` knows traits and handles only.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use super::exit_code::{Exit, Failure, chain};
+use super::loader::stack_for_down;
 use super::place::Place;
 use crate::config::Loaded;
 use crate::engine::Engine;
-use crate::engine::docker::{ConnectError, DockerEngine, Surroundings};
+use crate::engine::docker::{ConnectError, DockerEngine, Surroundings, build_digest};
+use crate::engine::request::BuildImage;
 use crate::host::runtime::Runtime;
 use crate::host::{Clock, Disk};
+use crate::model::hash::SpecHash;
+use crate::model::history::Goal;
 use crate::model::name::{InstanceId, WorkloadName};
-use crate::supervisor::Ends;
+use crate::model::status::DaemonStatus;
+use crate::model::workload::{Build, ImageOrigin, Workload};
+use crate::supervisor::{Command, Ends, Machine};
 
 /// What a supervisor is given to work with.
 #[derive(Clone)]
@@ -31,6 +38,8 @@ pub struct Parts {
     pub instance: InstanceId,
     /// Where sockets and secrets lie.
     pub runtime: Runtime,
+    /// Who we are, for `ps`.
+    pub daemon: DaemonStatus,
 }
 
 /// The engine of this machine, once it has answered.
@@ -55,29 +64,78 @@ fn no_engine(error: &ConnectError) -> Failure {
 
 /// The JSON schema of stack.toml.
 pub fn schema() -> String {
-    // HOLE: config::schema().
-    String::from("{}")
+    let mut text = serde_json::to_string_pretty(&crate::config::schema()).unwrap_or_default();
+    text.push('\n');
+    text
 }
 
 /// Runs the supervisor until `ending` is true, leaving the stack as it is. What is asked of it
 /// comes through `ends`; nothing is done before the first command.
-pub async fn supervise(parts: Parts, ends: Ends, mut ending: watch::Receiver<bool>) {
-    // HOLE: monitor, caretaker and supervisor::run(...).
-    let _ = (parts, ends);
-    // Without a sender nobody is left to end it otherwise.
-    let _ = ending.wait_for(|ending| *ending).await;
+pub async fn supervise(parts: Parts, mut ends: Ends, mut ending: watch::Receiver<bool>) -> Result<(), Failure> {
+    let first = tokio::select! {
+        biased;
+        () = over(&mut ending) => return Ok(()),
+        first = ends.commands.recv() => first,
+    };
+    let Some(first) = first else { return Ok(()) };
+    let stack = match &first {
+        Command::Up(up, _) => up.stack.clone(),
+        Command::Down(..) => Arc::new(stack_for_down(&parts)?),
+    };
+    let supervised = machine(&parts).supervise(stack, first, ends, async move { over(&mut ending).await });
+    supervised.await.map_err(|error| Failure::new(Exit::Failed, chain(&error)))
 }
 
 /// Whether the stack is to run, as far as the supervisor's own state says: not after a `down`.
-pub fn is_wanted(parts: &Parts) -> bool {
-    // HOLE: the goal in the state of the supervisor; `true` where there is no state.
-    let _ = parts;
-    true
+pub fn is_wanted(parts: &Parts) -> Result<bool, Failure> {
+    let goal = machine(parts).goal().map_err(|error| Failure::new(Exit::Failed, chain(&error)))?;
+    Ok(goal == Goal::Up)
 }
 
-/// Workloads whose build definition or context changed since their image was made.
-pub fn stale_builds(loaded: &Loaded, parts: &Parts) -> BTreeSet<WorkloadName> {
-    // HOLE: digests of contexts.
-    let _ = (loaded, parts);
-    BTreeSet::new()
+/// A digest of definition and context of each build: what an image was made from is compared with
+/// it. Reads every context; blocks.
+pub fn builds(loaded: &Loaded) -> BTreeMap<WorkloadName, String> {
+    let backups =
+        loaded.stack.in_order().filter_map(|workload| workload.postgres()).map(|postgres| postgres.backup.directory.clone());
+    let backups: Vec<PathBuf> = backups.collect();
+    let digest = |workload: &Workload| match &workload.image.origin {
+        ImageOrigin::Build(Build::Command(words)) => {
+            let inputs = loaded.definitions.get(&workload.name).map(|definition| definition["inputs"].to_string());
+            Some(SpecHash::of(&serde_json::json!([words, inputs])).to_string())
+        }
+        ImageOrigin::Build(Build::Docker { context, dockerfile, target, args, .. }) => {
+            let request = BuildImage {
+                tag: workload.image.reference.clone(),
+                context: context.clone(),
+                exclude: backups.clone(),
+                dockerfile: context.join(dockerfile),
+                target: target.clone(),
+                args: args.iter().map(|(name, value)| (name.clone(), value.to_string())).collect(),
+                secrets: BTreeMap::new(),
+                platform: workload.image.platform.clone(),
+                labels: BTreeMap::new(),
+            };
+            // What can't be read is told by the build itself.
+            build_digest(&request).ok()
+        }
+        ImageOrigin::Pull { .. } => None,
+    };
+    loaded.stack.in_order().filter_map(|workload| Some((workload.name.clone(), digest(workload)?))).collect()
+}
+
+fn machine(parts: &Parts) -> Machine {
+    Machine {
+        engine: parts.engine.clone(),
+        clock: parts.clock.clone(),
+        disk: parts.disk.clone(),
+        instance: parts.instance.clone(),
+        state_directory: parts.place.state.clone(),
+        secrets_directory: parts.runtime.secrets(&parts.instance),
+        daemon: Some(parts.daemon.clone()),
+    }
+}
+
+async fn over(ending: &mut watch::Receiver<bool>) {
+    // Without a sender nobody is left to end it otherwise.
+    let _ = ending.wait_for(|ending| *ending).await;
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::Done;
 use super::context::Context;
 use super::exit_code::{Exit, Failure};
-use crate::config::{Loaded, Problem, load};
+use crate::config::{Loaded, Problem, load, render};
 
 /// Flags of `check`.
 #[derive(Debug, Args)]
@@ -56,11 +56,7 @@ fn summary(loaded: &Loaded) -> String {
     names.join(", ")
 }
 
-/// A problem for people: with its place in the text where that is known.
+/// A problem for people: with its place in the text.
 pub(super) fn problem_text(problem: &Problem) -> String {
-    if !problem.snippet.trim().is_empty() {
-        return problem.snippet.clone();
-    }
-    let hint = problem.hint.as_ref().map(|hint| format!("\n hint: {hint}")).unwrap_or_default();
-    format!("{}:{}:{}: {}{hint}", problem.file.display(), problem.line, problem.column, problem.message)
+    render(std::slice::from_ref(problem), false)
 }

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use super::Done;
 use super::context::Context;
-use super::exit_code::{Exit, Failure};
+use super::exit_code::Exit;
 use super::paint::{Ink, paint};
 use super::table::table;
-use crate::config::{EnvOrigin, Loaded};
+use crate::config::{EnvOrigin, Loaded, resolved};
 
 /// Flags of `config`.
 #[derive(Debug, Args)]
@@ -29,7 +29,7 @@ pub(super) fn run(context: &Context, args: &ConfigArgs) -> Done {
     } else if args.origin {
         context.output.data(&origins_text(&loaded, context.output.color()))?;
     } else {
-        context.output.data(&text(&loaded)?)?;
+        context.output.data(&text(&loaded))?;
     }
     Ok(Exit::Done)
 }
@@ -42,35 +42,17 @@ fn document(loaded: &Loaded) -> Value {
         "stack": loaded.stack.name(),
         "profiles": loaded.stack.profiles(),
         "files": loaded.files,
-        "definitions": loaded.definitions,
+        "document": loaded.document,
         "origins": origins,
     })
 }
 
-fn text(loaded: &Loaded) -> Result<String, Failure> {
+fn text(loaded: &Loaded) -> String {
     let mut text = format!("# stack {}", loaded.stack.name());
     if !loaded.stack.profiles().is_empty() {
         let _ = write!(text, ", profiles {}", loaded.stack.profiles().join(", "));
     }
-    text.push('\n');
-    for (name, definition) in &loaded.definitions {
-        let kind = loaded.stack.workload(name).map_or("workload", |workload| workload.kind_name().as_str());
-        let definition = toml::to_string_pretty(&without_nulls(definition))
-            .map_err(|error| Failure::of(Exit::Failed, &format!("failed to show {name}"), &error))?;
-        let _ = write!(text, "\n# {kind} {name}\n{definition}");
-    }
-    Ok(text)
-}
-
-/// TOML has no null.
-fn without_nulls(value: &Value) -> Value {
-    match value {
-        Value::Object(map) => {
-            map.iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.clone(), without_nulls(value))).collect()
-        }
-        Value::Array(items) => items.iter().filter(|item| !item.is_null()).map(without_nulls).collect(),
-        plain => plain.clone(),
-    }
+    text + "\n" + &resolved(loaded)
 }
 
 fn origins_text(loaded: &Loaded, color: bool) -> String {

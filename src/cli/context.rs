@@ -92,7 +92,7 @@ impl Context {
     }
 
     /// Which stack is meant on the engine: the one that the daemon keeps, else that of the file, else
-    /// the one that was kept last under another name.
+    /// the one that was kept last.
     pub async fn identity(&self, place: &Place) -> Result<(StackName, InstanceId), Failure> {
         let instance = place.instance()?;
         if let Some(client) = self.daemon(place).await?
@@ -100,7 +100,7 @@ impl Context {
         {
             return Ok((name, instance));
         }
-        let kept = self.kept(place)?.and_then(|kept| kept.name).and_then(|name| name.parse().ok());
+        let kept = self.kept(place)?.and_then(|kept| kept.stack.parse().ok());
         match (self.look(place), kept) {
             (Ok(loaded), _) => Ok((loaded.stack.name().clone(), instance)),
             (Err(_), Some(name)) => Ok((name, instance)),

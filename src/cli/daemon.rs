@@ -69,7 +69,7 @@ pub(super) struct Daemon {
     loader: Arc<FileLoader>,
     ending: watch::Sender<bool>,
     downs: watch::Receiver<u64>,
-    supervisor: JoinHandle<()>,
+    supervisor: JoinHandle<Result<(), Failure>>,
     server: JoinHandle<()>,
     _lock: StackLock,
 }
@@ -83,17 +83,17 @@ impl Daemon {
         let runtime = Runtime::open(&Surroundings::of_process())?;
         let engine = locate(context.clock.clone())?;
         let (clock, disk) = (context.clock.clone(), context.disk.clone());
-        let parts = Parts { clock, disk, engine, place: place.clone(), instance, runtime };
+        let pid = std::process::id();
+        let daemon = DaemonStatus { pid, version: env!("CARGO_PKG_VERSION").to_owned(), since };
+        let hello = Hello { v: VERSION, version: daemon.version.clone(), pid, since, directory: place.directory.clone() };
+        let (handle, ends) = supervisor::channel(nothing_known(place, daemon.clone()));
+        let parts = Parts { clock, disk, engine, place: place.clone(), instance, runtime, daemon };
         let path = parts.runtime.socket(&parts.instance);
         let mut socket = ControlSocket::open(&path, SocketAccess::Owner)
             .map_err(|error| Failure::of(Exit::Failed, &format!("failed to open {}", path.display()), &error))?;
         keep_socket_address(parts.disk.as_ref(), &place.state, &path)?;
         let listener = socket.take_listener().ok_or_else(|| Failure::new(Exit::Failed, "the control socket was taken"))?;
 
-        let pid = std::process::id();
-        let daemon = DaemonStatus { pid, version: env!("CARGO_PKG_VERSION").to_owned(), since };
-        let hello = Hello { v: VERSION, version: daemon.version.clone(), pid, since, directory: place.directory.clone() };
-        let (handle, ends) = supervisor::channel(nothing_known(place, daemon));
         let ending = watch::Sender::new(false);
         let records = Arc::new(Records::open(&place.state));
         let kept = records.clone();
@@ -115,7 +115,7 @@ impl Daemon {
     /// Goes on with what the last `up` asked for, unless the stack was taken down since. Without an
     /// earlier `up` this is the first one, under this process's own environment.
     pub(super) async fn resume(&self, context: &Context) -> Result<(), Failure> {
-        if !is_wanted(&self.parts) {
+        if !is_wanted(&self.parts)? {
             return Ok(());
         }
         let up = match context.kept(&self.parts.place)? {
@@ -147,8 +147,8 @@ impl Daemon {
                 tracing::info!("{name}: the daemon ends, the stack stays");
                 Exit::Done
             }
-            _ = &mut self.supervisor => {
-                tracing::error!("the supervisor ended by itself");
+            ended = &mut self.supervisor => {
+                tracing::error!("the supervisor ended by itself: {ended:?}");
                 Exit::Failed
             }
         };
@@ -172,7 +172,7 @@ impl Daemon {
 pub(super) fn up_request(context: &Context, place: &Place) -> Result<(Up, Vec<String>), Failure> {
     let request = context.request_of_up(place)?;
     let loaded = load(&request)?;
-    let environment = mentioned(&loaded, &request.environment);
+    let environment = mentioned(&request, &loaded);
     let up = Up { environment, env_files: request.env_files, profiles: request.profiles, name: request.name, ..Up::default() };
     Ok((up, loaded.warnings.iter().map(super::check::problem_text).collect()))
 }

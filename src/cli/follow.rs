@@ -50,9 +50,10 @@ impl Follower {
                 progress.status(&status);
                 self.last = Some(status);
             }
+            Line::Status { status, .. } => progress.engine(status.engine),
             Line::Missed { count } => tracing::debug!(count, "events were missed"),
             Line::Ended => return Ok(false),
-            Line::Status { .. } | Line::Unknown => {}
+            Line::Unknown => {}
         }
         Ok(true)
     }

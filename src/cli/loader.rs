@@ -1,22 +1,23 @@
 //! From an `up` to what the supervisor is asked for: reads the file, keeps what it was read with,
 //! and refuses what is held by somebody else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 
-use super::assembly::{Parts, stale_builds};
+use super::assembly::{Parts, builds};
 use super::exit_code::{Exit, Failure};
+use super::place::Place;
 use super::words::nearest;
-use crate::config::{LoadRequest, Loaded, load};
+use crate::config::{self, LoadRequest, Loaded, load};
 use crate::control::protocol::{Fault, Up};
 use crate::control::{Loader, Peer};
 use crate::engine::request::Scope;
 use crate::host::git::keep_from_git;
-use crate::host::kept::{Kept, keep};
+use crate::host::kept::{Kept, keep, recall};
 use crate::model::name::{StackName, WorkloadName};
 use crate::model::observed::Owner;
-use crate::model::stack::{SecretSource, Stack};
+use crate::model::stack::{DaemonSettings, SecretSource, Stack, StackParts};
 use crate::model::workload::{Kind, Workload};
 use crate::supervisor;
 
@@ -36,19 +37,19 @@ impl Loader for FileLoader {
 impl FileLoader {
     async fn prepare(&self, up: Up, peer: Peer) -> Result<(supervisor::Up, Vec<String>), Failure> {
         let request = self.request(&up);
-        let loaded = tokio::task::spawn_blocking(move || load(&request))
-            .await
-            .map_err(|error| Failure::of(Exit::Failed, "failed to read the file", &error))??;
+        let reading = tokio::task::spawn_blocking(move || load(&request).map(|loaded| (mentioned(&request, &loaded), loaded)));
+        let (environment, loaded) =
+            reading.await.map_err(|error| Failure::of(Exit::Failed, "failed to read the file", &error))??;
         let only = workloads(&loaded.stack, &up.only)?;
         self.not_of_another_directory(loaded.stack.name()).await?;
-        let environment = mentioned(&loaded, &up.environment);
         let Up { profiles, name, env_files, build, pull, .. } = up;
-        let kept = Kept { v: 1, at: self.parts.clock.wall(), uid: peer.uid, environment, profiles, name, env_files };
+        let (at, stack) = (self.parts.clock.wall(), loaded.stack.name().to_string());
+        let kept = Kept { v: 1, at, uid: peer.uid, environment, stack, profiles, name, env_files };
         keep(self.parts.disk.as_ref(), &self.parts.place.state, &kept)?;
         self.leave_traces(&loaded);
         let warnings = loaded.warnings.iter().map(super::check::problem_text).collect();
-        let stale_builds = stale_builds(&loaded, &self.parts);
-        let up = supervisor::Up { stack: loaded.stack.into(), only, build, pull, stale_builds, notes: loaded.not_carried_out };
+        let builds = builds(&loaded);
+        let up = supervisor::Up { stack: loaded.stack.into(), only, build, pull, builds, notes: loaded.not_carried_out };
         Ok((up, warnings))
     }
 
@@ -119,15 +120,42 @@ pub(super) fn workload<'a>(stack: &'a Stack, name: &str) -> Result<&'a Workload,
     })
 }
 
-/// Of an environment, exactly the variables that the stack mentions.
-pub(super) fn mentioned(
-    loaded: &Loaded,
-    environment: &std::collections::BTreeMap<String, String>,
-) -> std::collections::BTreeMap<String, String> {
+/// Of the environment of a request, exactly the variables that the stack mentions.
+pub(super) fn mentioned(request: &LoadRequest, loaded: &Loaded) -> BTreeMap<String, String> {
     let of_secrets = loaded.stack.secrets().values().filter_map(|secret| match &secret.source {
-        SecretSource::Env(name) => Some(name),
+        SecretSource::Env(name) => Some(name.clone()),
         _ => None,
     });
-    let names: BTreeSet<&String> = loaded.env_origins.keys().chain(of_secrets).collect();
-    names.into_iter().filter_map(|name| Some((name.clone(), environment.get(name)?.clone()))).collect()
+    let names: BTreeSet<String> = config::mentioned(request).into_iter().chain(of_secrets).collect();
+    names.into_iter().filter_map(|name| request.environment.get(&name).cloned().map(|value| (name, value))).collect()
+}
+
+/// The stack that a `down` is about where no `up` came first: as the file says now, or, where it is
+/// invalid, by name alone; everything of it is then an orphan, and removed all the same.
+pub(super) fn stack_for_down(parts: &Parts) -> Result<Stack, Failure> {
+    let kept = recall(parts.disk.as_ref(), &parts.place.state)?;
+    let file = parts.place.file.clone();
+    let request = match kept.clone() {
+        Some(Kept { name, profiles, environment, env_files, .. }) => LoadRequest { file, name, profiles, environment, env_files },
+        None => LoadRequest { file, ..LoadRequest::default() },
+    };
+    let name = kept.and_then(|kept| kept.stack.parse().ok());
+    match (load(&request), name) {
+        (Ok(loaded), _) => Ok(loaded.stack),
+        (Err(_), Some(name)) => by_name(name, &parts.place),
+        (Err(invalid), None) => Err(invalid.into()),
+    }
+}
+
+fn by_name(name: StackName, place: &Place) -> Result<Stack, Failure> {
+    let parts = StackParts {
+        name,
+        directory: place.directory.clone(),
+        profiles: Vec::new(),
+        workloads: Vec::new(),
+        volumes: BTreeMap::new(),
+        secrets: BTreeMap::new(),
+        daemon: DaemonSettings::default(),
+    };
+    Stack::new(parts).map_err(|error| Failure::of(Exit::Failed, "failed to name the stack", &error))
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::exit_code::{Exit, Failure};
+use crate::config::find_file;
 use crate::host::instance_id;
 use crate::host::runtime::{Runtime, Surroundings, kept_socket_address};
 use crate::host::{Disk, Journal};
@@ -29,7 +30,7 @@ impl Place {
     pub fn find(named: Option<&Path>, from: &Path) -> Result<Self, Failure> {
         let file = match named {
             Some(named) => from.join(named),
-            None => nearest(from).ok_or_else(|| {
+            None => find_file(from).ok_or_else(|| {
                 Failure::new(Exit::Usage, format!("there is no {FILE} in {} or above it", from.display()))
                     .hint("go to the directory of the stack, or name the file: `witwd -f path/to/stack.toml`")
             })?,
@@ -66,8 +67,4 @@ impl Place {
     pub fn log(&self) -> Journal {
         Journal::new(self.log_path(), LOG_LIMIT)
     }
-}
-
-fn nearest(from: &Path) -> Option<PathBuf> {
-    from.ancestors().map(|directory| directory.join(FILE)).find(|file| file.is_file())
 }

@@ -20,6 +20,8 @@ pub(super) struct Progress {
     shown: BTreeMap<(String, u32), Shown>,
     moving: Option<Moving>,
     engine: EngineStatus,
+    /// Whether a look at the engine was shown: before the first one nothing is known of it.
+    has_shown: bool,
 }
 
 struct Moving {
@@ -31,12 +33,12 @@ impl Progress {
     /// Shows nothing yet.
     pub(super) fn new(output: Output) -> Self {
         let moving = output.moves().then(|| Moving { all: MultiProgress::new(), bars: BTreeMap::new() });
-        Self { output, shown: BTreeMap::new(), moving, engine: EngineStatus::Up }
+        Self { output, shown: BTreeMap::new(), moving, engine: EngineStatus::Up, has_shown: false }
     }
 
     /// The same without anything that moves: beside logs.
     pub(super) fn plain(output: Output) -> Self {
-        Self { output, shown: BTreeMap::new(), moving: None, engine: EngineStatus::Up }
+        Self { output, shown: BTreeMap::new(), moving: None, engine: EngineStatus::Up, has_shown: false }
     }
 
     /// Shows how things are now.
@@ -44,15 +46,21 @@ impl Progress {
         if self.output.json || self.output.quiet {
             return;
         }
-        if status.engine == EngineStatus::Down && self.engine == EngineStatus::Up {
-            self.say("the engine does not answer; waiting for it");
-        }
-        self.engine = status.engine;
+        self.engine(status.engine);
+        self.has_shown = true;
         let lines = changes(&mut self.shown, status);
         match &mut self.moving {
             Some(moving) => moving.show(status),
             None => lines.iter().for_each(|line| self.output.note(line)),
         }
+    }
+
+    /// Says once that the engine went away.
+    pub(super) fn engine(&mut self, engine: EngineStatus) {
+        if engine == EngineStatus::Down && self.engine == EngineStatus::Up && self.has_shown && !self.output.json {
+            self.say("the engine does not answer; waiting for it");
+        }
+        self.engine = engine;
     }
 
     /// Shows something that happened: for programs each, for people how far images are.

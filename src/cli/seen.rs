@@ -19,20 +19,17 @@ use crate::model::workload::{KindName, Workload};
 pub(super) async fn status(context: &Context, place: &Place) -> Result<Status, Failure> {
     let request = context.request_to_look(place)?;
     let loaded = load(&request);
-    let name: StackName = match (&loaded, context.kept(place)?.and_then(|kept| kept.name)) {
+    let kept: Option<StackName> = context.kept(place)?.and_then(|kept| kept.stack.parse().ok());
+    let name = match (&loaded, kept) {
         (Ok(loaded), _) => loaded.stack.name().clone(),
-        (Err(_), Some(name)) if name.parse::<StackName>().is_ok() => name.parse().map_err(|_| unreachable_name(&name))?,
-        (Err(invalid), _) => return Err(invalid.clone().into()),
+        (Err(_), Some(kept)) => kept,
+        (Err(invalid), None) => return Err(invalid.clone().into()),
     };
     let engine = context.engine().await?;
     let observed = engine.observe(&Scope { stack: name.clone(), images: Vec::new(), volumes: Vec::new() }).await?;
     let mut status = describe(&name, &place.instance()?, loaded.as_ref().ok(), &observed);
     status.file = file_status(place, loaded.as_ref().err());
     Ok(status)
-}
-
-fn unreachable_name(name: &str) -> Failure {
-    Failure::new(super::exit_code::Exit::Failed, format!("{name} is no name of a stack"))
 }
 
 fn file_status(place: &Place, invalid: Option<&InvalidFile>) -> FileStatus {
