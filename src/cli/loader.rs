@@ -37,9 +37,10 @@ impl Loader for FileLoader {
 impl FileLoader {
     async fn prepare(&self, up: Up, peer: Peer) -> Result<(supervisor::Up, Vec<String>), Failure> {
         let request = self.request(&up);
-        let reading = tokio::task::spawn_blocking(move || load(&request).map(|loaded| (mentioned(&request, &loaded), loaded)));
-        let (environment, loaded) =
-            reading.await.map_err(|error| Failure::of(Exit::Failed, "failed to read the file", &error))??;
+        let read = move || load(&request).map(|loaded| (mentioned(&request, &loaded), builds(&loaded), loaded));
+        let (environment, builds, loaded) = tokio::task::spawn_blocking(read)
+            .await
+            .map_err(|error| Failure::of(Exit::Failed, "failed to read the file", &error))??;
         let only = workloads(&loaded.stack, &up.only)?;
         self.not_of_another_directory(loaded.stack.name()).await?;
         let Up { profiles, name, env_files, build, pull, .. } = up;
@@ -48,7 +49,6 @@ impl FileLoader {
         keep(self.parts.disk.as_ref(), &self.parts.place.state, &kept)?;
         self.leave_traces(&loaded);
         let warnings = loaded.warnings.iter().map(super::check::problem_text).collect();
-        let builds = builds(&loaded);
         let up = supervisor::Up { stack: loaded.stack.into(), only, build, pull, builds, notes: loaded.not_carried_out };
         Ok((up, warnings))
     }

@@ -16,7 +16,7 @@ use super::definition::{Shape, definition};
 use super::draft::{Draft, Owner, dependencies, is_active};
 use super::image::image;
 use super::ports::ports;
-use super::postgres_container::{self, major_of};
+use super::postgres_container;
 use super::reader::Reader;
 use super::suggest::did_you_mean;
 
@@ -86,14 +86,18 @@ fn server_image(reader: &Reader<'_>, owner: &Owner<'_>) -> Option<ImageSource> {
     None
 }
 
+/// How long a server may be silent before its first answer. While a new data directory is made, and
+/// while files of `/docker-entrypoint-initdb.d` run, it does not listen on TCP at all.
+const FIRST_ANSWER: Duration = Duration::from_secs(600);
+
 fn server(reader: &Reader<'_>, owner: &Owner<'_>, image: Option<&ImageSource>) -> Option<Postgres> {
     let facts = facts(reader, owner.stack.as_str());
     let url = url(reader);
     if let Some(Err(mistake)) = facts.external.clone() {
         reader.report::<()>(reader.value_place("url"), Err(mistake));
     }
-    let major = image.and_then(|image| major_of(&image.reference));
-    let interval = Probe { interval: Duration::from_secs(10), ..Probe::new(Check::Postgres, Some(5432)) };
+    let major = image.and_then(|image| crate::model::workload::major_of(&image.reference));
+    let interval = Probe { start_period: FIRST_ANSWER, ..Probe::new(Check::Postgres, Some(5432)) };
     let database = sql_name(reader, "database", &facts.database);
     let user = sql_name(reader, "user", &facts.user).or_else(|| owner_role(&facts));
     let volume = volume(reader, owner, major, url.is_some());

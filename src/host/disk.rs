@@ -86,7 +86,11 @@ impl Disk for SystemDisk {
     }
 }
 
+/// One write at a time: two of the same file would share the temporary one.
+static WRITING: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
+    let _writing = WRITING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
     path.parent().map_or(Ok(()), make_directories)?;
