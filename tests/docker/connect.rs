@@ -89,8 +89,8 @@ async fn a_stream_of_events_ends_with_an_error_when_the_engine_goes() {
 
     cut.abort();
     let limit = Duration::from_secs(10);
-    let error = eventually(limit, "an error", async || events.next().await.map(Result::err)).await;
-    assert_eq!(error.map(|error| error.kind), Some(ErrorKind::Unavailable));
+    let error = eventually(limit, "an error", async || events.next().await.and_then(Result::err)).await;
+    assert_eq!(error.kind, ErrorKind::Unavailable);
     assert!(events.next().await.is_none(), "then it is over");
     docker(&["network", "rm", test.stack.as_str()]);
 }
