@@ -49,12 +49,14 @@ async fn a_command_for_a_person_has_both_ways_and_a_terminal() {
     let request = ExecInteractive { command: words(&["/tiny", "stdin"]), tty: true, ..ExecInteractive::default() };
     let mut session = test.engine.exec_interactive(&id, &request).await.unwrap();
     session.resize(100, 30).await.unwrap();
-    session.input.write_all(b"hello\n\x04").await.unwrap();
+    // Control characters at the beginning of a piece are bytes like others.
+    session.input.write_all(b"\x01\x02hello\n\x04").await.unwrap();
     let mut said = Vec::new();
     while let Some(piece) = session.output.next().await {
         said.extend_from_slice(&piece.unwrap().1);
     }
     assert_eq!(String::from_utf8_lossy(&said).matches("hello").count(), 2, "echo of the terminal, then of the program");
+    assert!(said.windows(7).any(|bytes| bytes == b"\x01\x02hello"), "{said:?}");
     assert_eq!(session.exit_code().await.unwrap(), 0);
 }
 
