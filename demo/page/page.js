@@ -120,7 +120,7 @@ async function scores() {
   const { best, latest, total } = await insist(() => call("api/scores"));
   fill($("best"), best);
   fill($("latest"), latest);
-  $("total").textContent = number.format(total);
+  $("total").textContent = `${number.format(total)} ${total === 1 ? "guess" : "guesses"}`;
 }
 
 $("player").value = localStorage.getItem("player") ?? "";

@@ -1,1 +1,129 @@
-//! Being built.
+//! The command line: a file for each verb, which parses, calls and renders. What a verb shows is
+//! rendered by pure functions; what it waits for comes from the daemon or, with none, from a
+//! supervisor in this process, under the same lock.
+//!
+//! Entry point: [`main`]. Exit codes are in [`exit_code`] and nowhere else.
+
+mod args;
+mod assembly;
+mod attach;
+mod background;
+mod check;
+mod completions;
+mod config;
+mod context;
+mod daemon;
+mod db;
+mod docs;
+mod doctor;
+mod down;
+mod events;
+mod exec;
+pub mod exit_code;
+mod follow;
+mod guardian;
+mod loader;
+mod logs;
+mod output;
+mod paint;
+mod place;
+mod ports;
+mod progress;
+mod ps;
+mod schema;
+mod seen;
+mod table;
+mod up;
+mod words;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+
+pub use docs::commands_page;
+
+use args::{Cli, Globals, Verb};
+use context::Context;
+use exit_code::{Exit, Failure};
+use output::{ColorChoice, Output};
+
+/// How a verb ends.
+type Done = Result<Exit, Failure>;
+
+/// Runs the command line of this process; errors are printed here, once.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let exit = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => run(cli),
+        Err(error) => unparsed(&arguments, &error),
+    };
+    ExitCode::from(exit.code())
+}
+
+fn run(cli: Cli) -> Exit {
+    let output = Output::new(cli.globals.json, cli.globals.quiet, cli.globals.color);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output.failure(&Failure::of(Exit::Failed, "failed to start", &error));
+            return Exit::Failed;
+        }
+    };
+    let done = runtime.block_on(dispatch(cli.globals, cli.verb, output));
+    // A blocked read of standard input must not hold up the end.
+    runtime.shutdown_background();
+    match done {
+        Ok(exit) => exit,
+        Err(failure) => {
+            output.failure(&failure);
+            failure.exit
+        }
+    }
+}
+
+async fn dispatch(globals: Globals, verb: Verb, output: Output) -> Done {
+    let context = Context::new(globals, output);
+    match verb {
+        Verb::Up(args) => up::run(&context, args).await,
+        Verb::Down(args) => down::run(&context, args).await,
+        Verb::Ps(args) => ps::run(&context, args).await,
+        Verb::Logs(args) => logs::run(&context, args).await,
+        Verb::Events(args) => events::run(&context, args).await,
+        Verb::Check(args) => check::run(&context, &args),
+        Verb::Config(args) => config::run(&context, &args),
+        Verb::Schema(args) => schema::run(&context, &args),
+        Verb::Doctor(args) => doctor::run(&context, args).await,
+        Verb::Exec(args) => exec::run(&context, args).await,
+        Verb::Db(args) => db::run(&context, args).await,
+        Verb::Psql(args) => db::psql(&context, args).await,
+        Verb::Completions(args) => completions::run(&context, &args),
+        Verb::Daemon(args) => daemon::run(&context, args).await,
+        Verb::Guardian(args) => guardian::run(args).await,
+        Verb::Other(words) => Err(words::unknown_verb(words.first().map_or("", String::as_str), &verbs())),
+    }
+}
+
+/// The verbs that a person is shown.
+fn verbs() -> Vec<String> {
+    let command = Cli::command();
+    command.get_subcommands().filter(|verb| !verb.is_hide_set()).map(|verb| verb.get_name().to_owned()).collect()
+}
+
+/// Help, version, or a command line that makes no sense: to programs in their own way.
+fn unparsed(arguments: &[OsString], error: &clap::Error) -> Exit {
+    let json = arguments.iter().any(|argument| argument == "--json");
+    if error.use_stderr() && json {
+        let text = error.render().to_string();
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let failure = Failure::new(Exit::Usage, message).hint("`witwd help VERB` shows how it is used");
+        Output::new(true, false, ColorChoice::Never).failure(&failure);
+    } else {
+        // Nobody is left to tell when the stream is closed.
+        let _ = error.print();
+    }
+    if error.use_stderr() { Exit::Usage } else { Exit::Done }
+}
+
+#[cfg(test)]
+mod tests;

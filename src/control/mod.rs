@@ -18,7 +18,7 @@ pub use client::{Client, ClientError, ConnectError, Lines};
 pub use peer::{Admission, Peer};
 pub use records::Records;
 pub use server::{Loader, Service, serve};
-pub use settled::{Outcome, outcome, unready};
+pub use settled::{Outcome, has_failed, outcome, unready};
 pub use socket::{ControlSocket, SocketAccess};
 
 #[cfg(test)]

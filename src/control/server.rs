@@ -55,6 +55,8 @@ pub struct Service {
     pub admission: Admission,
     /// Set to true by `end`, and by whoever else ends the daemon.
     pub ending: watch::Sender<bool>,
+    /// The generation of the last `down`, for whoever ends the daemon when that is done.
+    pub downs: watch::Sender<u64>,
 }
 
 type Answer = Result<Response, Fault>;
@@ -165,6 +167,7 @@ impl Call {
         tracing::info!(self.peer.uid, self.peer.pid, ?down, "down");
         let sources = self.sources(true);
         let generation = self.service.handle.down(supervisor::Down { volumes: down.volumes }).await?;
+        self.service.downs.send_replace(generation);
         Ok(accepted(generation, Vec::new(), sources))
     }
 

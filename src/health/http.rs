@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use reqwest::{Client, Response, StatusCode, header, redirect};
 
-use super::probe_io::{first_words, plain};
 use super::prober::Outcome;
+use super::words::{first_words, plain};
 use crate::model::time::seconds;
 
 /// Most bytes that are read of an answer that fails.

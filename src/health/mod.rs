@@ -10,7 +10,9 @@ mod probe_io;
 mod prober;
 mod schedule;
 mod sim;
+mod tcp;
 mod watcher;
+mod words;
 
 pub use hysteresis::Hysteresis;
 pub use monitor::{HealthEvent, Monitor, Watched};
@@ -18,5 +20,7 @@ pub use probe_io::SystemProber;
 pub use prober::{Asked, Outcome, Prober};
 pub use sim::SimProber;
 
+#[cfg(test)]
+mod io_tests;
 #[cfg(test)]
 mod tests;

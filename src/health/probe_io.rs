@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::io::AsyncReadExt as _;
-use tokio::net::TcpStream;
 
 use super::http::{Get, HttpProbe};
 use super::prober::{Asked, Outcome, Prober};
+use super::tcp;
+use super::words::{first_words, within};
 use crate::engine::request::{Exec, Reach};
 use crate::engine::{Engine, EngineError, ErrorKind};
 use crate::host::Clock;
@@ -20,8 +20,6 @@ use crate::model::time::{Moment, seconds};
 use crate::postgres::readiness::{self, Answer};
 use crate::postgres::{PORT, Passwords};
 
-/// How long a connection through a proxy must stay open to be one to a living port.
-const STAYS_OPEN: Duration = Duration::from_millis(300);
 /// How long an address is believed while nothing answers there.
 const BELIEVED: Duration = Duration::from_secs(1);
 /// How long the engine may take to say whether it answers at all.
@@ -93,7 +91,7 @@ impl SystemProber {
                 let (Reach::Direct(address) | Reach::Published(address)) = reach;
                 self.http.ask(address, Get { path, headers, status: *status }, probe.timeout).await
             }
-            Check::Tcp => self.tcp(reach, probe.timeout).await,
+            Check::Tcp => tcp::ask(self.clock.as_ref(), reach, probe.timeout).await,
             Check::Postgres => {
                 let (Reach::Direct(address) | Reach::Published(address)) = reach;
                 self.postgres(workload, Some(address), probe).await
@@ -116,25 +114,6 @@ impl SystemProber {
         Ok(reach)
     }
 
-    async fn tcp(&self, reach: Reach, timeout: Duration) -> Outcome {
-        let (Reach::Direct(address) | Reach::Published(address)) = reach;
-        let connected = self.within(timeout, TcpStream::connect(address)).await;
-        let mut stream = match connected {
-            None => return Outcome::Failure(format!("tcp: timed out after {}", seconds(timeout))),
-            Some(Err(error)) => return Outcome::Failure(format!("tcp: {}", plain(&error))),
-            Some(Ok(stream)) => stream,
-        };
-        if matches!(reach, Reach::Direct(_)) {
-            return Outcome::Success;
-        }
-        // A proxy accepts for a dead port too, and closes at once.
-        let mut first = [0];
-        match self.within(STAYS_OPEN, stream.read(&mut first)).await {
-            None | Some(Ok(1..)) => Outcome::Success,
-            Some(Ok(0) | Err(_)) => Outcome::Failure("tcp: the connection was closed at once".to_owned()),
-        }
-    }
-
     async fn exec(&self, container: &ContainerId, command: &[String], timeout: Duration) -> Outcome {
         let exec = Exec { command: command.to_vec(), ..Exec::default() };
         match self.engine.exec(container, &exec, timeout).await {
@@ -150,7 +129,7 @@ impl SystemProber {
 
     /// A command that did not end in time failed, unless it is the engine that does not answer.
     async fn slow_command(&self, timeout: Duration) -> Outcome {
-        match self.within(ENGINE_ANSWERS, self.engine.info()).await {
+        match within(self.clock.as_ref(), ENGINE_ANSWERS, self.engine.info()).await {
             Some(Ok(_)) => Outcome::Failure(format!("exec: timed out after {}", seconds(timeout))),
             _ => Outcome::NotMade("the engine does not answer".to_owned()),
         }
@@ -166,30 +145,5 @@ impl SystemProber {
             Ok(Answer::Silent(words)) => Outcome::Failure(format!("query: {words}")),
             Err(words) => Outcome::NotMade(words),
         }
-    }
-
-    async fn within<T>(&self, limit: Duration, future: impl Future<Output = T>) -> Option<T> {
-        tokio::select! {
-            biased;
-            output = future => Some(output),
-            () = self.clock.sleep(limit) => None,
-        }
-    }
-}
-
-/// The first 80 characters of what was said, after a colon; `None` where nothing was.
-pub(super) fn first_words(text: &str) -> Option<String> {
-    let line: String =
-        text.trim().lines().next().unwrap_or_default().chars().filter(|letter| !letter.is_control()).take(80).collect();
-    (!line.is_empty()).then(|| format!(": {line}"))
-}
-
-/// An error of the network in few words.
-pub(super) fn plain(error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
-        std::io::ErrorKind::ConnectionReset => "connection reset".to_owned(),
-        std::io::ErrorKind::UnexpectedEof => "connection closed without an answer".to_owned(),
-        _ => error.to_string(),
     }
 }

@@ -20,6 +20,8 @@ pub struct Kept {
     pub uid: u32,
     /// The variables that the stack mentions, and no others.
     pub environment: BTreeMap<String, String>,
+    /// The name of the stack, for when its file can't be read any more.
+    pub stack: String,
     /// Its profiles.
     pub profiles: Vec<String>,
     /// `--name`.

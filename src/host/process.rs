@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal};
 
@@ -42,16 +42,15 @@ pub fn leave_terminal() {
 
 /// Starts a program in `directory` without a terminal, its output appended to `log`. It outlives
 /// this process and does not hold it up.
-pub fn start_in_background(program: &Path, arguments: &[OsString], directory: &Path, log: &Path) -> io::Result<u32> {
+pub fn start_in_background(program: &Path, arguments: &[OsString], directory: &Path, log: &Path) -> io::Result<Child> {
     let output = append_to(log)?;
-    let child = Command::new(program)
+    Command::new(program)
         .args(arguments)
         .current_dir(directory)
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
         .stderr(output)
-        .spawn()?;
-    Ok(child.id())
+        .spawn()
 }
 
 /// A file open for appending, mode 0600, made where missing with its directory.

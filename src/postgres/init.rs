@@ -30,8 +30,7 @@ impl Script {
         for (path, content) in files {
             script.files.push((path.clone(), lines(&script.input)));
             script.input.extend(content);
-            // A last statement without a semicolon ends with its file.
-            script.input.extend(b"\n;\n");
+            script.input.extend(whole::read(&String::from_utf8_lossy(content)).closing.as_bytes());
         }
         script.input.extend(epilogue().into_bytes());
         script
@@ -103,7 +102,7 @@ pub(super) async fn run(work: &Work<'_>) -> Result<bool, PostgresError> {
 }
 
 fn not_whole(path: &Path, content: &[u8]) -> Option<String> {
-    let (line, word) = whole::escape(&String::from_utf8_lossy(content))?;
+    let (line, word) = whole::read(&String::from_utf8_lossy(content)).escape?;
     let path = path.display();
     Some(format!("{path}:{line}: {word} would end the transaction that witwd itself begins and commits; take it out"))
 }

@@ -12,7 +12,7 @@ use super::marker::{Decision, Freshness, decide};
 use super::objects::wanted_roles;
 use super::passwords::Passwords;
 use super::sql::{identifier, literal};
-use super::whole::escape;
+use super::whole::read;
 use crate::engine::request::ImageFacts;
 use crate::host::sim::{SimDisk, SimRng};
 use crate::host::{Disk, SystemDisk};
@@ -300,14 +300,33 @@ fn statements_that_end_the_transaction_are_found() {
         ("", None),
         ("CREATE TABLE commit_log(); SELECT 'Ü' AS \"ende\"; -- ende", None),
     ] {
-        assert_eq!(escape(sql), expected.map(|(line, word)| (line, word.to_owned())), "in {sql:?}");
+        assert_eq!(read(sql).escape, expected.map(|(line, word)| (line, word.to_owned())), "in {sql:?}");
+    }
+}
+
+#[test]
+fn a_text_is_closed_so_that_the_next_one_is_not_part_of_it() {
+    for (sql, expected) in [
+        ("", "\n"),
+        ("SELECT 1;", "\n"),
+        ("SELECT 1", "\n;\n"),
+        ("(SELECT 1)", "\n;\n"),
+        ("'", "\n;\n"),
+        ("SELECT 1; -- end\n/* end */\n", "\n"),
+        ("SELECT 1 \\gset", "\n"),
+        ("\\echo hello", "\n"),
+        ("COPY a FROM stdin;\n1\n\\.\n", "\n"),
+        ("COPY a FROM stdin;\n1\n", "\n\\.\n"),
+        ("SELECT '", "\n;\n"),
+    ] {
+        assert_eq!(read(sql).closing, expected, "after {sql:?}");
     }
 }
 
 proptest::proptest! {
     #[test]
     fn reading_sql_never_panics(sql in "[-a-zÜ;'\"$\\\\\\n/*() 0-9.E]{0,80}") {
-        let _ = escape(&sql);
+        let _ = read(&sql);
     }
 }
 

@@ -2,15 +2,32 @@
 //! leave psql. Pure; reads just enough of SQL to tell a statement from a text that looks like one.
 //! What escapes it is found afterwards by the missing marker.
 
-/// The first place that would end the transaction: its line and the word.
-pub(super) fn escape(sql: &str) -> Option<(usize, String)> {
+/// What a text of SQL is like as one piece of a transaction.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Reading {
+    /// The first place that would end the transaction: its line and the word.
+    pub escape: Option<(usize, String)>,
+    /// What must follow so that nothing after it is taken for a part of it. Not simply a semicolon
+    /// always: psql stops without a word at one that stands alone after the data of a `COPY`.
+    pub closing: &'static str,
+}
+
+/// Reads a text of SQL up to its end, or to the first place that would end the transaction.
+pub(super) fn read(sql: &str) -> Reading {
     let mut reader = Reader::new(sql);
     while let Some(rest) = reader.rest() {
         if let Some(found) = reader.step(rest) {
-            return Some(found);
+            return Reading { escape: Some(found), closing: "\n" };
         }
     }
-    reader.end_statement()
+    let statement = reader.open;
+    let escape = reader.end_statement();
+    let closing = match (reader.in_data, statement) {
+        (true, _) => "\n\\.\n",
+        (false, true) => "\n;\n",
+        (false, false) => "\n",
+    };
+    Reading { escape, closing }
 }
 
 /// Where we are in a text of SQL.
@@ -22,13 +39,17 @@ struct Reader<'a> {
     line: usize,
     /// Up to where lines were counted, and how many there were.
     counted: (usize, usize),
+    /// Whether a statement has begun and not ended.
+    open: bool,
+    /// Whether the data of a `COPY` has begun and not ended.
+    in_data: bool,
     /// How deep we are in the body of a function that is written as SQL (`BEGIN ATOMIC`).
     body: usize,
 }
 
 impl<'a> Reader<'a> {
     fn new(sql: &'a str) -> Self {
-        Self { sql, at: 0, words: Vec::new(), line: 1, counted: (0, 1), body: 0 }
+        Self { sql, at: 0, words: Vec::new(), line: 1, counted: (0, 1), open: false, in_data: false, body: 0 }
     }
 
     fn rest(&self) -> Option<&'a str> {
@@ -39,12 +60,14 @@ impl<'a> Reader<'a> {
     fn step(&mut self, rest: &'a str) -> Option<(usize, String)> {
         let first = rest.chars().next()?;
         if let Some(length) = skipped(rest, self.sql[..self.at].chars().next_back()) {
+            self.open |= !rest.starts_with("--") && !rest.starts_with("/*");
             self.at += length;
             return None;
         }
         if first == '\\' {
             return self.command(rest);
         }
+        self.open |= !first.is_whitespace();
         if first.is_alphabetic() || first == '_' {
             let length = rest.find(|letter: char| !is_word(letter)).unwrap_or(rest.len());
             self.word(&rest[..length]);
@@ -83,7 +106,7 @@ impl<'a> Reader<'a> {
     fn end_statement(&mut self) -> Option<(usize, String)> {
         let words = std::mem::take(&mut self.words);
         let word = |index: usize| words.get(index).map_or("", String::as_str);
-        self.body = 0;
+        (self.body, self.open) = (0, false);
         if word(0) == "COPY" && words.windows(2).any(|pair| pair[0] == "FROM" && pair[1] == "STDIN") {
             self.skip_data();
         }
@@ -99,8 +122,9 @@ impl<'a> Reader<'a> {
     /// The lines of data after a `COPY ... FROM STDIN`.
     fn skip_data(&mut self) {
         let rest = self.rest().unwrap_or_default();
-        let end = rest.find("\n\\.").map_or(rest.len(), |position| position + 3);
-        self.at += end;
+        let end = rest.find("\n\\.");
+        self.in_data = end.is_none();
+        self.at += end.map_or(rest.len(), |position| position + 3);
     }
 
     fn line_here(&mut self) -> usize {

@@ -1,7 +1,6 @@
 //! Getting images: pulls, Docker builds and builds by command.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +11,7 @@ use crate::engine::ProgressSink;
 use crate::engine::request::{BuildImage, Progress, PullImage};
 use crate::model::history::Target;
 use crate::model::stack::Stack;
-use crate::model::workload::{Build, ImageOrigin, Kind, Workload};
+use crate::model::workload::{Build, ImageOrigin, Workload};
 
 use super::apply::Context;
 use super::event::{ActionError, Effect, Event};
@@ -42,7 +41,7 @@ pub async fn build(context: &Context, stack: &Stack, workload: &Workload, refere
             context.engine.image(reference).await.map_err(|_| no_image(words, reference))?.id
         }
         Build::Docker { .. } => {
-            let request = BuildImage { exclude: backups(stack), ..docker_build(context, workload, build, reference)? };
+            let request = BuildImage { exclude: backup_directories(stack), ..docker_build(context, workload, build, reference)? };
             context.engine.build(&request, progress_sink(context, workload)).await?
         }
     };
@@ -54,17 +53,6 @@ fn no_image(words: &[String], reference: &str) -> ActionError {
         "`{}` ended well but left no image {reference}: it must make the one in WITWD_IMAGE",
         words.join(" ")
     ))
-}
-
-/// Where backups lie: they are never part of an image.
-fn backups(stack: &Stack) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for workload in stack.in_order() {
-        if let Kind::Postgres(postgres) = &workload.kind {
-            found.push(stack.directory().join(&postgres.backup.directory));
-        }
-    }
-    found
 }
 
 fn docker_build(context: &Context, workload: &Workload, build: &Build, reference: &str) -> Result<BuildImage, ActionError> {
@@ -89,6 +77,10 @@ fn docker_build(context: &Context, workload: &Workload, build: &Build, reference
         platform: workload.image.platform.clone(),
         labels: BTreeMap::new(),
     })
+}
+
+fn backup_directories(stack: &Stack) -> Vec<std::path::PathBuf> {
+    stack.in_order().filter_map(|workload| workload.postgres()).map(|postgres| postgres.backup.directory.clone()).collect()
 }
 
 fn progress_sink(context: &Context, workload: &Workload) -> ProgressSink {

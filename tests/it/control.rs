@@ -85,8 +85,8 @@ impl Played {
         };
         let records = Arc::new(Records::open(directory.path()));
         let admission = Admission { uid: rustix::process::geteuid().as_raw(), group: None };
-        let ending = tokio::sync::watch::Sender::new(false);
-        let service = Service { hello, handle, loader: Arc::new(FakeLoader), records, admission, ending };
+        let (ending, downs) = (tokio::sync::watch::Sender::new(false), tokio::sync::watch::Sender::new(0));
+        let service = Service { hello, handle, loader: Arc::new(FakeLoader), records, admission, ending, downs };
         let listener = socket.take_listener().expect("the listener");
         let serving = service.clone();
         let server = tokio::spawn(async move {

@@ -1,5 +1,8 @@
 //! Tests that need no engine.
 
+mod cli;
 mod control;
 mod engine_contract;
+mod guardian;
 mod scenarios;
+mod tidy;

@@ -91,7 +91,8 @@ fn what_is_kept_of_an_up_comes_back_and_is_not_shown() {
     let root = scratch();
     let environment = [("TOKEN".to_owned(), "canary-7".to_owned())].into();
     let (at, uid) = (jiff::Timestamp::UNIX_EPOCH, 7);
-    let up = kept::Kept { v: 1, at, uid, environment, profiles: vec!["prod".into()], name: None, env_files: Vec::new() };
+    let stack = "shop".to_owned();
+    let up = kept::Kept { v: 1, at, uid, environment, stack, profiles: vec!["prod".into()], name: None, env_files: Vec::new() };
     kept::keep(&SystemDisk, root.path(), &up).expect("keeping");
     let mode = std::fs::metadata(root.path().join("environment.json")).expect("it is there").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);

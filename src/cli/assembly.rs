@@ -1,0 +1,141 @@
+//! What the command line is put together from: the one file where the engine, the supervisor and
+//! the schema are named. Everything else in `cli` knows traits and handles only.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::exit_code::{Exit, Failure, chain};
+use super::loader::stack_for_down;
+use super::place::Place;
+use crate::config::Loaded;
+use crate::engine::Engine;
+use crate::engine::docker::{ConnectError, DockerEngine, Surroundings, build_digest};
+use crate::engine::request::BuildImage;
+use crate::host::runtime::Runtime;
+use crate::host::{Clock, Disk};
+use crate::model::hash::SpecHash;
+use crate::model::history::Goal;
+use crate::model::name::{InstanceId, WorkloadName};
+use crate::model::status::DaemonStatus;
+use crate::model::workload::{Build, ImageOrigin, Workload};
+use crate::supervisor::{Command, Ends, Machine};
+
+/// What a supervisor is given to work with.
+#[derive(Clone)]
+pub struct Parts {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Small files.
+    pub disk: Arc<dyn Disk>,
+    /// The engine, which need not answer yet.
+    pub engine: Arc<dyn Engine>,
+    /// Where the stack lies.
+    pub place: Place,
+    /// Which instance of the stack this is.
+    pub instance: InstanceId,
+    /// Where sockets and secrets lie.
+    pub runtime: Runtime,
+    /// Who we are, for `ps`.
+    pub daemon: DaemonStatus,
+}
+
+/// The engine of this machine, once it has answered.
+pub async fn connect(clock: Arc<dyn Clock>) -> Result<Arc<dyn Engine>, Failure> {
+    Ok(Arc::new(docker(clock).await?))
+}
+
+/// The same with what only the real one can: streams for a person.
+pub async fn docker(clock: Arc<dyn Clock>) -> Result<DockerEngine, Failure> {
+    DockerEngine::connect(Surroundings::of_process(), clock).await.map_err(|error| no_engine(&error))
+}
+
+/// The engine of this machine, whether it answers or not: for a daemon, which waits for it.
+pub fn locate(clock: Arc<dyn Clock>) -> Result<Arc<dyn Engine>, Failure> {
+    Ok(Arc::new(DockerEngine::locate(Surroundings::of_process(), clock).map_err(|error| no_engine(&error))?))
+}
+
+fn no_engine(error: &ConnectError) -> Failure {
+    let hint = error.hint();
+    Failure::new(Exit::NoEngine, chain(error)).hint(hint)
+}
+
+/// The JSON schema of stack.toml.
+pub fn schema() -> String {
+    let mut text = serde_json::to_string_pretty(&crate::config::schema()).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// Runs the supervisor until `ending` is true, leaving the stack as it is. What is asked of it
+/// comes through `ends`; nothing is done before the first command.
+pub async fn supervise(parts: Parts, mut ends: Ends, mut ending: watch::Receiver<bool>) -> Result<(), Failure> {
+    let first = tokio::select! {
+        biased;
+        () = over(&mut ending) => return Ok(()),
+        first = ends.commands.recv() => first,
+    };
+    let Some(first) = first else { return Ok(()) };
+    let stack = match &first {
+        Command::Up(up, _) => up.stack.clone(),
+        Command::Down(..) => Arc::new(stack_for_down(&parts)?),
+    };
+    let supervised = machine(&parts).supervise(stack, first, ends, async move { over(&mut ending).await });
+    supervised.await.map_err(|error| Failure::new(Exit::Failed, chain(&error)))
+}
+
+/// Whether the stack is to run, as far as the supervisor's own state says: not after a `down`.
+pub fn is_wanted(parts: &Parts) -> Result<bool, Failure> {
+    let goal = machine(parts).goal().map_err(|error| Failure::new(Exit::Failed, chain(&error)))?;
+    Ok(goal == Goal::Up)
+}
+
+/// A digest of definition and context of each build: what an image was made from is compared with
+/// it. Reads every context; blocks.
+pub fn builds(loaded: &Loaded) -> BTreeMap<WorkloadName, String> {
+    let backups =
+        loaded.stack.in_order().filter_map(|workload| workload.postgres()).map(|postgres| postgres.backup.directory.clone());
+    let backups: Vec<PathBuf> = backups.collect();
+    let digest = |workload: &Workload| match &workload.image.origin {
+        ImageOrigin::Build(Build::Command(words)) => {
+            let inputs = loaded.definitions.get(&workload.name).map(|definition| definition["inputs"].to_string());
+            Some(SpecHash::of(&serde_json::json!([words, inputs])).to_string())
+        }
+        ImageOrigin::Build(Build::Docker { context, dockerfile, target, args, .. }) => {
+            let request = BuildImage {
+                tag: workload.image.reference.clone(),
+                context: context.clone(),
+                exclude: backups.clone(),
+                dockerfile: context.join(dockerfile),
+                target: target.clone(),
+                args: args.iter().map(|(name, value)| (name.clone(), value.to_string())).collect(),
+                secrets: BTreeMap::new(),
+                platform: workload.image.platform.clone(),
+                labels: BTreeMap::new(),
+            };
+            // What can't be read is told by the build itself.
+            build_digest(&request).ok()
+        }
+        ImageOrigin::Pull { .. } => None,
+    };
+    loaded.stack.in_order().filter_map(|workload| Some((workload.name.clone(), digest(workload)?))).collect()
+}
+
+fn machine(parts: &Parts) -> Machine {
+    Machine {
+        engine: parts.engine.clone(),
+        clock: parts.clock.clone(),
+        disk: parts.disk.clone(),
+        instance: parts.instance.clone(),
+        state_directory: parts.place.state.clone(),
+        secrets_directory: parts.runtime.secrets(&parts.instance),
+        daemon: Some(parts.daemon.clone()),
+    }
+}
+
+async fn over(ending: &mut watch::Receiver<bool>) {
+    // Without a sender nobody is left to end it otherwise.
+    let _ = ending.wait_for(|ending| *ending).await;
+}

@@ -1,0 +1,102 @@
+//! Gets a daemon into the background: a guardian that starts it, and the wait for its socket.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Child;
+use std::time::Duration;
+
+use super::context::Context;
+use super::exit_code::{Exit, Failure};
+use super::place::Place;
+use crate::control::Client;
+use crate::host::lock::holder;
+use crate::host::process;
+
+/// How long a daemon may take to open its socket.
+const TO_OPEN: Duration = Duration::from_secs(20);
+/// How long the winner of a race for the lock may take to answer.
+const TO_JOIN: Duration = Duration::from_secs(10);
+const BETWEEN: Duration = Duration::from_millis(30);
+
+/// The daemon of the stack: the one that runs, or one that is started now.
+pub(super) async fn daemon(context: &Context, place: &Place) -> Result<Client, Failure> {
+    if let Some(client) = context.daemon(place).await? {
+        return Ok(client);
+    }
+    let log_before = log_length(place);
+    let mut guardian = start_guardian(context, place)?;
+    let begun = context.clock.moment();
+    while context.clock.moment().since(begun) < TO_OPEN {
+        if let Some(client) = context.daemon(place).await? {
+            return Ok(client);
+        }
+        if let Some(code) = ended(&mut guardian) {
+            return gave_up(context, place, code, log_before).await;
+        }
+        context.clock.sleep(BETWEEN).await;
+    }
+    Err(Failure::new(Exit::Failed, "the daemon did not open its socket in time")
+        .hint(format!("see {}", place.log_path().display())))
+}
+
+/// Waits for the daemon that holds the lock to answer: it may have won the race by a moment.
+pub(super) async fn join(context: &Context, place: &Place) -> Result<Client, Failure> {
+    let begun = context.clock.moment();
+    while context.clock.moment().since(begun) < TO_JOIN {
+        if let Some(client) = context.daemon(place).await? {
+            return Ok(client);
+        }
+        context.clock.sleep(BETWEEN).await;
+    }
+    let held = crate::host::lock::LockError::Held { directory: place.directory.clone(), holder: holder(&place.state) };
+    Err(held.into())
+}
+
+fn start_guardian(context: &Context, place: &Place) -> Result<Child, Failure> {
+    let program = own_path()?;
+    let mut arguments: Vec<OsString> = vec!["__guardian".into(), "--log".into(), place.log_path().into()];
+    arguments.extend(["--first=--wait".into(), "--".into(), program.clone().into()]);
+    arguments.extend(["--file".into(), place.file.clone().into()]);
+    if let Some(name) = &context.globals.name {
+        arguments.extend(["--name".into(), name.into()]);
+    }
+    arguments.push("daemon".into());
+    process::start_in_background(&program, &arguments, &place.directory, &place.log_path())
+        .map_err(|error| Failure::of(Exit::Failed, "failed to start the daemon", &error))
+}
+
+/// The path of this program. After an upgrade in place the kernel names the removed file: the path
+/// is what counts.
+fn own_path() -> Result<PathBuf, Failure> {
+    let path = std::env::current_exe().map_err(|error| Failure::of(Exit::Failed, "failed to find this program", &error))?;
+    let text = path.to_string_lossy();
+    Ok(text.strip_suffix(" (deleted)").map_or_else(|| path.clone(), PathBuf::from))
+}
+
+fn ended(guardian: &mut Child) -> Option<i32> {
+    guardian.try_wait().ok().flatten().map(|status| status.code().unwrap_or(1))
+}
+
+/// The guardian ended before its daemon answered: another one won the race, or it can't be.
+async fn gave_up(context: &Context, place: &Place, code: i32, log_before: u64) -> Result<Client, Failure> {
+    let exit = Exit::of_code(u8::try_from(code).unwrap_or(1));
+    if exit == Exit::Held {
+        return join(context, place).await;
+    }
+    let said = said_since(place, log_before);
+    let message =
+        if said.is_empty() { "the daemon ended at once".to_owned() } else { format!("the daemon ended at once:\n{said}") };
+    let exit = if exit == Exit::Done { Exit::Failed } else { exit };
+    Err(Failure::new(exit, message))
+}
+
+fn log_length(place: &Place) -> u64 {
+    std::fs::metadata(place.log_path()).map_or(0, |facts| facts.len())
+}
+
+fn said_since(place: &Place, before: u64) -> String {
+    let log = std::fs::read_to_string(place.log_path()).unwrap_or_default();
+    let new = usize::try_from(before).ok().and_then(|before| log.get(before..)).unwrap_or(&log);
+    let lines: Vec<&str> = new.lines().filter(|line| !line.starts_with("guardian: ")).collect();
+    lines[lines.len().saturating_sub(20)..].join("\n")
+}

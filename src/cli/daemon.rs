@@ -1,0 +1,227 @@
+//! The daemon of a stack: the lock, the control socket and the supervisor in one process. `daemon`
+//! runs it in the foreground for a service manager or a guardian; `up` and `down` run it in their
+//! own process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::Done;
+use super::assembly::{Parts, is_wanted, locate, supervise};
+use super::context::Context;
+use super::exit_code::{Exit, Failure};
+use super::loader::{FileLoader, mentioned};
+use super::place::Place;
+use crate::config::load;
+use crate::control::protocol::{Hello, Up, VERSION};
+use crate::control::{Admission, ControlSocket, Loader as _, Peer, Records, Service, SocketAccess, serve};
+use crate::host::lock::{StackLock, acquire};
+use crate::host::runtime::{Runtime, Surroundings, keep_socket_address};
+use crate::model::status::{DaemonStatus, EngineStatus, FileStatus, Status};
+use crate::supervisor::{self, Handle};
+
+/// How long a supervisor may take to let go of what is under way: in all, a daemon ends within 10 s.
+const LETTING_GO: Duration = Duration::from_secs(8);
+
+/// Flags of `daemon`.
+#[derive(Debug, Args)]
+pub struct DaemonArgs {
+    /// Do nothing before an `up` comes: its surroundings are newer than what was kept
+    #[arg(long, hide = true)]
+    wait: bool,
+}
+
+pub(super) async fn run(context: &Context, args: DaemonArgs) -> Done {
+    log_to_stderr();
+    let place = context.place()?;
+    let daemon = Daemon::start(context, &place)?;
+    let resumed = if args.wait { Ok(()) } else { daemon.resume(context).await };
+    if let Err(failure) = resumed {
+        daemon.end().await;
+        return Err(failure);
+    }
+    Ok(daemon.run(Signals::Both).await)
+}
+
+/// Which signals end a daemon. In a foreground `up`, Ctrl-C means the stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Signals {
+    /// SIGTERM and SIGINT.
+    Both,
+    /// SIGTERM.
+    Terminate,
+}
+
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("WITWD_LOG").unwrap_or_else(|_| "info".into());
+    // A second one in a process is refused, and then the first one serves.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).try_init();
+}
+
+/// A daemon that holds the lock and serves its socket.
+pub(super) struct Daemon {
+    parts: Parts,
+    handle: Handle,
+    loader: Arc<FileLoader>,
+    ending: watch::Sender<bool>,
+    downs: watch::Receiver<u64>,
+    supervisor: JoinHandle<Result<(), Failure>>,
+    server: JoinHandle<()>,
+    _lock: StackLock,
+}
+
+impl Daemon {
+    /// Takes the lock, opens the socket and starts a supervisor, which does nothing until it is asked.
+    pub(super) fn start(context: &Context, place: &Place) -> Result<Self, Failure> {
+        let since = context.clock.wall();
+        let lock = acquire(&place.state, since)?;
+        let instance = place.instance()?;
+        let runtime = Runtime::open(&Surroundings::of_process())?;
+        let engine = locate(context.clock.clone())?;
+        let (clock, disk) = (context.clock.clone(), context.disk.clone());
+        let pid = std::process::id();
+        let daemon = DaemonStatus { pid, version: env!("CARGO_PKG_VERSION").to_owned(), since };
+        let hello = Hello { v: VERSION, version: daemon.version.clone(), pid, since, directory: place.directory.clone() };
+        let (handle, ends) = supervisor::channel(nothing_known(place, daemon.clone()));
+        let parts = Parts { clock, disk, engine, place: place.clone(), instance, runtime, daemon };
+        let path = parts.runtime.socket(&parts.instance);
+        let mut socket = ControlSocket::open(&path, SocketAccess::Owner)
+            .map_err(|error| Failure::of(Exit::Failed, &format!("failed to open {}", path.display()), &error))?;
+        keep_socket_address(parts.disk.as_ref(), &place.state, &path)?;
+        let listener = socket.take_listener().ok_or_else(|| Failure::new(Exit::Failed, "the control socket was taken"))?;
+
+        let ending = watch::Sender::new(false);
+        let records = Arc::new(Records::open(&place.state));
+        let kept = records.clone();
+        let heard = handle.records();
+        tokio::spawn(async move { kept.keep(heard).await });
+        let loader = Arc::new(FileLoader { parts: parts.clone() });
+        let admission = Admission { uid: rustix::process::geteuid().as_raw(), group: None };
+        let (downs, downs_seen) = watch::channel(0);
+        let service =
+            Service { hello, handle: handle.clone(), loader: loader.clone(), records, admission, ending: ending.clone(), downs };
+        let supervisor = tokio::spawn(supervise(parts.clone(), ends, ending.subscribe()));
+        let server = tokio::spawn(async move {
+            serve(listener, service).await;
+            drop(socket);
+        });
+        Ok(Self { parts, handle, loader, ending, downs: downs_seen, supervisor, server, _lock: lock })
+    }
+
+    /// Goes on with what the last `up` asked for, unless the stack was taken down since. Without an
+    /// earlier `up` this is the first one, under this process's own environment.
+    pub(super) async fn resume(&self, context: &Context) -> Result<(), Failure> {
+        if !is_wanted(&self.parts)? {
+            return Ok(());
+        }
+        let up = match context.kept(&self.parts.place)? {
+            Some(kept) => Up {
+                environment: kept.environment,
+                env_files: kept.env_files,
+                profiles: kept.profiles,
+                name: kept.name,
+                ..Up::default()
+            },
+            None => up_request(context, &self.parts.place)?.0,
+        };
+        let own = Peer { uid: rustix::process::geteuid().as_raw(), gid: 0, pid: None };
+        let (up, warnings) = self.loader.load(up, own).await.map_err(Failure::from)?;
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
+        self.handle.up(up).await.map_err(|closed| Failure::of(Exit::Failed, "failed to go on", &closed))?;
+        Ok(())
+    }
+
+    /// Runs until `down` is done, `end` is asked for, or a signal comes. Only `down` stops the stack.
+    pub(super) async fn run(mut self, signals: Signals) -> Exit {
+        let exit = tokio::select! {
+            biased;
+            () = taken_down(&self.handle, &mut self.downs) => Exit::Done,
+            () = ended(&self.ending) => Exit::Done,
+            name = ending_signal(signals) => {
+                tracing::info!("{name}: the daemon ends, the stack stays");
+                Exit::Done
+            }
+            ended = &mut self.supervisor => {
+                tracing::error!("the supervisor ended by itself: {ended:?}");
+                Exit::Failed
+            }
+        };
+        self.end().await;
+        exit
+    }
+
+    /// Lets go: the supervisor first, then the socket, then the lock.
+    pub(super) async fn end(self) {
+        self.ending.send_replace(true);
+        let mut supervisor = self.supervisor;
+        if !supervisor.is_finished() && tokio::time::timeout(LETTING_GO, &mut supervisor).await.is_err() {
+            supervisor.abort();
+        }
+        // A panic in the server was printed when it happened.
+        let _ = self.server.await;
+    }
+}
+
+/// What is asked of a daemon by the `up` of this process, and the warnings of its file.
+pub(super) fn up_request(context: &Context, place: &Place) -> Result<(Up, Vec<String>), Failure> {
+    let request = context.request_of_up(place)?;
+    let loaded = load(&request)?;
+    let environment = mentioned(&request, &loaded);
+    let up = Up { environment, env_files: request.env_files, profiles: request.profiles, name: request.name, ..Up::default() };
+    Ok((up, loaded.warnings.iter().map(super::check::problem_text).collect()))
+}
+
+fn nothing_known(place: &Place, daemon: DaemonStatus) -> Status {
+    let path = place.file.display().to_string();
+    Status {
+        v: 1,
+        stack: String::new(),
+        profiles: Vec::new(),
+        file: FileStatus { path, ok: true, pending: false, reasons: Vec::new(), errors: Vec::new() },
+        daemon: Some(daemon),
+        engine: EngineStatus::Up,
+        converged: false,
+        items: Vec::new(),
+        notes: Vec::new(),
+    }
+}
+
+/// Returns when a `down` is carried out and no later `up` was asked for.
+async fn taken_down(handle: &Handle, downs: &mut watch::Receiver<u64>) {
+    let mut published = handle.watch();
+    loop {
+        if downs.wait_for(|generation| *generation > 0).await.is_err() {
+            return std::future::pending().await;
+        }
+        let down = *downs.borrow_and_update();
+        let over =
+            published.wait_for(|now| now.generation > down || (now.generation == down && now.looked && now.status.converged));
+        match over.await.map(|now| now.generation) {
+            Ok(generation) if generation == down => return,
+            Ok(_) if downs.changed().await.is_ok() => {}
+            _ => return std::future::pending().await,
+        }
+    }
+}
+
+async fn ended(ending: &watch::Sender<bool>) {
+    // The sender is ours: there is always one.
+    let _ = ending.subscribe().wait_for(|ending| *ending).await;
+}
+
+/// Returns when this process is asked to end by a signal.
+async fn ending_signal(signals: Signals) -> &'static str {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv(), if signals == Signals::Both => "SIGINT",
+    }
+}

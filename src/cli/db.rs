@@ -1,0 +1,104 @@
+//! `db psql`: a shell in a database, or a script on standard input. It runs in the database's own
+//! container over its local socket: no password is needed, and none is shown.
+
+use clap::{Args, Subcommand};
+
+use super::Done;
+use super::assembly;
+use super::attach;
+use super::context::Context;
+use super::exec::{request, running};
+use super::exit_code::{Exit, Failure};
+use super::loader;
+use crate::model::stack::Stack;
+use crate::model::workload::{Postgres, Workload};
+
+/// Flags of `db`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  witwd db psql < report.sql")]
+pub struct DbArgs {
+    #[command(subcommand)]
+    verb: DbVerb,
+}
+
+/// What can be done with a database.
+#[derive(Debug, Subcommand)]
+enum DbVerb {
+    /// A shell in the database, or a script on standard input
+    Psql(PsqlArgs),
+    /// Anything else: answered with what is meant
+    #[command(external_subcommand)]
+    Other(Vec<String>),
+}
+
+/// Flags of `db psql`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  witwd psql\n  witwd psql < report.sql\n  witwd psql db --superuser -- -c 'select version()'"
+)]
+pub struct PsqlArgs {
+    /// As the superuser `postgres`
+    #[arg(long)]
+    superuser: bool,
+    /// The postgres; may be left out where there is one
+    name: Option<String>,
+    /// Arguments of psql
+    #[arg(last = true)]
+    arguments: Vec<String>,
+}
+
+pub(super) async fn run(context: &Context, args: DbArgs) -> Done {
+    match args.verb {
+        DbVerb::Psql(args) => psql(context, args).await,
+        DbVerb::Other(words) => Err(super::words::unknown_verb(words.first().map_or("", String::as_str), &["psql".to_owned()])),
+    }
+}
+
+pub(super) async fn psql(context: &Context, args: PsqlArgs) -> Done {
+    let place = context.place()?;
+    let loaded = context.look(&place)?;
+    let workload = postgres(&loaded.stack, args.name.as_deref())?;
+    let settings = workload.postgres().ok_or_else(|| not_a_postgres(workload))?;
+    if settings.is_external() {
+        return Err(Failure::new(
+            Exit::NotRun,
+            format!("{} is a server elsewhere (`url`): there is no container to run psql in", workload.name),
+        )
+        .hint("use a psql of this machine with that address"));
+    }
+    let engine = assembly::docker(context.clock.clone()).await?;
+    let container = running(context, &place, &engine, workload.name.as_str()).await?;
+    let command = command(settings, args.superuser, attach::is_terminal(), args.arguments);
+    attach::run(&engine, &container.id, request(command, Some("postgres".to_owned()), false)).await
+}
+
+/// The words of psql. A script stops at its first error, so that its exit code means something.
+pub(super) fn command(settings: &Postgres, superuser: bool, is_person: bool, arguments: Vec<String>) -> Vec<String> {
+    let user = if superuser { "postgres" } else { settings.user.as_str() };
+    let mut words = vec!["psql".to_owned(), format!("--username={user}"), format!("--dbname={}", settings.database)];
+    if !is_person {
+        words.extend(["--no-psqlrc".to_owned(), "--set=ON_ERROR_STOP=1".to_owned()]);
+    }
+    words.extend(arguments);
+    words
+}
+
+/// The postgres that is meant: the named one, or the only one.
+fn postgres<'a>(stack: &'a Stack, name: Option<&str>) -> Result<&'a Workload, Failure> {
+    if let Some(name) = name {
+        return loader::workload(stack, name);
+    }
+    let all: Vec<&Workload> = stack.in_order().filter(|workload| workload.postgres().is_some()).collect();
+    match all.as_slice() {
+        [one] => Ok(one),
+        [] => Err(Failure::new(Exit::Usage, format!("stack {} has no postgres", stack.name()))),
+        several => {
+            let names: Vec<&str> = several.iter().map(|workload| workload.name.as_str()).collect();
+            Err(Failure::new(Exit::Usage, "which postgres?").hint(format!("name one of {}", names.join(", "))))
+        }
+    }
+}
+
+fn not_a_postgres(workload: &Workload) -> Failure {
+    Failure::new(Exit::Usage, format!("{} is a {}, not a postgres", workload.name, workload.kind_name().as_str()))
+}

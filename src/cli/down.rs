@@ -1,0 +1,122 @@
+//! `down`: stop and remove the stack. With no daemon the supervisor runs in this process.
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+
+use clap::Args;
+use tokio::task::JoinHandle;
+
+use super::Done;
+use super::background;
+use super::context::Context;
+use super::daemon::{Daemon, Signals};
+use super::exit_code::{Exit, Failure};
+use super::follow::Follower;
+use super::place::Place;
+use super::progress::Progress;
+use crate::control::Client;
+use crate::control::protocol::{Down, Request};
+use crate::engine::request::Scope;
+use crate::model::name::{InstanceId, StackName};
+use crate::model::observed::{Observed, Owner};
+
+/// Flags of `down`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  witwd down && witwd up -d    everything anew; the data stays")]
+pub struct DownArgs {
+    /// Remove the stack's volumes too: its data is lost
+    #[arg(long)]
+    volumes: bool,
+    /// Don't ask
+    #[arg(long)]
+    yes: bool,
+}
+
+pub(super) async fn run(context: &Context, args: DownArgs) -> Done {
+    let place = context.place()?;
+    let running = context.daemon(&place).await?;
+    let (stack, instance) = context.identity(&place).await?;
+    let engine = context.engine().await?;
+    let observed = engine.observe(&Scope { stack: stack.clone(), images: Vec::new(), volumes: Vec::new() }).await?;
+    if args.volumes {
+        confirm_loss(context, &args, &volumes(&observed, &stack, &instance))?;
+    }
+    if running.is_none() && is_gone(&observed, &stack, &instance, args.volumes) {
+        context.output.note(&format!("nothing of stack {stack} is there"));
+        return Ok(Exit::Done);
+    }
+    let (client, own) = daemon_for(context, &place, running).await?;
+    let mut follower = Follower::new(client.lines(&Request::Down(Down { volumes: args.volumes })).await?);
+    let mut progress = Progress::new(context.output);
+    while follower.next(&mut progress).await? {}
+    progress.finish();
+    if let Some(own) = own {
+        own.await.map_err(|error| Failure::of(Exit::Failed, "the daemon broke", &error))?;
+    }
+    over(context, &follower, &stack)
+}
+
+/// What is left says whether it was done: a daemon may also have died of something else.
+fn over(context: &Context, follower: &Follower, stack: &StackName) -> Done {
+    match &follower.last {
+        Some(status) if status.converged => {
+            context.output.note(&format!("stack {stack} is down"));
+            Ok(Exit::Done)
+        }
+        _ => Err(Failure::new(Exit::Failed, "the daemon ended before all was removed")
+            .hint("`witwd down` again goes on where it ended")),
+    }
+}
+
+async fn daemon_for(
+    context: &Context,
+    place: &Place,
+    running: Option<Client>,
+) -> Result<(Client, Option<JoinHandle<Exit>>), Failure> {
+    if let Some(client) = running {
+        return Ok((client, None));
+    }
+    match Daemon::start(context, place) {
+        Ok(daemon) => {
+            let own = tokio::spawn(daemon.run(Signals::Both));
+            Ok((background::join(context, place).await?, Some(own)))
+        }
+        Err(failure) if failure.exit == Exit::Held => Ok((background::join(context, place).await?, None)),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Volumes that go with the stack.
+pub(super) fn volumes(observed: &Observed, stack: &StackName, instance: &InstanceId) -> Vec<String> {
+    let ours = |owner: &Option<(StackName, InstanceId)>| owner.as_ref().is_some_and(|(name, by)| name == stack && by == instance);
+    observed.volumes.iter().filter(|volume| ours(&volume.owner)).map(|volume| volume.name.clone()).collect()
+}
+
+fn is_gone(observed: &Observed, stack: &StackName, instance: &InstanceId, with_volumes: bool) -> bool {
+    let containers = observed.containers.iter().any(|container| container.owner(stack, instance) == Owner::Ours);
+    let network =
+        |owner: &Option<(StackName, InstanceId)>| owner.as_ref().is_some_and(|(name, by)| name == stack && by == instance);
+    let networks = observed.networks.iter().any(|seen| network(&seen.owner));
+    let data = with_volumes && !volumes(observed, stack, instance).is_empty();
+    !(containers || networks || data)
+}
+
+/// Names what will be lost and asks, unless `--yes` said so already.
+fn confirm_loss(context: &Context, args: &DownArgs, volumes: &[String]) -> Result<(), Failure> {
+    if volumes.is_empty() {
+        return Ok(());
+    }
+    let loss = format!("the data in {} will be lost", volumes.join(", "));
+    context.output.error(&format!("{loss}; this version takes no last set before that"));
+    if args.yes {
+        return Ok(());
+    }
+    if !std::io::stdin().is_terminal() || context.output.json {
+        return Err(Failure::new(Exit::Refused, loss).hint("`witwd down --volumes --yes` says yes without a terminal"));
+    }
+    let mut stderr = std::io::stderr();
+    // A question that can't be shown is answered with no below.
+    let _ = write!(stderr, "type yes to go on: ").and_then(|()| stderr.flush());
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    if read.is_ok() && answer.trim() == "yes" { Ok(()) } else { Err(Failure::new(Exit::Refused, "nothing was removed")) }
+}

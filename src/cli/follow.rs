@@ -1,0 +1,87 @@
+//! Waits for a daemon to carry out what it was asked for, showing what it does meanwhile.
+
+use std::time::Duration;
+
+use super::exit_code::Failure;
+use super::progress::Progress;
+use crate::control::protocol::Line;
+use crate::control::{Lines, Outcome, outcome};
+use crate::host::Clock;
+use crate::model::status::Status;
+
+/// How a wait ended, with the last status that spoke of the request.
+#[derive(Debug)]
+pub(super) enum Waited {
+    /// All is ready, or nothing more can become ready.
+    Settled(Outcome, Box<Status>),
+    /// Not in time.
+    TimedOut(Option<Box<Status>>),
+    /// The daemon ended.
+    Ended,
+}
+
+/// Follows `lines` and remembers what they said.
+pub(super) struct Follower {
+    lines: Lines,
+    generation: u64,
+    /// The last status that speaks of the request.
+    pub last: Option<Box<Status>>,
+}
+
+impl Follower {
+    /// Follows the answer to a request.
+    pub(super) fn new(lines: Lines) -> Self {
+        Self { lines, generation: 0, last: None }
+    }
+
+    /// Shows the next line; `false` where the daemon ended. Safe to drop before it returned.
+    pub(super) async fn next(&mut self, progress: &mut Progress) -> Result<bool, Failure> {
+        // A daemon that dies breaks the stream off: that is an end too.
+        let Ok(Some(line)) = self.lines.next().await else { return Ok(false) };
+        match line {
+            Line::Accepted { generation, warnings } => {
+                self.generation = generation;
+                for warning in &warnings {
+                    progress.say(warning.trim_end());
+                }
+            }
+            Line::Event(record) => progress.event(&record)?,
+            Line::Status { generation, looked, status } if looked && generation >= self.generation && self.generation > 0 => {
+                progress.status(&status);
+                self.last = Some(status);
+            }
+            Line::Status { status, .. } => progress.engine(status.engine),
+            Line::Missed { count } => tracing::debug!(count, "events were missed"),
+            Line::Ended => return Ok(false),
+            Line::Unknown => {}
+        }
+        Ok(true)
+    }
+
+    /// What the last status says of an `up`.
+    pub(super) fn outcome(&self) -> Outcome {
+        self.last.as_ref().map_or(Outcome::Working, |status| outcome(status))
+    }
+
+    /// Waits until all is ready, or nothing more can become ready, or `limit` is over.
+    pub(super) async fn until_settled(
+        mut self,
+        progress: &mut Progress,
+        clock: &dyn Clock,
+        limit: Duration,
+    ) -> Result<Waited, Failure> {
+        let mut over = std::pin::pin!(clock.sleep(limit));
+        loop {
+            let goes_on = tokio::select! {
+                biased;
+                goes_on = self.next(progress) => goes_on?,
+                () = &mut over => return Ok(Waited::TimedOut(self.last)),
+            };
+            match (self.outcome(), self.last.take()) {
+                (found @ (Outcome::Ready | Outcome::Failed), Some(status)) => return Ok(Waited::Settled(found, status)),
+                _ if !goes_on => return Ok(Waited::Ended),
+                (_, last) => self.last = last,
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! From an `up` to what the supervisor is asked for: reads the file, keeps what it was read with,
+//! and refuses what is held by somebody else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+
+use super::assembly::{Parts, builds};
+use super::exit_code::{Exit, Failure};
+use super::place::Place;
+use super::words::nearest;
+use crate::config::{self, LoadRequest, Loaded, load};
+use crate::control::protocol::{Fault, Up};
+use crate::control::{Loader, Peer};
+use crate::engine::request::Scope;
+use crate::host::git::keep_from_git;
+use crate::host::kept::{Kept, keep, recall};
+use crate::model::name::{StackName, WorkloadName};
+use crate::model::observed::Owner;
+use crate::model::stack::{DaemonSettings, SecretSource, Stack, StackParts};
+use crate::model::workload::{Kind, Workload};
+use crate::supervisor;
+
+/// Loads the stack of a daemon.
+pub(super) struct FileLoader {
+    /// What the daemon works with.
+    pub parts: Parts,
+}
+
+#[async_trait]
+impl Loader for FileLoader {
+    async fn load(&self, up: Up, peer: Peer) -> Result<(supervisor::Up, Vec<String>), Fault> {
+        Ok(self.prepare(up, peer).await?)
+    }
+}
+
+impl FileLoader {
+    async fn prepare(&self, up: Up, peer: Peer) -> Result<(supervisor::Up, Vec<String>), Failure> {
+        let request = self.request(&up);
+        let reading = tokio::task::spawn_blocking(move || load(&request).map(|loaded| (mentioned(&request, &loaded), loaded)));
+        let (environment, loaded) =
+            reading.await.map_err(|error| Failure::of(Exit::Failed, "failed to read the file", &error))??;
+        let only = workloads(&loaded.stack, &up.only)?;
+        self.not_of_another_directory(loaded.stack.name()).await?;
+        let Up { profiles, name, env_files, build, pull, .. } = up;
+        let (at, stack) = (self.parts.clock.wall(), loaded.stack.name().to_string());
+        let kept = Kept { v: 1, at, uid: peer.uid, environment, stack, profiles, name, env_files };
+        keep(self.parts.disk.as_ref(), &self.parts.place.state, &kept)?;
+        self.leave_traces(&loaded);
+        let warnings = loaded.warnings.iter().map(super::check::problem_text).collect();
+        let builds = builds(&loaded);
+        let up = supervisor::Up { stack: loaded.stack.into(), only, build, pull, builds, notes: loaded.not_carried_out };
+        Ok((up, warnings))
+    }
+
+    fn request(&self, up: &Up) -> LoadRequest {
+        LoadRequest {
+            file: self.parts.place.file.clone(),
+            name: up.name.clone(),
+            profiles: up.profiles.clone(),
+            environment: up.environment.clone(),
+            env_files: up.env_files.clone(),
+        }
+    }
+
+    /// A stack of the same name that another directory keeps is not ours to take.
+    async fn not_of_another_directory(&self, name: &StackName) -> Result<(), Failure> {
+        let scope = Scope { stack: name.clone(), images: Vec::new(), volumes: Vec::new() };
+        let Ok(observed) = self.parts.engine.observe(&scope).await else {
+            // The supervisor waits for the engine, and never touches what is not ours.
+            return Ok(());
+        };
+        let other = observed.containers.iter().find_map(|container| match container.owner(name, &self.parts.instance) {
+            Owner::OtherInstance { directory } => Some(directory),
+            _ => None,
+        });
+        other.map_or(Ok(()), |directory| {
+            Err(Failure::new(Exit::Held, format!("a stack named {name} belongs to {directory}"))
+                .hint("`witwd down` there frees the name; `witwd --name NAME up` takes another one here"))
+        })
+    }
+
+    /// What every run leaves beside the file: the schema for editors, and peace with git.
+    fn leave_traces(&self, loaded: &Loaded) {
+        let place = &self.parts.place;
+        let schema = super::assembly::schema();
+        if let Err(error) = self.parts.disk.write_atomic(&place.state.join("stack.schema.json"), schema.as_bytes()) {
+            tracing::warn!(%error, "failed to leave the schema");
+        }
+        let kept: Vec<_> = std::iter::once(place.state.clone()).chain(loaded.stack.in_order().filter_map(backups)).collect();
+        if let Err(error) = keep_from_git(&place.directory, &kept) {
+            tracing::warn!(%error, "failed to keep our files from git");
+        }
+    }
+}
+
+/// Where backup sets of a postgres lie, once there are any.
+fn backups(workload: &Workload) -> Option<std::path::PathBuf> {
+    match &workload.kind {
+        Kind::Postgres(postgres) if postgres.backup.directory.is_dir() => Some(postgres.backup.directory.clone()),
+        _ => None,
+    }
+}
+
+/// The workloads of these names.
+pub(super) fn workloads(stack: &Stack, names: &[String]) -> Result<BTreeSet<WorkloadName>, Failure> {
+    names.iter().map(|name| workload(stack, name).map(|workload| workload.name.clone())).collect()
+}
+
+/// The workload of this name, or what may be meant.
+pub(super) fn workload<'a>(stack: &'a Stack, name: &str) -> Result<&'a Workload, Failure> {
+    let found = name.parse::<WorkloadName>().ok().and_then(|name| stack.workload(&name));
+    found.ok_or_else(|| {
+        let names: Vec<&str> = stack.in_order().map(|workload| workload.name.as_str()).collect();
+        let hint = match nearest(name, names.iter().copied()) {
+            Some(meant) => format!("did you mean {meant}?"),
+            None => format!("it has {}", names.join(", ")),
+        };
+        Failure::new(Exit::Usage, format!("stack {} has no {name}", stack.name())).hint(hint)
+    })
+}
+
+/// Of the environment of a request, exactly the variables that the stack mentions.
+pub(super) fn mentioned(request: &LoadRequest, loaded: &Loaded) -> BTreeMap<String, String> {
+    let of_secrets = loaded.stack.secrets().values().filter_map(|secret| match &secret.source {
+        SecretSource::Env(name) => Some(name.clone()),
+        _ => None,
+    });
+    let names: BTreeSet<String> = config::mentioned(request).into_iter().chain(of_secrets).collect();
+    names.into_iter().filter_map(|name| request.environment.get(&name).cloned().map(|value| (name, value))).collect()
+}
+
+/// The stack that a `down` is about where no `up` came first: as the file says now, or, where it is
+/// invalid, by name alone; everything of it is then an orphan, and removed all the same.
+pub(super) fn stack_for_down(parts: &Parts) -> Result<Stack, Failure> {
+    let kept = recall(parts.disk.as_ref(), &parts.place.state)?;
+    let file = parts.place.file.clone();
+    let request = match kept.clone() {
+        Some(Kept { name, profiles, environment, env_files, .. }) => LoadRequest { file, name, profiles, environment, env_files },
+        None => LoadRequest { file, ..LoadRequest::default() },
+    };
+    let name = kept.and_then(|kept| kept.stack.parse().ok());
+    match (load(&request), name) {
+        (Ok(loaded), _) => Ok(loaded.stack),
+        (Err(_), Some(name)) => by_name(name, &parts.place),
+        (Err(invalid), None) => Err(invalid.into()),
+    }
+}
+
+fn by_name(name: StackName, place: &Place) -> Result<Stack, Failure> {
+    let parts = StackParts {
+        name,
+        directory: place.directory.clone(),
+        profiles: Vec::new(),
+        workloads: Vec::new(),
+        volumes: BTreeMap::new(),
+        secrets: BTreeMap::new(),
+        daemon: DaemonSettings::default(),
+    };
+    Stack::new(parts).map_err(|error| Failure::of(Exit::Failed, "failed to name the stack", &error))
+}

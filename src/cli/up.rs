@@ -1,0 +1,240 @@
+//! `up`: make the stack run as its file says. In the foreground this process is the daemon, unless
+//! one runs already; `-d` leaves one in the background.
+
+use std::time::Duration;
+
+use clap::Args;
+use tokio::task::JoinHandle;
+
+use super::background;
+use super::context::Context;
+use super::daemon::{Daemon, Signals, up_request};
+use super::exit_code::{Exit, Failure};
+use super::follow::{Follower, Waited};
+use super::logs;
+use super::paint::printable;
+use super::place::Place;
+use super::ports::{addresses, to_open};
+use super::progress::Progress;
+use super::ps::state_text;
+use super::{Done, loader};
+use crate::control::protocol::{Down, Request, Up};
+use crate::control::{Client, Outcome, has_failed, unready};
+use crate::model::status::{ItemStatus, Status};
+
+/// Lines of log that are shown of each that failed.
+const LOG_TAIL: u32 = 20;
+
+/// Flags of `up`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  witwd up                    run the stack and show its logs; Ctrl-C stops it\n  \
+                        witwd up -d --timeout 2m    return when all is ready\n  \
+                        witwd up -d web             web and what it needs; the rest stays as it is")]
+pub struct UpArgs {
+    /// Leave it running in the background; return when all is ready
+    #[arg(short, long)]
+    detach: bool,
+    /// How long -d waits
+    #[arg(long, default_value = "5m", value_parser = humantime::parse_duration, value_name = "TIME")]
+    timeout: Duration,
+    /// Build images again
+    #[arg(long)]
+    build: bool,
+    /// Pull images again, and leave fallbacks
+    #[arg(long)]
+    pull: bool,
+    /// Only these and what they need
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+}
+
+pub(super) async fn run(context: &Context, args: UpArgs) -> Done {
+    let place = context.place()?;
+    let request = request(context, &place, &args)?;
+    // Without an engine nothing can be done, and this is the one who can say why.
+    context.engine().await?;
+    if args.detach { detached(context, &place, request, args.timeout).await } else { foreground(context, &place, request).await }
+}
+
+/// Reads the file first: what is wrong with it is said before anything is started.
+fn request(context: &Context, place: &Place, args: &UpArgs) -> Result<Up, Failure> {
+    let (up, _) = up_request(context, place)?;
+    let loaded = context.look(place);
+    if let Ok(loaded) = &loaded {
+        loader::workloads(&loaded.stack, &args.names)?;
+        for part in &loaded.not_carried_out {
+            context.output.note(&format!("note: {part}"));
+        }
+    }
+    Ok(Up { only: args.names.clone(), build: args.build, pull: args.pull, ..up })
+}
+
+async fn detached(context: &Context, place: &Place, up: Up, limit: Duration) -> Done {
+    let client = background::daemon(context, place).await?;
+    let lines = client.lines(&Request::Up(Box::new(up))).await?;
+    let mut progress = Progress::new(context.output);
+    let waited = Follower::new(lines).until_settled(&mut progress, context.clock.as_ref(), limit).await;
+    progress.finish();
+    match waited? {
+        Waited::Settled(Outcome::Ready, status) => {
+            ready(context, &status, true)?;
+            Ok(Exit::Done)
+        }
+        Waited::Settled(_, status) => Err(not_ready(context, &status, Exit::Failed).await),
+        Waited::TimedOut(Some(status)) => Err(not_ready(context, &status, Exit::TimedOut).await),
+        Waited::TimedOut(None) => Err(Failure::new(Exit::TimedOut, "the daemon did not look at the engine in time")
+            .hint("`witwd doctor` looks for the reason")),
+        Waited::Ended => {
+            Err(Failure::new(Exit::Failed, "the daemon ended before all was ready").hint("`witwd logs witwd` shows why"))
+        }
+    }
+}
+
+/// What is said of a stack that is ready.
+fn ready(context: &Context, status: &Status, in_background: bool) -> Result<(), Failure> {
+    if context.output.json {
+        return context.output.document(status);
+    }
+    context.output.note(&ready_text(status, in_background));
+    Ok(())
+}
+
+/// Where to find what is published, and how long it lasts.
+pub(super) fn ready_text(status: &Status, in_background: bool) -> String {
+    let mut lines = vec![format!("stack {} is ready", status.stack)];
+    lines.extend(addresses(status).iter().map(|line| format!("  {line}")));
+    if let Some(address) = to_open(status) {
+        lines.push(format!("open {address}"));
+    }
+    if in_background {
+        lines.push("a reboot stops the stack: `witwd up -d` starts it again".to_owned());
+    }
+    lines.join("\n")
+}
+
+/// Says once why what is not ready is not, with the last lines of its log; the rest keeps running.
+async fn not_ready(context: &Context, status: &Status, exit: Exit) -> Failure {
+    let items = unready(status);
+    let failed: Vec<&ItemStatus> = items.iter().copied().filter(|item| has_failed(item)).collect();
+    let exit = if failed.is_empty() { exit } else { Exit::Failed };
+    if context.output.json {
+        // The reader is gone where this fails, and the failure below says the same.
+        let _ = context.output.document(status);
+    } else {
+        for item in &failed {
+            show_tail(context, item).await;
+        }
+    }
+    let named = if failed.is_empty() { items } else { failed };
+    Failure::new(exit, not_ready_text(status, &named)).hint("the rest keeps running; `witwd ps` shows it, `witwd down` stops it")
+}
+
+/// Who is not ready, and why.
+pub(super) fn not_ready_text(status: &Status, items: &[&ItemStatus]) -> String {
+    let of_item = |item: &&ItemStatus| {
+        let cause = if item.cause.is_empty() { String::new() } else { format!(": {}", printable(&item.cause)) };
+        format!("{} is {}{cause}", item.name, state_text(item))
+    };
+    let items: Vec<String> = items.iter().map(of_item).collect();
+    if items.is_empty() {
+        return format!("stack {} is not ready", status.stack);
+    }
+    format!("stack {} is not ready: {}", status.stack, items.join("; "))
+}
+
+async fn show_tail(context: &Context, item: &ItemStatus) {
+    let Some(container) = &item.container else { return };
+    match logs::tail(context, container, LOG_TAIL).await {
+        Ok(lines) if lines.is_empty() => context.output.error(&format!("{} wrote nothing\n", item.name)),
+        Ok(lines) => {
+            let lines: Vec<String> = lines.iter().map(|line| format!("  {}", printable(line))).collect();
+            context.output.error(&format!("the last lines of {}:\n{}\n", item.name, lines.join("\n")));
+        }
+        Err(failure) => context.output.error(&format!("the log of {} can't be read: {}", item.name, failure.message)),
+    }
+}
+
+/// The daemon of a foreground `up`, where it is this process.
+type Own = JoinHandle<Exit>;
+
+async fn foreground(context: &Context, place: &Place, up: Up) -> Done {
+    let (client, own) = daemon_here(context, place).await?;
+    let lines = client.lines(&Request::Up(Box::new(up))).await?;
+    if own.is_none() {
+        context.output.note(&format!("joined the daemon (process {}); Ctrl-C only leaves it", client.hello().pid));
+    }
+    let logs = (!context.output.json).then(|| tokio::spawn(logs::follow_from_now(context.clone(), place.clone())));
+    let done = attend(context, &client, Follower::new(lines), own.is_some()).await;
+    if let Some(logs) = logs {
+        logs.abort();
+    }
+    match own {
+        Some(own) if done.is_ok() => own.await.map_err(|error| Failure::of(Exit::Failed, "the daemon broke", &error)),
+        _ => done,
+    }
+}
+
+/// The daemon that runs, or this process as one. Who loses the race for the lock joins the winner.
+async fn daemon_here(context: &Context, place: &Place) -> Result<(Client, Option<Own>), Failure> {
+    if let Some(client) = context.daemon(place).await? {
+        return Ok((client, None));
+    }
+    match Daemon::start(context, place) {
+        Ok(daemon) => {
+            let own = tokio::spawn(daemon.run(Signals::Terminate));
+            Ok((background::join(context, place).await?, Some(own)))
+        }
+        Err(failure) if failure.exit == Exit::Held => Ok((background::join(context, place).await?, None)),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Shows what happens until the daemon ends. Ctrl-C leaves a daemon that was joined; of an own one
+/// it stops the stack, and the second one kills it.
+async fn attend(context: &Context, client: &Client, mut follower: Follower, own: bool) -> Done {
+    let mut progress = Progress::plain(context.output);
+    let mut announced = false;
+    let mut interrupts = 0;
+    loop {
+        let goes_on = tokio::select! {
+            biased;
+            _ = tokio::signal::ctrl_c() => {
+                interrupts += 1;
+                if !own {
+                    context.output.note("left the daemon; the stack goes on. `witwd down` stops it");
+                    return Ok(Exit::Done);
+                }
+                interrupted(context, client, &mut follower, interrupts).await?;
+                true
+            }
+            goes_on = follower.next(&mut progress) => goes_on?,
+        };
+        if !goes_on {
+            return Ok(Exit::Done);
+        }
+        if interrupts == 0 && !announced && follower.outcome() == Outcome::Ready {
+            announced = true;
+            follower.last.as_ref().map_or(Ok(()), |status| ready(context, status, false))?;
+        }
+    }
+}
+
+async fn interrupted(context: &Context, client: &Client, follower: &mut Follower, count: u32) -> Result<(), Failure> {
+    if count == 1 {
+        context.output.note("stopping the stack; Ctrl-C again kills it");
+        *follower = Follower::new(client.lines(&Request::Down(Down { volumes: false })).await?);
+        return Ok(());
+    }
+    context.output.note("killing");
+    let status = client.status().await?;
+    let engine = context.engine().await?;
+    let containers = status.items.iter().filter_map(|item| item.container.clone());
+    let kill = |id: String| {
+        let engine = engine.clone();
+        async move { engine.stop(&crate::model::name::ContainerId(id), Duration::ZERO).await }
+    };
+    for outcome in futures_util::future::join_all(containers.map(kill)).await {
+        outcome?;
+    }
+    Ok(())
+}

@@ -1,0 +1,49 @@
+//! Words that are no verbs of this version: those of other tools, those of later versions, slips.
+
+use super::exit_code::{Exit, Failure};
+
+/// Words of other tools and what is said here instead.
+const OTHERS: [(&str, &str); 12] = [
+    ("status", "`witwd ps` shows what runs, and why what does not"),
+    ("deploy", "`witwd up` applies stack.toml"),
+    ("rollback", "put the old stack.toml back (`git checkout`) and `witwd up` applies it"),
+    ("reload", "`witwd up` applies stack.toml; only what changed is touched"),
+    ("validate", "`witwd check` validates stack.toml"),
+    ("shell", "`witwd exec NAME` opens a shell in a running container"),
+    ("ssh", "`witwd exec NAME` opens a shell in a running container"),
+    ("console", "`witwd exec NAME` opens a shell in a running container, `witwd psql` one in the database"),
+    ("env", "`witwd config` shows the resolved stack, `witwd config --origin` where its values came from"),
+    ("rm", "`witwd down` removes the containers of the stack"),
+    ("kill", "`witwd down` stops the stack"),
+    ("cp", "`witwd exec NAME cat FILE > HERE` copies a file out of a container"),
+];
+
+/// Verbs of the contract that this version does not have.
+const LATER: [&str; 30] = [
+    "enable", "disable", "top", "ls", "plan", "build", "pull", "port", "open", "restart", "stop", "start", "scale", "run",
+    "backup", "restore", "snapshot", "job", "secret", "clean", "init", "import", "history", "export", "bundle", "promote",
+    "watch", "url", "reset", "upgrade",
+];
+
+/// Why `word` is no verb, and what to do instead.
+pub fn unknown_verb(word: &str, verbs: &[String]) -> Failure {
+    if let Some((_, instead)) = OTHERS.iter().find(|(other, _)| *other == word) {
+        return Failure::new(Exit::Usage, format!("there is no `witwd {word}`")).hint(*instead);
+    }
+    if LATER.contains(&word) {
+        return Failure::new(Exit::Usage, format!("`witwd {word}` is not in this version"))
+            .hint(format!("`witwd help` lists what is; this is witwd {}", env!("CARGO_PKG_VERSION")));
+    }
+    let failure = Failure::new(Exit::Usage, format!("there is no `witwd {word}`"));
+    match nearest(word, verbs.iter().map(String::as_str)) {
+        Some(verb) => failure.hint(format!("did you mean `witwd {verb}`?")),
+        None => failure.hint("`witwd help` lists the verbs"),
+    }
+}
+
+/// The candidate that `word` is most likely a slip for.
+pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let scored = candidates.map(|candidate| (strsim::jaro_winkler(word, candidate), candidate));
+    let best = scored.max_by(|one, other| one.0.total_cmp(&other.0))?;
+    (best.0 > 0.8).then_some(best.1)
+}

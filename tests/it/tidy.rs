@@ -1,0 +1,192 @@
+//! The invariants of the architecture that the text of the sources shows.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// The hard limit of a file, without tests.
+const LONGEST_FILE: usize = 600;
+
+struct Source {
+    /// Path below the repository.
+    path: String,
+    text: String,
+}
+
+impl Source {
+    fn is_test(&self) -> bool {
+        self.path.starts_with("tests/") || self.path.contains("/tests/") || self.path.ends_with("/tests.rs")
+    }
+
+    /// The code without comments and without what follows `#[cfg(test)]` in the file.
+    fn code(&self) -> String {
+        let lines =
+            self.text.lines().take_while(|line| line.trim() != "#[cfg(test)]" || self.text.contains("#[cfg(test)]\nmod tests;"));
+        lines.filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+    }
+}
+
+fn repository() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn collect(directory: &Path, into: &mut Vec<PathBuf>) {
+    let Ok(entries) = std::fs::read_dir(directory) else { return };
+    for path in entries.map(|entry| entry.expect("an entry").path()) {
+        if path.is_dir() {
+            collect(&path, into);
+        } else {
+            into.push(path);
+        }
+    }
+}
+
+fn sources(below: &[&str]) -> Vec<Source> {
+    let mut paths = Vec::new();
+    for directory in below {
+        collect(&repository().join(directory), &mut paths);
+    }
+    paths.sort();
+    let rust = paths.into_iter().filter(|path| path.extension().is_some_and(|end| end == "rs"));
+    rust.map(|path| Source {
+        text: std::fs::read_to_string(&path).expect("a source"),
+        path: path.strip_prefix(repository()).expect("below the repository").display().to_string(),
+    })
+    .collect()
+}
+
+/// Where one of `words` stands in the code of `sources`.
+fn found(sources: &[Source], words: &[&str]) -> Vec<String> {
+    let mut places = Vec::new();
+    for source in sources {
+        let code = source.code();
+        for word in words.iter().filter(|word| code.contains(**word)) {
+            places.push(format!("{}: {word}", source.path));
+        }
+    }
+    places
+}
+
+#[test]
+fn what_is_pure_knows_no_world() {
+    let pure: Vec<Source> = sources(&["src/model", "src/plan"]).into_iter().filter(|source| !source.is_test()).collect();
+    assert!(pure.len() > 10);
+    let words = [
+        "async fn",
+        ".await",
+        "tokio",
+        "bollard",
+        "std::fs",
+        "std::process",
+        "std::env",
+        "getrandom",
+        "reqwest",
+        "HashMap",
+        "HashSet",
+        "Instant",
+        "SystemTime",
+        "Timestamp::now",
+        "Zoned::now",
+    ];
+    let mut places = found(&pure, &words);
+    // Addresses are data; sockets are not.
+    places.extend(found(&pure, &["TcpStream", "TcpListener", "UdpSocket", "UnixStream", "ToSocketAddrs", "std::net::*"]));
+    assert!(places.is_empty(), "{places:#?}");
+}
+
+#[test]
+fn reading_a_file_needs_no_runtime_and_has_one_order() {
+    let config: Vec<Source> = sources(&["src/config"]).into_iter().filter(|source| !source.is_test()).collect();
+    let words =
+        ["async fn", ".await", "tokio", "bollard", "HashMap", "HashSet", "Timestamp::now", "std::net::Tcp", "std::net::Udp"];
+    let places = found(&config, &words);
+    assert!(places.is_empty(), "{places:#?}");
+}
+
+#[test]
+fn only_the_adapter_names_bollard() {
+    let others: Vec<Source> =
+        sources(&["src"]).into_iter().filter(|source| !source.path.starts_with("src/engine/docker")).collect();
+    let places = found(&others, &["bollard"]);
+    assert!(places.is_empty(), "{places:#?}");
+}
+
+#[test]
+fn labels_are_spelled_in_one_place() {
+    let word = concat!("dev.", "witwd.");
+    let is_other = |source: &Source| source.path != "src/engine/labels.rs" && !source.is_test();
+    let others: Vec<Source> = sources(&["src"]).into_iter().filter(is_other).collect();
+    let places = found(&others, &[word]);
+    assert!(places.is_empty(), "{places:#?}");
+}
+
+#[test]
+fn clocks_are_read_in_one_place() {
+    let is_other = |source: &Source| !source.path.starts_with("src/host/");
+    let others: Vec<Source> = sources(&["src"]).into_iter().filter(is_other).collect();
+    let places = found(&others, &["Instant::now", "SystemTime::now", "Timestamp::now", "Zoned::now"]);
+    assert!(places.is_empty(), "{places:#?}");
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    let words = [
+        concat!("TO", "DO"),
+        concat!("FIX", "ME"),
+        concat!("XX", "X"),
+        concat!("db", "g!("),
+        concat!("to", "do!("),
+        concat!("unimple", "mented!("),
+    ];
+    let all = sources(&["src", "tests", "demo/src"]);
+    let left = |source: &Source| {
+        words
+            .iter()
+            .filter(|word| source.text.contains(**word))
+            .map(|word| format!("{}: {word}", source.path))
+            .collect::<Vec<_>>()
+    };
+    let places: Vec<String> = all.iter().flat_map(left).collect();
+    assert!(places.is_empty(), "{places:#?}");
+}
+
+#[test]
+fn files_stay_readable() {
+    let is_long = |source: &&Source| !source.is_test() && source.text.lines().count() > LONGEST_FILE;
+    let long: Vec<String> = sources(&["src"]).iter().filter(is_long).map(|source| source.path.clone()).collect();
+    assert!(long.is_empty(), "longer than {LONGEST_FILE} lines: {long:#?}");
+}
+
+#[test]
+fn the_main_file_is_short() {
+    let main = std::fs::read_to_string(repository().join("src/main.rs")).expect("main.rs");
+    assert!(main.lines().count() <= 40);
+}
+
+#[test]
+fn the_table_of_modules_is_the_list_of_directories() {
+    let page = std::fs::read_to_string(repository().join("src/lib.rs")).expect("lib.rs");
+    let row = |line: &str| Some(line.strip_prefix("//! | [`")?.split('`').next()?.to_owned());
+    let named: BTreeSet<String> = page.lines().filter_map(row).collect();
+    let entries = std::fs::read_dir(repository().join("src")).expect("src").map(|entry| entry.expect("an entry"));
+    let directories = entries.filter(|entry| entry.path().is_dir()).map(|entry| entry.file_name().to_string_lossy().into_owned());
+    assert_eq!(named, directories.collect::<BTreeSet<String>>());
+}
+
+#[test]
+fn every_module_says_what_it_is_for() {
+    let silent: Vec<String> =
+        sources(&["src"]).iter().filter(|source| !source.text.starts_with("//! ")).map(|source| source.path.clone()).collect();
+    assert!(silent.is_empty(), "no module documentation: {silent:#?}");
+}
+
+#[test]
+fn no_file_names_a_path_of_a_machine() {
+    let mut paths = Vec::new();
+    for directory in ["src", "tests", "docs", "examples", "images", "demo/src"] {
+        collect(&repository().join(directory), &mut paths);
+    }
+    let words = [concat!("/ho", "me/"), concat!("/ro", "ot/"), concat!("/Us", "ers/"), concat!("/wo", "rk/")];
+    let named = |path: &PathBuf| std::fs::read_to_string(path).is_ok_and(|text| words.iter().any(|word| text.contains(word)));
+    let places: Vec<&PathBuf> = paths.iter().filter(|path| named(path)).collect();
+    assert!(places.is_empty(), "{places:#?}");
+}
