@@ -71,6 +71,20 @@ impl Stack {
         Ok(Self { parts, workloads, order })
     }
 
+    /// A stack that declares nothing: all that carries its name is an orphan.
+    pub fn empty(name: StackName, directory: PathBuf) -> Self {
+        let parts = StackParts {
+            name,
+            directory,
+            profiles: Vec::new(),
+            workloads: Vec::new(),
+            volumes: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            daemon: DaemonSettings::default(),
+        };
+        Self { parts, workloads: BTreeMap::new(), order: Vec::new() }
+    }
+
     /// Its name.
     pub fn name(&self) -> &StackName {
         &self.parts.name

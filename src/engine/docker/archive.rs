@@ -62,7 +62,7 @@ impl Context {
         }
     }
 
-    fn write(&self, archive: &mut Builder<impl Write>) -> io::Result<()> {
+    pub(super) fn write(&self, archive: &mut Builder<impl Write>) -> io::Result<()> {
         if let Some(text) = &self.outside {
             plain(archive, OUTSIDE, text)?;
         }

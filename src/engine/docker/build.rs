@@ -9,6 +9,7 @@ use bollard::auth::DockerCredentials;
 use bollard::models::BuildInfo;
 use bollard::query_parameters::BuildImageOptions;
 use futures_util::StreamExt;
+use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -18,6 +19,7 @@ use super::reference::{Reference, server};
 use super::{DockerEngine, buildx, credentials, error, images};
 use crate::engine::request::{BuildImage, Progress};
 use crate::engine::{EngineError, ErrorKind, ProgressSink};
+use crate::model::hash::hex;
 use crate::model::name::ImageId;
 
 pub(super) const OPERATION: &str = "build image";
@@ -41,6 +43,34 @@ pub(super) async fn build(engine: &DockerEngine, request: &BuildImage, progress:
 
 pub(super) fn invalid(request: &BuildImage, message: String) -> EngineError {
     EngineError::new(OPERATION, &request.tag, ErrorKind::Invalid, message)
+}
+
+/// A digest of all that a build depends on, as far as it is on this machine: context less what is
+/// ignored, Dockerfile, stage, arguments. Reads every file; blocks.
+pub fn build_digest(request: &BuildImage) -> Result<String, EngineError> {
+    let sources = Sources::read(request).map_err(|message| invalid(request, message))?;
+    let dockerfile = sources.dockerfile.clone();
+    let context = sources.context(request).map_err(|message| invalid(request, message))?;
+    let mut archive = tar::Builder::new(Hashing(Sha256::new()));
+    archive.follow_symlinks(false);
+    let written = context.write(&mut archive).and_then(|()| archive.into_inner());
+    let Hashing(mut hash) = written.map_err(|error| invalid(request, format!("failed to read the context: {error}")))?;
+    hash.update(format!("{dockerfile}\n{:?}{:?}{:?}", request.target, request.args, request.platform));
+    Ok(hex(&hash.finalize()[..16]))
+}
+
+/// Hashes what is written to it.
+struct Hashing(Sha256);
+
+impl std::io::Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The files that steer a build.

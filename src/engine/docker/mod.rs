@@ -38,6 +38,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bollard::{API_DEFAULT_VERSION, Docker};
 
+pub use build::build_digest;
 pub use connect::{ConnectError, EngineAddress, Surroundings};
 pub use interactive::{ExecInteractive, ExecSession};
 

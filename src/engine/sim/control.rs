@@ -48,7 +48,7 @@ impl SimEngine {
     }
 
     /// Answers commands in containers; `None` leaves them to the scripts, which know the words of
-    /// the tiny image and otherwise end with 0 and no output.
+    /// the tiny image and otherwise end with 0 and no output. The hook must not call this engine.
     pub fn on_exec(&self, hook: impl Fn(&SimContainer, &Exec) -> Option<ExecOutput> + Send + Sync + 'static) {
         self.alter(|world| world.exec_hook = Some(Box::new(hook)));
     }

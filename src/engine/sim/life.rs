@@ -39,7 +39,6 @@ impl World {
                     let _ = self.asked(&mutation, then);
                 }
             }
-            self.note_state();
         }
     }
 

@@ -111,7 +111,10 @@ impl World {
         }
         self.note_foreign_target(mutation);
         let outcome = self.apply(mutation, now);
-        self.note_state();
+        // Only a start can make two run where one may.
+        if matches!(mutation, Mutation::Start(_)) {
+            self.note_state();
+        }
         outcome
     }
 

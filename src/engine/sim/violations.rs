@@ -1,4 +1,4 @@
-//! What must never be seen, whatever happens: checked after every step of the world.
+//! What must never be seen, whatever happens: checked at every start.
 
 use std::collections::BTreeMap;
 
@@ -53,7 +53,7 @@ impl World {
         }
     }
 
-    /// Notes what is wrong at this step, for it may be over at the next.
+    /// Notes what is wrong now, for it may be over soon.
     pub(super) fn note_state(&mut self) {
         for what in wrong_now(self) {
             self.breach(what);

@@ -1,0 +1,67 @@
+//! A recorder on the engine's socket: what a daemon really asked of its engine.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::{UnixListener, UnixStream};
+
+/// Forwards to the engine and remembers the first line of every request. Ends when dropped.
+pub struct Recorder {
+    /// Where it listens.
+    pub socket: PathBuf,
+    seen: Arc<Mutex<Vec<String>>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Recorder {
+    /// A proxy in `directory` in front of the engine's own socket.
+    pub fn start(directory: &Path) -> Self {
+        let socket = directory.join("engine.sock");
+        let listener = UnixListener::bind(&socket).expect("a socket for the proxy");
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let task = tokio::spawn(serve(listener, seen.clone()));
+        Self { socket, seen, task }
+    }
+
+    /// `METHOD /path` of every request until now.
+    pub fn seen(&self) -> Vec<String> {
+        self.seen.lock().expect("no panic while requests are noted").clone()
+    }
+
+    /// Those that change something.
+    pub fn mutating(&self) -> Vec<String> {
+        self.seen().into_iter().filter(|line| !line.starts_with("GET ") && !line.starts_with("HEAD ")).collect()
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn serve(listener: UnixListener, seen: Arc<Mutex<Vec<String>>>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let seen = seen.clone();
+        tokio::spawn(async move {
+            let service = service_fn(move |request| forward(request, seen.clone()));
+            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
+async fn forward(
+    request: Request<Incoming>,
+    seen: Arc<Mutex<Vec<String>>>,
+) -> Result<Response<Incoming>, Box<dyn std::error::Error + Send + Sync>> {
+    let line = format!("{} {}", request.method(), request.uri().path());
+    seen.lock().expect("no panic while requests are noted").push(line);
+    let stream = UnixStream::connect("/var/run/docker.sock").await?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    Ok(sender.send_request(request).await?)
+}

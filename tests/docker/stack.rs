@@ -1,0 +1,151 @@
+//! A stack of a test's own, run by the real binary on the real engine.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::Value;
+
+use crate::support::{TINY, connect, docker, tiny};
+
+/// A directory with a `stack.toml` under a name of its own. All that it leaves on the engine goes
+/// with it, by its label.
+pub struct TestStack {
+    /// Its name.
+    pub name: String,
+    directory: tempfile::TempDir,
+    /// Set where the daemon is to reach its engine through something else.
+    pub docker_host: Option<String>,
+}
+
+impl TestStack {
+    /// A stack of this text; `NAME` in it stands for its name, `TINY` for the small image.
+    pub async fn new(name: &str, text: &str) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        tiny(&connect().await).await;
+        let name = format!("t-{name}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let stack = Self { name, directory: tempfile::tempdir().expect("a directory"), docker_host: None };
+        stack.write(text);
+        stack
+    }
+
+    /// Replaces the file.
+    pub fn write(&self, text: &str) {
+        let text = text.replace("NAME", &self.name).replace("TINY", TINY);
+        std::fs::write(self.path().join("stack.toml"), text).expect("writing stack.toml");
+    }
+
+    /// Its directory.
+    pub fn path(&self) -> PathBuf {
+        self.directory.path().join("stack")
+    }
+
+    /// A command of the binary in the stack's directory.
+    pub fn command(&self, words: &[&str]) -> Command {
+        std::fs::create_dir_all(self.path()).expect("the stack's directory");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_witwd"));
+        command.args(words).current_dir(self.path()).stdin(Stdio::null());
+        command.env("WITWD_RUNTIME_DIR", self.runtime());
+        if let Some(host) = &self.docker_host {
+            command.env("DOCKER_HOST", host);
+        }
+        command
+    }
+
+    fn runtime(&self) -> PathBuf {
+        let directory = self.directory.path().join("run");
+        std::fs::create_dir_all(&directory).expect("the runtime directory");
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(&directory, private).expect("a private runtime directory");
+        directory
+    }
+
+    /// Runs a verb to its end.
+    pub fn run(&self, words: &[&str]) -> Output {
+        self.command(words).output().expect("the binary runs")
+    }
+
+    /// Runs a verb that must succeed; returns what it printed.
+    pub fn done(&self, words: &[&str]) -> String {
+        let output = self.run(words);
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        assert!(
+            output.status.success(),
+            "`witwd {}` ended with {}\n{out}\n{err}\n{}",
+            words.join(" "),
+            output.status,
+            self.log()
+        );
+        out
+    }
+
+    /// The document of `ps`.
+    pub fn ps(&self) -> Value {
+        serde_json::from_str(&self.done(&["ps", "--json"])).expect("JSON of ps")
+    }
+
+    /// One item of `ps`.
+    pub fn item(&self, name: &str) -> Value {
+        let status = self.ps();
+        let items = status["items"].as_array().expect("items").clone();
+        items.into_iter().find(|item| item["name"] == name).unwrap_or_else(|| panic!("no {name} in {status:#}"))
+    }
+
+    /// What the daemon logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.path().join(".witwd/daemon.log")).unwrap_or_default()
+    }
+
+    /// Id, process and start of each container of the stack, in order of name: its identity.
+    pub fn identities(&self) -> Vec<String> {
+        let ids = self.ids();
+        let format = "{{.Name}} {{.Id}} {{.State.Pid}} {{.State.StartedAt}}";
+        let words: Vec<&str> = ["inspect", "-f", format].into_iter().chain(ids.iter().map(String::as_str)).collect();
+        let mut lines: Vec<String> =
+            if ids.is_empty() { Vec::new() } else { text(&docker(&words).stdout).lines().map(str::to_owned).collect() };
+        lines.sort();
+        lines
+    }
+
+    fn ids(&self) -> Vec<String> {
+        let filter = format!("label=dev.witwd.stack={}", self.name);
+        text(&docker(&["ps", "-aq", "--no-trunc", "--filter", &filter]).stdout).split_whitespace().map(str::to_owned).collect()
+    }
+
+    /// The process of the daemon.
+    pub fn daemon_pid(&self) -> u64 {
+        self.ps()["daemon"]["pid"].as_u64().expect("a daemon runs")
+    }
+}
+
+impl Drop for TestStack {
+    fn drop(&mut self) {
+        // The daemon first, or it would make anew what is removed.
+        let ended = self.command(&["down", "--volumes", "--yes"]).output();
+        if std::thread::panicking() {
+            eprintln!("the daemon's log:\n{}\nits end: {ended:?}", self.log());
+        }
+        let label = format!("label=dev.witwd.stack={}", self.name);
+        remove(&["ps", "-aq", "--filter", &label], &["rm", "-f", "-v"]);
+        remove(&["network", "ls", "-q", "--filter", &label], &["network", "rm"]);
+        remove(&["volume", "ls", "-q", "--filter", &label], &["volume", "rm"]);
+    }
+}
+
+fn remove(list: &[&str], command: &[&str]) {
+    let listed = text(&docker(list).stdout);
+    let objects: Vec<&str> = listed.split_whitespace().collect();
+    if !objects.is_empty() {
+        docker(&[command, &objects].concat());
+    }
+}
+
+/// Bytes as text.
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Whether a path exists.
+pub fn is_there(path: &Path) -> bool {
+    path.exists()
+}

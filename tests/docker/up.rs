@@ -1,0 +1,160 @@
+//! `up`, `ps`, `down` and what must hold between them, with the real binary on the real engine.
+
+use std::time::Duration;
+
+use crate::recorder::Recorder;
+use crate::stack::{TestStack, text};
+use crate::support::{SOON, docker, eventually};
+
+const TWO: &str = r#"
+name = "NAME"
+[services.web]
+image = "TINY"
+command = ["/tiny", "serve", "--port", "8080"]
+entrypoint = []
+port = 8080
+ports = ["auto:8080"]
+health.tcp = true
+depends_on = ["cache"]
+[services.cache]
+image = "TINY"
+entrypoint = []
+command = ["/tiny", "serve", "--port", "6379"]
+port = 6379
+health.tcp = true
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn up_runs_the_stack_and_down_takes_it_away() {
+    let stack = TestStack::new("updown", TWO).await;
+    stack.done(&["up", "-d"]);
+    let status = stack.ps();
+    assert_eq!(status["converged"], true, "{status:#}");
+    assert_eq!(status["engine"], "up");
+    for name in ["web", "cache"] {
+        let item = stack.item(name);
+        assert_eq!((&item["state"], &item["ready"], &item["restarts"]), (&"running".into(), &true.into(), &0.into()), "{item:#}");
+    }
+    assert_eq!(stack.item("web")["ports"][0]["address"], "127.0.0.1");
+    assert_eq!(stack.identities().len(), 2);
+    stack.done(&["down"]);
+    assert_eq!(stack.identities(), Vec::<String>::new());
+    let networks = text(&docker(&["network", "ls", "-q", "--filter", &format!("label=dev.witwd.stack={}", stack.name)]).stdout);
+    assert_eq!(networks, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unchanged_up_touches_nothing_and_a_changed_service_alone_is_recreated() {
+    let stack = TestStack::new("change", TWO).await;
+    stack.done(&["up", "-d"]);
+    let before = stack.identities();
+    stack.done(&["up", "-d"]);
+    assert_eq!(stack.identities(), before);
+    stack.write(&TWO.replace("[services.web]\n", "[services.web]\nenv.COLOUR = \"blue\"\n"));
+    stack.done(&["up", "-d"]);
+    let after = stack.identities();
+    let cache = |all: &[String]| all.iter().find(|line| line.contains("-cache-1 ")).cloned();
+    let web = |all: &[String]| all.iter().find(|line| line.contains("-web-1 ")).cloned();
+    assert_eq!(cache(&after), cache(&before));
+    assert_ne!(web(&after), web(&before));
+    assert_eq!(after.len(), 2, "{after:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_starts_beside_running_containers_adopts_them() {
+    let mut stack = TestStack::new("adopt", TWO).await;
+    stack.done(&["up", "-d"]);
+    let before = stack.identities();
+    assert_eq!(before.len(), 2);
+    kill_with_guardian(&stack).await;
+    let scratch = tempfile::tempdir().expect("a directory");
+    let proxy = Recorder::start(scratch.path());
+    stack.docker_host = Some(format!("unix://{}", proxy.socket.display()));
+    stack.done(&["up", "-d"]);
+    assert_eq!(stack.identities(), before);
+    let lists = proxy.seen().iter().filter(|line| line.ends_with("/containers/json")).count();
+    assert!(lists >= 1, "{:?}", proxy.seen());
+    assert_eq!(proxy.mutating(), Vec::<String>::new());
+}
+
+/// Ends daemon and guardian with SIGKILL and waits until nobody answers.
+async fn kill_with_guardian(stack: &TestStack) {
+    let daemon = stack.daemon_pid();
+    let status = std::fs::read_to_string(format!("/proc/{daemon}/status")).expect("the daemon's status");
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).expect("a parent").trim().to_owned();
+    for pid in [parent, daemon.to_string()] {
+        let killed = std::process::Command::new("kill").args(["-9", &pid]).status().expect("kill");
+        assert!(killed.success());
+    }
+    eventually(SOON, "the daemon is gone", async || {
+        (!std::path::Path::new(&format!("/proc/{daemon}/cmdline")).exists()).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_is_killed_is_back_within_a_second_and_changes_nothing() {
+    let stack = TestStack::new("guard", TWO).await;
+    stack.done(&["up", "-d"]);
+    let (before, daemon) = (stack.identities(), stack.daemon_pid());
+    std::process::Command::new("kill").args(["-9", &daemon.to_string()]).status().expect("kill");
+    let next = eventually(Duration::from_secs(5), "another daemon answers", async || {
+        let output = stack.run(&["ps", "--json"]);
+        let status: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
+        status["daemon"]["pid"].as_u64().filter(|pid| *pid != daemon)
+    })
+    .await;
+    assert_ne!(next, daemon);
+    assert_eq!(stack.identities(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_container_is_started_again_at_once() {
+    let stack = TestStack::new("crash", TWO).await;
+    stack.done(&["up", "-d"]);
+    let container = stack.item("web")["container"].as_str().expect("an id").to_owned();
+    docker(&["kill", &container]);
+    let item = eventually(SOON, "web is back", async || {
+        let item = stack.item("web");
+        (item["ready"] == true && item["restarts"] == 1).then_some(item)
+    })
+    .await;
+    assert_eq!(item["container"], container.as_str());
+    assert_eq!(item["last_exit"]["code"], 137);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_up_says_why_once_and_leaves_the_rest_running() {
+    let text = format!("{TWO}[services.broken]\nimage = \"TINY\"\nentrypoint = []\ncommand = [\"/tiny\", \"exit\", \"7\"]\n");
+    let stack = TestStack::new("broken", &text).await;
+    let output = stack.run(&["up", "-d", "--timeout", "60s"]);
+    let complaint = format!("{}{}", crate::stack::text(&output.stdout), crate::stack::text(&output.stderr));
+    assert_eq!(output.status.code(), Some(1), "{complaint}");
+    assert!(complaint.contains("broken") && complaint.contains("exited with code 7"), "{complaint}");
+    assert_eq!(stack.item("web")["ready"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_name_from_another_directory_is_refused() {
+    let stack = TestStack::new("twice", TWO).await;
+    stack.done(&["up", "-d"]);
+    let before = stack.identities();
+    let other = TestStack::new("other", TWO).await;
+    other.write(&TWO.replace("NAME", &stack.name));
+    let output = other.run(&["up", "-d"]);
+    let complaint = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(7), "{complaint}");
+    assert!(complaint.contains(&stack.path().display().to_string()), "{complaint}");
+    assert_eq!(stack.identities(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_ups_at_once_join() {
+    let stack = TestStack::new("join", TWO).await;
+    let children: Vec<_> =
+        (0..4).map(|_| stack.command(&["up", "-d"]).stdout(std::process::Stdio::null()).spawn().expect("up")).collect();
+    for mut child in children {
+        assert!(child.wait().expect("an end").success(), "{}", stack.log());
+    }
+    assert_eq!(stack.identities().len(), 2);
+}
