@@ -5,19 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 
-use super::assembly::{Parts, builds};
+use super::assembly::{Parts, build_digests};
 use super::exit_code::{Exit, Failure};
-use super::place::Place;
 use super::words::nearest;
-use crate::config::{self, LoadRequest, Loaded, load};
+use crate::config::{self, InvalidFile, LoadRequest, Loaded, load};
 use crate::control::protocol::{Fault, Up};
 use crate::control::{Loader, Peer};
 use crate::engine::request::Scope;
 use crate::host::git::keep_from_git;
-use crate::host::kept::{Kept, keep, recall};
+use crate::host::kept::{Kept, keep};
 use crate::model::name::{StackName, WorkloadName};
 use crate::model::observed::Owner;
-use crate::model::stack::{DaemonSettings, SecretSource, Stack, StackParts};
+use crate::model::stack::{SecretSource, Stack};
 use crate::model::workload::{Kind, Workload};
 use crate::supervisor;
 
@@ -37,8 +36,11 @@ impl Loader for FileLoader {
 impl FileLoader {
     async fn prepare(&self, up: Up, peer: Peer) -> Result<(supervisor::Up, Vec<String>), Failure> {
         let request = self.request(&up);
-        let read = move || load(&request).map(|loaded| (mentioned(&request, &loaded), builds(&loaded), loaded));
-        let (environment, builds, loaded) = tokio::task::spawn_blocking(read)
+        let reading = move || {
+            let loaded = load(&request)?;
+            Ok::<_, InvalidFile>((mentioned(&request, &loaded), build_digests(&loaded), loaded))
+        };
+        let (environment, builds, loaded) = tokio::task::spawn_blocking(reading)
             .await
             .map_err(|error| Failure::of(Exit::Failed, "failed to read the file", &error))??;
         let only = workloads(&loaded.stack, &up.only)?;
@@ -128,34 +130,4 @@ pub(super) fn mentioned(request: &LoadRequest, loaded: &Loaded) -> BTreeMap<Stri
     });
     let names: BTreeSet<String> = config::mentioned(request).into_iter().chain(of_secrets).collect();
     names.into_iter().filter_map(|name| request.environment.get(&name).cloned().map(|value| (name, value))).collect()
-}
-
-/// The stack that a `down` is about where no `up` came first: as the file says now, or, where it is
-/// invalid, by name alone; everything of it is then an orphan, and removed all the same.
-pub(super) fn stack_for_down(parts: &Parts) -> Result<Stack, Failure> {
-    let kept = recall(parts.disk.as_ref(), &parts.place.state)?;
-    let file = parts.place.file.clone();
-    let request = match kept.clone() {
-        Some(Kept { name, profiles, environment, env_files, .. }) => LoadRequest { file, name, profiles, environment, env_files },
-        None => LoadRequest { file, ..LoadRequest::default() },
-    };
-    let name = kept.and_then(|kept| kept.stack.parse().ok());
-    match (load(&request), name) {
-        (Ok(loaded), _) => Ok(loaded.stack),
-        (Err(_), Some(name)) => by_name(name, &parts.place),
-        (Err(invalid), None) => Err(invalid.into()),
-    }
-}
-
-fn by_name(name: StackName, place: &Place) -> Result<Stack, Failure> {
-    let parts = StackParts {
-        name,
-        directory: place.directory.clone(),
-        profiles: Vec::new(),
-        workloads: Vec::new(),
-        volumes: BTreeMap::new(),
-        secrets: BTreeMap::new(),
-        daemon: DaemonSettings::default(),
-    };
-    Stack::new(parts).map_err(|error| Failure::of(Exit::Failed, "failed to name the stack", &error))
 }

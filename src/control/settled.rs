@@ -1,6 +1,7 @@
 //! Whether waiting still makes sense. Pure: read by the clients that wait.
 
 use crate::model::status::{EngineStatus, ItemStatus, State, Status};
+use crate::model::workload::KindName;
 
 /// Starts after which a service that ends every time counts as one that loops.
 const LOOPS: u32 = 3;
@@ -50,6 +51,8 @@ fn is_done(item: &ItemStatus) -> bool {
     match item.state {
         State::Running => item.ready,
         State::Completed | State::Stopped => true,
+        // A job that waits for its time, or for a hand, holds nobody up.
+        State::Pending => item.kind == KindName::Job,
         _ => false,
     }
 }

@@ -250,11 +250,9 @@ fn state_of(report: &Report<'_>, item: &ItemStatus, shown: Option<&Container>, e
         Some(ContainerState::Paused { .. }) => State::Paused,
         Some(ContainerState::Exited { exit, .. }) => ended(report, item, exit.code, blocked),
         Some(ContainerState::Removing) => State::Stopping,
-        Some(_) if report.inputs.history.goal == Goal::Down => State::Stopped,
-        Some(_) if blocked => State::Blocked,
+        Some(_) | None if report.inputs.history.goal == Goal::Down => State::Stopped,
+        Some(_) | None if blocked => State::Blocked,
         Some(_) => State::Starting,
-        None if report.inputs.history.goal == Goal::Down => State::Stopped,
-        None if blocked => State::Blocked,
         None => State::Pending,
     }
 }
