@@ -201,7 +201,7 @@ pub(super) fn inputs(reader: &Reader<'_>) -> Option<String> {
 
 fn labels(reader: &Reader<'_>) -> BTreeMap<String, String> {
     let labels = reader.strings("labels");
-    for name in labels.keys().filter(|name| name.starts_with("dev.witwd.")) {
+    for name in labels.keys().filter(|name| name.starts_with(crate::model::name::LABEL_NAMESPACE)) {
         reader.error(
             reader.key_place("labels"),
             format!("the label `{name}` is witwd's own"),

@@ -14,6 +14,10 @@ pub struct NameError {
     pub rule: &'static str,
 }
 
+/// What every label of ours begins with; nobody else's may. The labels themselves are spelled in
+/// `engine::labels`.
+pub const LABEL_NAMESPACE: &str = "dev.witwd.";
+
 /// Names that mean something else in references or on the command line.
 const RESERVED: [&str; 16] = [
     "env",

@@ -60,12 +60,21 @@ fn pull_or_fallback(inputs: &Inputs<'_>, workload: &Workload, fallback: Option<&
     WantedImage::Get(Action::Pull { workload: workload.name.clone(), reference: workload.image.reference.clone() }, cause)
 }
 
-/// Plans what the image of a workload needs; returns its reference once it is here. An image that
+/// What a container is made from where `reference` is the image that is wanted: normally that. Where
+/// somebody moved the tag since it was accepted, the accepted image by its id, as long as it is here.
+fn made_from(inputs: &Inputs<'_>, workload: &Workload, reference: String) -> String {
+    let accepted = inputs.history.images.get(&workload.name).filter(|accepted| accepted.reference == reference);
+    let moved = accepted.filter(|accepted| inputs.observed.images.get(&reference) != Some(&accepted.id));
+    let still_here = moved.filter(|accepted| inputs.observed.images.contains_key(&accepted.id.0));
+    still_here.map_or(reference, |accepted| accepted.id.0.clone())
+}
+
+/// Plans what the image of a workload needs; returns what containers are made from once it is here. An image that
 /// several workloads share is fetched once.
 pub fn ensure_image(pass: &mut Pass<'_>, workload: &Workload) -> Option<String> {
     let target = Target::Workload(workload.name.clone());
     match wanted_image(pass.inputs, workload) {
-        WantedImage::Here(reference) => Some(reference),
+        WantedImage::Here(reference) => Some(made_from(pass.inputs, workload, reference)),
         WantedImage::Never(cause) => {
             pass.block(target, cause);
             None

@@ -157,6 +157,12 @@ fn create(pass: &mut Pass<'_>, replica: &Replica<'_>, ready: &Ready) {
 
 fn create_now(pass: &mut Pass<'_>, replica: &Replica<'_>, ready: &Ready) {
     let Some(image) = ready.image.clone() else { return };
+    // An older attempt that never took its place goes first: there are never more than two.
+    let idle = replica.others.iter().rev().find(|other| !other.state.is_up());
+    if let (Some(idle), true) = (idle, replica.others.len() > 1) {
+        super::orphans::end(pass, idle, "an older attempt that never took its place");
+        return;
+    }
     let reason = replica.others.first().and_then(|old| pass.inputs.divergence(replica.workload, old));
     match free_name(pass.inputs, replica) {
         Ok(name) => pass.act(Action::Create { key: replica.key.clone(), name, image }, reason.unwrap_or("no container")),

@@ -246,6 +246,13 @@ fn a_moved_tag_recreates_nothing_until_it_was_accepted() {
 }
 
 #[test]
+fn there_are_never_more_than_two_containers_of_a_replica() {
+    World::demo().ground().ready("db").old("app", "running").suffixed("app", "created").changed("app").check(expect![[r#"
+        remove app app-new | an older attempt that never took its place
+    "#]]);
+}
+
+#[test]
 fn an_up_that_names_some_leaves_the_rest() {
     World::demo().ground().ready("db").old("app", "running").only("db").check(expect![[r#"
         blocked app | starting

@@ -1,8 +1,8 @@
 //! What a look teaches: the pure step from what is seen to what is remembered.
 
 use crate::model::health::{Subject, Verdicts};
-use crate::model::history::{History, LastExit};
-use crate::model::name::{InstanceId, ReplicaKey};
+use crate::model::history::{AcceptedImage, History, LastExit};
+use crate::model::name::{InstanceId, ReplicaKey, WorkloadName};
 use crate::model::observed::{Container, ContainerState, Exit, Observed, Owner};
 use crate::model::stack::Stack;
 use crate::model::time::Moment;
@@ -79,6 +79,28 @@ pub fn forgive(history: &mut History, stack: &Stack, now: Moment, wall: jiff::Ti
         let Some(replica) = history.replicas.get_mut(key).filter(|replica| replica.attempt > 0) else { continue };
         if now.since(*since) >= restart::forgive_after(workload.restart().1, key, replica, wall) {
             replica.attempt = 0;
+        }
+    }
+}
+
+/// What a container is made from is accepted with it: else it would differ from what is wanted the
+/// moment it is there.
+pub fn accept_image(history: &mut History, observed: &Observed, workload: &WorkloadName, image: &str) {
+    let known = history.images.get(workload);
+    let (Some(id), true) = (observed.images.get(image), known.is_none_or(|known| known.id.0 != image)) else {
+        return;
+    };
+    history.images.insert(workload.clone(), AcceptedImage { reference: image.to_owned(), id: id.clone() });
+}
+
+/// The image of containers that were there before us is accepted: they are adopted as they are.
+pub fn adopt_images(history: &mut History, stack: &Stack, instance: &InstanceId, observed: &Observed) {
+    for container in observed.containers.iter().filter(|container| container.owner(stack.name(), instance) == Owner::Ours) {
+        let Some(workload) = container.workload().and_then(|name| stack.workload(name)) else { continue };
+        let accepted = AcceptedImage { reference: container.image_reference.clone(), id: container.image.clone() };
+        let current = container.identity.as_ref().is_some_and(|identity| identity.spec.as_ref() == Some(&workload.spec));
+        if current && !history.images.contains_key(&workload.name) {
+            history.images.insert(workload.name.clone(), accepted);
         }
     }
 }

@@ -50,6 +50,7 @@ impl Supervisor {
                     *known = PostgresHistory { made_empty: Some(engine_name.clone()), ..Default::default() };
                 }
             }
+            Action::Create { key, image, .. } => note::accept_image(&mut self.history, observed, &key.name, image),
             Action::Start { key, container } => {
                 let ended = observed
                     .containers

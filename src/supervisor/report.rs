@@ -151,7 +151,9 @@ fn show_container(item: &mut ItemStatus, inputs: &Inputs<'_>, workload: &Workloa
     let verdict = verdict_of(inputs, workload, container);
     item.container = Some(container.id.0.clone());
     item.digest = Some(container.image.0.clone());
-    item.image.clone_from(&container.image_reference);
+    if !container.image_reference.starts_with("sha256:") {
+        item.image.clone_from(&container.image_reference);
+    }
     item.ready = is_ready(inputs, workload, container);
     item.since = Some(since(container));
     item.ports = container

@@ -234,7 +234,8 @@ impl Supervisor {
         let images = workloads.iter().flat_map(|workload| {
             let fallback = matches!(workload.image.origin, ImageOrigin::Pull { fallback: Some(_), .. });
             let tag = fallback.then(|| self.stack.name().fallback_image(&workload.name));
-            std::iter::once(workload.image.reference.clone()).chain(tag)
+            let accepted = self.history.images.get(&workload.name).map(|accepted| accepted.id.0.clone());
+            std::iter::once(workload.image.reference.clone()).chain(tag).chain(accepted)
         });
         let mounts = workloads.iter().flat_map(|workload| &workload.container.mounts);
         let volumes = mounts.filter_map(|mount| match &mount.source {

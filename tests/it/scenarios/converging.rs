@@ -190,3 +190,24 @@ async fn what_foreign_hands_remove_is_made_again() {
     daemon.until("app", |item| item.ready && item.container != old).await;
     assert_eq!(machine.containers(), ["demo-app-1 running", "demo-db-1 running"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_tag_that_somebody_moved_recreates_nothing_and_makes_nothing_twice() {
+    let machine = Machine::new();
+    let demo = stack(DEMO);
+    let daemon = machine.daemon(&demo);
+    daemon.up_and_wait(&demo).await;
+    let before = machine.trace().mutating_calls().len();
+    // Twice: the second pull means another image.
+    machine.engine.publish("app:1", PullCourse::Takes(Duration::from_secs(1)));
+    machine.engine.alter(|world| world.images.add_as("app:1", witwd::model::name::ImageId("sha256:moved".to_owned())));
+    daemon.up_and_wait(&demo).await;
+    assert_eq!(machine.trace().mutating_calls().len(), before);
+    machine.engine.foreign(&Foreign::Remove("demo-app-1".to_owned())).expect("it is there");
+    let gone = daemon.until("app", |item| !item.ready).await;
+    let back = daemon.until("app", |item| item.ready).await;
+    assert_ne!(gone.container, back.container);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(machine.trace().of(Operation::Create).len(), 3, "two at first, one for the removed one");
+    assert_eq!(machine.containers(), ["demo-app-1 running", "demo-db-1 running"]);
+}
