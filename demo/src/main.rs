@@ -4,6 +4,8 @@
 //! with its page inside. It must never end because the database is away: it says so at `/readyz` and
 //! opens a new connection when there is one to open. Start reading at [`web::router`].
 
+#![expect(clippy::disallowed_methods, reason = "the clock of the daemon is not the clock of this program")]
+
 mod assets;
 mod database;
 mod game;

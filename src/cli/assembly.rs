@@ -65,8 +65,9 @@ fn no_engine(error: &ConnectError) -> Failure {
 
 /// The JSON schema of stack.toml.
 pub fn schema() -> String {
-    // HOLE: config::schema().
-    String::from("{}")
+    let mut text = serde_json::to_string_pretty(&crate::config::schema()).unwrap_or_default();
+    text.push('\n');
+    text
 }
 
 /// Runs the supervisor until `ending` is true, leaving the stack as it is. What is asked of it

@@ -57,7 +57,7 @@ fn allowed(reader: &Reader<'_>, backup: &Backup) {
     let real = Files::canonical(&backup.directory);
     let inside = real.starts_with(&reader.cx.directory) || reader.cx.host_paths.iter().any(|allowed| real.starts_with(allowed));
     if !inside {
-        let parent = real.parent().unwrap_or(&real).display();
+        let parent = real.parent().filter(|parent| parent.parent().is_some()).unwrap_or(&real).display();
         reader.error(
             reader.value_place("dir"),
             format!("{} is outside the stack's directory", backup.directory.display()),

@@ -79,6 +79,13 @@ impl Facts {
         address.field(name, field)
     }
 
+    /// A password that stands in the address in clear.
+    pub fn password_in_clear(&self) -> Vec<String> {
+        let Some(Ok(address)) = &self.external else { return Vec::new() };
+        let forms = [&address.password, &address.password_value];
+        forms.into_iter().flatten().filter_map(|form| form.as_text()).filter(|text| !text.is_empty()).map(str::to_owned).collect()
+    }
+
     fn address(&self, name: &str, user: Option<&str>, database: Option<&str>) -> Result<Address, Mistake> {
         let mut address = match &self.external {
             Some(external) => external.clone()?,

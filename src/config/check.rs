@@ -1,6 +1,6 @@
 //! What can be wrong between workloads: names, dependencies, ports, data directories.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::name::{VolumeName, WorkloadName};
 use crate::model::workload::{Job, JobRun, Kind, PublishedPort};
@@ -9,10 +9,11 @@ use super::diagnostics::{Diagnostics, Place};
 use super::draft::Draft;
 use super::suggest::did_you_mean;
 
-/// Reports everything that is wrong between workloads.
-pub(super) fn check(drafts: &[Draft], diagnostics: &Diagnostics) {
+/// Reports everything that is wrong between workloads. `declared` are all names, also of those that
+/// could not be read: nothing is said of them twice.
+pub(super) fn check(drafts: &[Draft], declared: &BTreeSet<String>, diagnostics: &Diagnostics) {
     names(drafts, diagnostics);
-    dependencies(drafts, diagnostics);
+    dependencies(drafts, declared, diagnostics);
     cycles(drafts, diagnostics);
     host_ports(drafts, diagnostics);
     data_volumes(drafts, diagnostics);
@@ -32,14 +33,15 @@ fn names(drafts: &[Draft], diagnostics: &Diagnostics) {
     }
 }
 
-fn dependencies(drafts: &[Draft], diagnostics: &Diagnostics) {
+fn dependencies(drafts: &[Draft], declared: &BTreeSet<String>, diagnostics: &Diagnostics) {
     let find = |name: &WorkloadName| drafts.iter().find(|draft| &draft.workload.name == name);
     for draft in drafts.iter().filter(|draft| draft.active) {
         for (dependency, place) in &draft.depends {
             let on = &dependency.on;
             match find(on) {
+                None if declared.contains(on.as_str()) => {}
                 None => {
-                    let known = drafts.iter().map(|draft| draft.workload.name.as_str());
+                    let known = declared.iter().map(String::as_str);
                     diagnostics.error(
                         *place,
                         format!("there is no service, postgres or job `{on}`"),
@@ -74,7 +76,7 @@ fn cycles(drafts: &[Draft], diagnostics: &Diagnostics) {
         .filter(|draft| draft.active)
         .map(|draft| (&draft.workload.name, draft.depends.iter().map(|(dependency, place)| (&dependency.on, *place)).collect()))
         .collect();
-    let mut done = std::collections::BTreeSet::new();
+    let mut done = BTreeSet::new();
     for name in edges.keys() {
         let mut path = Vec::new();
         if let Some(place) = circle(name, &edges, &mut path, &mut done) {
@@ -93,7 +95,7 @@ fn circle<'a>(
     start: &'a WorkloadName,
     edges: &Edges<'a>,
     path: &mut Vec<&'a WorkloadName>,
-    done: &mut std::collections::BTreeSet<&'a WorkloadName>,
+    done: &mut BTreeSet<&'a WorkloadName>,
 ) -> Option<Place> {
     let mut open: Vec<(&WorkloadName, usize)> = vec![(start, 0)];
     while let Some((name, at)) = open.last_mut() {

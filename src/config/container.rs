@@ -11,7 +11,7 @@ use crate::model::workload::{ContainerSettings, Hardening, LogBounds};
 use super::diagnostics::Place;
 use super::dotenv;
 use super::image::{secrets, templates};
-use super::mounts::mounts;
+use super::mounts::{masks, mounts};
 use super::node::Value;
 use super::reader::Reader;
 use super::values::Mistake;
@@ -67,11 +67,13 @@ pub(super) const SERVICE_KEYS: [&str; 43] = [
 pub(super) fn common(reader: &Reader<'_>, kind: &str) -> ContainerSettings {
     let hardening = if kind == "postgres" { Hardening::default() } else { hardening(reader) };
     let resources = resources(reader);
+    let mounts = mounts(reader, &hardening);
     ContainerSettings {
         command: reader.command("command"),
+        tmpfs: masks(reader, &mounts),
         env: env(reader),
         labels: labels(reader),
-        mounts: mounts(reader, &hardening),
+        mounts,
         secrets: secrets(reader, "secrets"),
         shm_size: reader.size("shm_size"),
         memory: resources.0,
@@ -88,24 +90,32 @@ pub(super) fn full(reader: &Reader<'_>, container: &mut ContainerSettings) {
     container.workdir = reader.filled("workdir");
     container.user = reader.filled("user");
     container.stop_signal = reader.filled("stop_signal").filter(|signal| is_signal(reader, signal));
-    container.hostname = reader.filled("hostname");
-    container.aliases = reader.list("aliases").into_iter().map(|(alias, _)| alias).collect();
+    container.hostname = reader.filled("hostname").filter(|name| is_host(reader, name, reader.value_place("hostname")));
+    container.aliases = reader
+        .list("aliases")
+        .into_iter()
+        .filter(|(alias, place)| is_host(reader, alias, *place))
+        .map(|(alias, _)| alias)
+        .collect();
     container.extra_hosts = extra_hosts(reader);
     container.ulimits = ulimits(reader);
-    container.tmpfs = tmpfs(reader);
+    container.tmpfs.extend(tmpfs(reader));
     let mut env = env_files(reader);
     env.append(&mut container.env);
     container.env = env;
 }
 
+/// Whether an entry of `env` is a key of the service that slipped below its header.
+pub(super) fn is_misplaced(reader: &Reader<'_>, name: &str, node: &super::node::Node) -> bool {
+    let header = reader.node("env").is_some_and(|node| reader.cx.diagnostics.begins_with(node.place, "["));
+    SERVICE_KEYS.contains(&name) && (header || matches!(node.value, Value::Table(_) | Value::List(_)))
+}
+
 /// `env`. A key of a service in a `[services.NAME.env]` is reported: the header was not closed.
 fn env(reader: &Reader<'_>) -> BTreeMap<String, Template> {
     let env = templates(reader, "env");
-    let header =
-        reader.node("env").is_some_and(|node| reader.cx.diagnostics.begins_with(node.place, "[") && node.as_table().is_some());
     for (name, entry) in reader.node("env").and_then(|node| node.as_table()).into_iter().flatten() {
-        let structured = matches!(entry.node.value, Value::Table(_) | Value::List(_));
-        if SERVICE_KEYS.contains(&name.as_str()) && (header || structured) {
+        if is_misplaced(reader, name, &entry.node) {
             let header = format!("[{}.env]", reader.path);
             reader.error(
                 entry.key,
@@ -163,10 +173,10 @@ pub(super) fn inputs(reader: &Reader<'_>) -> Option<String> {
     for (pattern, place) in &patterns {
         let base = reader.cx.path(*place, ".");
         let found = reader.cx.files.matching(&base, pattern).map_err(|why| Mistake {
-            message: format!("{pattern:?} is not a pattern: {why}"),
+            message: format!("{pattern:?} can't be carried out: {why}"),
             hint: "`*` is a part of a name, `**` any directories, `?` a character".to_owned(),
         });
-        let files = reader.report(*place, found).unwrap_or_default();
+        let Some(files) = reader.report(*place, found) else { continue };
         if files.is_empty() && super::files::is_glob(pattern) {
             reader.cx.diagnostics.warning(*place, format!("{pattern:?} matches no file"), "");
         } else if files.is_empty() {
@@ -178,9 +188,12 @@ pub(super) fn inputs(reader: &Reader<'_>) -> Option<String> {
         }
         for file in files {
             let name = file.strip_prefix(&base).unwrap_or(&file).to_string_lossy().into_owned();
-            let content = reader.cx.files.bytes(&file).unwrap_or_default();
-            digest.update(format!("{name}\0{}\0", content.len()));
-            digest.update(content);
+            let mut content = Sha256::new();
+            if let Err(why) = reader.cx.files.digest(&file, &mut content) {
+                reader.error(*place, format!("{name} can't be read: {why}"), "");
+            }
+            digest.update(format!("{name}\0"));
+            digest.update(content.finalize());
         }
     }
     (!patterns.is_empty()).then(|| hex(&digest.finalize()[..16]))
@@ -214,11 +227,21 @@ fn is_signal(reader: &Reader<'_>, signal: &str) -> bool {
     named || numbered
 }
 
+/// Whether a text can be a name on a network; reported where it can't.
+fn is_host(reader: &Reader<'_>, text: &str, place: Place) -> bool {
+    let body = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+    let fine = body && (1..=253).contains(&text.len()) && text.starts_with(|first: char| first.is_ascii_alphanumeric());
+    if !fine {
+        reader.error(place, format!("{text:?} is not a host name"), "use letters, digits, - and ., a letter or digit first");
+    }
+    fine
+}
+
 fn extra_hosts(reader: &Reader<'_>) -> Vec<String> {
     let mut hosts = Vec::new();
     for (text, place) in reader.list("extra_hosts") {
         let (name, address) = text.split_once([':', '=']).unwrap_or((text.as_str(), ""));
-        if name.is_empty() || !(address == "host-gateway" || address.parse::<std::net::IpAddr>().is_ok()) {
+        if name.is_empty() || !(address == "host-gateway" || address.parse::<core::net::IpAddr>().is_ok()) {
             reader.error(place, format!("{text:?} is not a host and its address"), "write \"name:10.0.0.5\"");
             continue;
         }

@@ -116,8 +116,8 @@ fn is_empty(value: &Json) -> bool {
 pub(super) fn port(port: &PublishedPort) -> String {
     let host = port.host.map_or_else(|| "auto".to_owned(), |host| host.to_string());
     let address = match port.address {
-        std::net::IpAddr::V4(address) => address.to_string(),
-        std::net::IpAddr::V6(address) => format!("[{address}]"),
+        core::net::IpAddr::V4(address) => address.to_string(),
+        core::net::IpAddr::V6(address) => format!("[{address}]"),
     };
     format!("{address}:{host}:{}/{}", port.container, port.protocol.as_str())
 }

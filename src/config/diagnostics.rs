@@ -18,6 +18,9 @@ pub(super) struct Place {
     pub end: usize,
 }
 
+/// Bytes of a line that are shown around a mark.
+const WIDEST: usize = 240;
+
 /// How the message of every syntax error begins.
 pub(super) const SYNTAX: &str = "this is not TOML: ";
 
@@ -119,7 +122,7 @@ impl Diagnostics {
         Problem {
             line: spot.number,
             column: spot.column(),
-            snippet: if source.text.is_empty() { String::new() } else { spot.snippet(&source.path, level) },
+            snippet: if source.text.is_empty() { String::new() } else { spot.snippet(level) },
             file: source.path.clone(),
             message: found.message,
             hint: found.hint,
@@ -143,23 +146,22 @@ impl<'a> Spot<'a> {
         let rest = &text[line_start..];
         let line = rest.split('\n').next().unwrap_or_default().trim_end_matches('\r');
         let last = line.len();
-        Self {
-            number: text[..line_start].matches('\n').count() + 1,
-            line,
-            start: (start - line_start).min(last),
-            end: (end - line_start).min(last),
-        }
+        let number = text[..line_start].matches('\n').count() + 1;
+        Self { number, line, start: (start - line_start).min(last), end: (end - line_start).min(last) }
     }
 
     fn column(&self) -> usize {
         self.line[..self.start].chars().count() + 1
     }
 
-    fn snippet(&self, path: &Path, level: Level<'_>) -> String {
-        let mark = AnnotationKind::Primary.span(self.start..self.end.max(self.start));
-        let snippet =
-            Snippet::source(self.line).line_start(self.number).path(path.display().to_string()).fold(false).annotation(mark);
-        Renderer::plain().render(&[Group::with_level(level).element(snippet)])
+    fn snippet(&self, level: Level<'_>) -> String {
+        let from = floor(self.line, self.start.saturating_sub(WIDEST / 2));
+        let to = floor(self.line, from + WIDEST);
+        let end = self.end.clamp(self.start, to.max(self.start));
+        let mark = AnnotationKind::Primary.span(self.start - from..end - from);
+        let snippet = Snippet::source(&self.line[from..to]).line_start(self.number).fold(false).annotation(mark);
+        let drawn = Renderer::plain().render(&[Group::with_level(level).element(snippet)]);
+        drawn.lines().filter(|line| !line.trim_start().starts_with("-->")).collect::<Vec<_>>().join("\n")
     }
 }
 
@@ -181,7 +183,7 @@ fn render_one(problem: &Problem, color: bool) -> String {
     let (bold, help, off) = if color { ("\u{1b}[1m", "\u{1b}[36m", "\u{1b}[0m") } else { ("", "", "") };
     let place = format!("{}:{}:{}", problem.file.display(), problem.line, problem.column);
     let mut text = format!("{bold}{place}: {}{off}\n", problem.message);
-    for line in problem.snippet.lines().filter(|line| !line.trim_start().starts_with("-->")) {
+    for line in problem.snippet.lines() {
         text.push_str(line);
         text.push('\n');
     }

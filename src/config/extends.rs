@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::diagnostics::Diagnostics;
 use super::node::{Entry, Node, Table, Value, overlay};
 use super::scope::Scope;
 use super::suggest::did_you_mean;
@@ -24,6 +25,9 @@ const TAKEN: [&str; 14] = [
     "resources",
     "hardening",
 ];
+
+/// How many services may extend one another in a row.
+const DEEPEST: usize = 32;
 
 /// A workload after `extends`.
 #[derive(Debug, Clone)]
@@ -82,8 +86,14 @@ fn service(
         if let Some(start) = path.iter().position(|before| *before == base) {
             let circle = path[start..].iter().chain([&base]).map(String::as_str).collect::<Vec<_>>().join(" -> ");
             scope.diagnostics.error(place, format!("`extends` goes in a circle: {circle}"), "let one of them stand on its own");
+        } else if path.len() > DEEPEST {
+            scope.diagnostics.error(
+                place,
+                format!("`extends` goes deeper than {DEEPEST} services"),
+                "extend the first of them directly",
+            );
         } else if let Some(base) = service(&base, all, scope, done, path) {
-            take_over(&mut expanded, &base, true);
+            take_over(&mut expanded, &base, true, scope.diagnostics);
         } else {
             unknown(&base, place, all.keys(), scope);
         }
@@ -97,7 +107,7 @@ fn job(name: &str, entry: &Entry, services: &BTreeMap<String, Expanded>, scope: 
     let mut expanded = Expanded { entry: entry.clone(), builder: name.to_owned() };
     if let Some((base, place)) = extended(entry, scope) {
         match services.get(&base) {
-            Some(base) => take_over(&mut expanded, base, false),
+            Some(base) => take_over(&mut expanded, base, false, scope.diagnostics),
             None => unknown(&base, place, services.keys(), scope),
         }
     }
@@ -109,12 +119,16 @@ fn unknown<'a>(base: &str, place: super::diagnostics::Place, services: impl Iter
     scope.diagnostics.error(place, format!("there is no service `{base}` to extend"), hint);
 }
 
-fn take_over(expanded: &mut Expanded, base: &Expanded, with_dependencies: bool) {
+fn take_over(expanded: &mut Expanded, base: &Expanded, with_dependencies: bool, diagnostics: &Diagnostics) {
     let (Some(own), Some(from)) = (expanded.entry.node.as_table(), base.entry.node.as_table()) else { return };
     let taken = |key: &str| TAKEN.contains(&key) || (with_dependencies && key == "depends_on");
     let mut whole: Table = from.iter().filter(|(key, _)| taken(key)).map(|(key, entry)| (key.clone(), entry.clone())).collect();
     if !own.contains_key("build") && whole.contains_key("build") {
         expanded.builder.clone_from(&base.builder);
+    }
+    if let Some(image) = own.get("image").filter(|_| !own.contains_key("build") && whole.contains_key("build")) {
+        let message = "this image is only the tag of the `build` that `extends` takes over";
+        diagnostics.warning(image.key, message, "to run another image, do not extend a service that is built");
     }
     overlay(&mut whole, own.clone());
     expanded.entry.node = Node { place: expanded.entry.node.place, value: Value::Table(whole) };

@@ -2,13 +2,17 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::path::{Component, Path, PathBuf};
 
 use globset::GlobBuilder;
+use sha2::{Digest, Sha256};
 
 /// The largest file that is read as a stack or environment: 1 MiB.
 pub(super) const LARGEST: usize = 1 << 20;
+
+/// The most files that one pattern may look through.
+const MOST: usize = 20_000;
 
 /// Why a file that is not there can't be read.
 pub(super) const MISSING: &str = "it is not there";
@@ -38,6 +42,21 @@ impl Files {
             ErrorKind::PermissionDenied => "it may not be read by this user".to_owned(),
             _ => error.to_string(),
         })
+    }
+
+    /// Feeds the content of a file of any size to `digest`.
+    pub fn digest(&self, path: &Path, digest: &mut Sha256) -> Result<(), String> {
+        self.asked.borrow_mut().insert(path.to_owned());
+        let mut file = std::fs::File::open(path).map_err(|error| error.to_string())?;
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            match file.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(read) => digest.update(&buffer[..read]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.to_string()),
+            }
+        }
     }
 
     /// Whether there is something at `path`.
@@ -81,7 +100,7 @@ impl Files {
         let whole = normal(&directory.join(pattern));
         if !is_glob(pattern) {
             self.asked.borrow_mut().insert(whole.clone());
-            return Ok(if whole.is_dir() { self.walk(&whole) } else { Vec::from_iter(whole.exists().then_some(whole)) });
+            return if whole.is_dir() { self.walk(&whole) } else { Ok(Vec::from_iter(whole.is_file().then_some(whole))) };
         }
         let glob = GlobBuilder::new(&whole.to_string_lossy())
             .literal_separator(true)
@@ -90,15 +109,18 @@ impl Files {
             .compile_matcher();
         let fixed: PathBuf = whole.components().take_while(|part| !is_glob(&part.as_os_str().to_string_lossy())).collect();
         self.asked.borrow_mut().insert(fixed.clone());
-        Ok(self.walk(&fixed).into_iter().filter(|path| glob.is_match(path)).collect())
+        Ok(self.walk(&fixed)?.into_iter().filter(|path| glob.is_match(path)).collect())
     }
 
     /// All files below `directory`, in order of name; links are not followed, `.git` and `.witwd`
     /// are left out.
-    fn walk(&self, directory: &Path) -> Vec<PathBuf> {
+    fn walk(&self, directory: &Path) -> Result<Vec<PathBuf>, String> {
         let mut files = Vec::new();
         let mut open = vec![directory.to_owned()];
         while let Some(next) = open.pop() {
+            if files.len() + open.len() > MOST {
+                return Err(format!("below {} are more than {MOST} files", directory.display()));
+            }
             for entry in std::fs::read_dir(&next).into_iter().flatten().flatten() {
                 let path = entry.path();
                 match entry.file_type() {
@@ -110,7 +132,7 @@ impl Files {
         }
         files.sort();
         self.asked.borrow_mut().extend(files.iter().cloned());
-        files
+        Ok(files)
     }
 }
 
@@ -140,5 +162,5 @@ pub(super) fn normal(path: &Path) -> PathBuf {
 
 /// The nearest `stack.toml`: in `start` or a directory above it.
 pub fn find_file(start: &Path) -> Option<PathBuf> {
-    start.ancestors().map(|directory| directory.join("stack.toml")).find(|file| file.is_file())
+    Files::absolute(start).ancestors().map(|directory| directory.join("stack.toml")).find(|file| file.is_file())
 }

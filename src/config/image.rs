@@ -150,6 +150,9 @@ pub(super) fn templates(reader: &Reader<'_>, key: &'static str) -> BTreeMap<Stri
         .into_iter()
         .filter_map(|(name, entry)| {
             let node = &entry.node;
+            if key == "env" && super::container::is_misplaced(reader, name, node) {
+                return None;
+            }
             let template = match &node.value {
                 Value::Text(raw) => reader.cx.scope.template(raw, node.place)?,
                 _ => Template::text(reader.scalar(&reader.name(key), name, node)?),

@@ -31,7 +31,7 @@ pub(super) fn job(reader: Reader<'_>, owner: &Owner<'_>) -> Option<Draft> {
     };
     let inputs = inputs(&reader);
     let depends = dependencies(&reader, owner);
-    if image.is_none() && !["image", "build"].iter().any(|key| reader.has(key)) {
+    if image.is_none() && !["image", "build", "extends"].iter().any(|key| reader.has(key)) {
         reader.error(
             owner.place,
             format!("`{}` has no image", reader.path),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::name::{StackName, WorkloadName};
 use crate::model::stack::{Stack, StackParts, Volume};
 
-use super::catalog::Catalog;
+use super::catalog::{Catalog, Facts};
 use super::diagnostics::Diagnostics;
 use super::draft::{Draft, Owner};
 use super::extends::{Expanded, Expansion, expand, named};
@@ -109,7 +109,9 @@ impl<'a> Loading<'a> {
         top::requires(&root);
         let volumes = top::volumes(&root);
         let drafts = self.drafts(&cx, &root, &expansion, &stack);
-        check::check(&drafts, self.diagnostics);
+        let postgres = named(tree, "postgres");
+        let declared = expansion.services.keys().chain(expansion.jobs.keys()).chain(postgres.keys()).cloned().collect();
+        check::check(&drafts, &declared, self.diagnostics);
         let daemon = top::daemon(&root);
         for key in ["name", "include", "host_paths", "secrets", "renamed_from"] {
             root.entry(key);
@@ -196,14 +198,18 @@ impl<'a> Loading<'a> {
     }
 
     fn finish(&self, whole: Whole, scope: &Scope<'_>) -> Option<Loaded> {
-        let Whole { mut parts, drafts, document, .. } = whole;
-        let not_carried_out = not_yet::sentences(&parts, &drafts);
+        let Whole { mut parts, drafts, mut document, .. } = whole;
+        let postgres = scope.catalog.iter().flat_map(|catalog| catalog.postgres.values());
+        let passwords: Vec<String> = postgres.flat_map(Facts::password_in_clear).collect();
+        show::hide_passwords(&mut document, &passwords);
+        let not_carried_out = not_yet::sentences(&parts, &drafts, &document);
         let mut definitions = BTreeMap::new();
         for draft in drafts.into_iter().filter(|draft| draft.active) {
-            let mut workload = draft.workload;
+            let (mut workload, mut definition) = (draft.workload, draft.definition);
+            show::hide_passwords(&mut definition, &passwords);
             workload.dependencies = draft.depends.into_iter().map(|(dependency, _)| dependency).collect();
             workload.dependencies.sort();
-            definitions.insert(workload.name.clone(), draft.definition);
+            definitions.insert(workload.name.clone(), definition);
             if let Some(postgres) = workload.postgres().filter(|postgres| !postgres.is_external()) {
                 parts.volumes.entry(postgres.volume.clone()).or_insert_with(Volume::default);
             }

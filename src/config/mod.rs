@@ -25,11 +25,13 @@ mod postgres;
 mod postgres_container;
 mod probes;
 mod reader;
+mod schema;
 mod scope;
 mod service;
 mod show;
 mod sources;
 mod suggest;
+pub mod tables;
 mod top;
 mod values;
 
@@ -39,6 +41,7 @@ mod tests;
 pub use diagnostics::render;
 pub use files::find_file;
 pub use load::load;
+pub use schema::{reference_markdown, schema};
 pub use show::resolved;
 pub use sources::mentioned;
 

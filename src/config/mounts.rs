@@ -154,7 +154,7 @@ impl Bind<'_, '_> {
                 "if that is meant: `hardening.docker_socket = true`",
             );
         }
-        let is_socket_itself = socket && !real.is_dir();
+        let is_socket_itself = socket && !Files::is_directory(&real);
         if !is_socket_itself && !self.allowed(&real) {
             self.outside(&path, &real, &mut refuse);
         }
@@ -179,7 +179,7 @@ impl Bind<'_, '_> {
     }
 
     fn outside(&self, path: &Path, real: &Path, refuse: &mut impl FnMut(String, &str)) {
-        let parent = real.parent().unwrap_or(real).display();
+        let parent = real.parent().filter(|parent| parent.parent().is_some()).unwrap_or(real).display();
         let hint = format!("move it beside stack.toml, or allow it at the top of the file: `host_paths = [\"{parent}\"]`");
         if self.allowed(path) {
             refuse(format!("{} leads through a link to {}, outside the stack's directory", self.source, real.display()), &hint);
@@ -187,6 +187,20 @@ impl Bind<'_, '_> {
             refuse(format!("{} is outside the stack's directory", self.source), &hint);
         }
     }
+}
+
+/// Paths in the container that are hidden under an empty directory in memory: binding the stack's
+/// own directory (`.:/app`) must not show witwd's state, which holds secrets.
+pub(super) fn masks(reader: &Reader<'_>, mounts: &[Mount]) -> Vec<String> {
+    let state = reader.cx.directory.join(".witwd");
+    let inside = |mount: &Mount| match &mount.source {
+        MountSource::Bind(path) => {
+            let rest = state.strip_prefix(Files::canonical(path)).ok()?.to_owned();
+            Some(Path::new(&mount.target).join(rest).to_string_lossy().into_owned())
+        }
+        MountSource::Volume(_) => None,
+    };
+    mounts.iter().filter_map(inside).collect()
 }
 
 /// Whether binding `path` shows `thing`.

@@ -1,6 +1,6 @@
 //! `ports`: `"8000"`, `"8080:8000"`, `"auto:8000"`, `"0.0.0.0:80:8000"`, `"53:53/udp"`.
 
-use std::net::{IpAddr, Ipv4Addr};
+use core::net::{IpAddr, Ipv4Addr};
 
 use crate::model::workload::{Protocol, PublishedPort};
 

@@ -16,7 +16,7 @@ use super::definition::{Shape, definition};
 use super::draft::{Draft, Owner, dependencies, is_active};
 use super::image::image;
 use super::ports::ports;
-use super::postgres_container::{self, major_of};
+use super::postgres_container;
 use super::reader::Reader;
 use super::suggest::did_you_mean;
 
@@ -35,7 +35,15 @@ pub(super) fn postgres(reader: Reader<'_>, owner: &Owner<'_>) -> Option<Draft> {
     container.stop_grace = reader.duration_or_zero("stop_grace").unwrap_or(GRACE);
     let ports = ports(&reader);
     container.ports = ports.iter().map(|(port, _)| port.clone()).collect();
+    reader.text("renamed_from");
     refuse_own_names(&reader);
+    if container.secrets.iter().any(|secret| secret.as_str() == "postgres_password") {
+        reader.error(
+            reader.value_place("secrets"),
+            "`postgres_password` is the file of witwd's own password",
+            "give the secret another name",
+        );
+    }
     let postgres = server(&reader, owner, image.as_ref());
     let depends = dependencies(&reader, owner);
     let (Some(image), Some(postgres)) = (image, postgres) else {
@@ -56,12 +64,17 @@ pub(super) fn postgres(reader: Reader<'_>, owner: &Owner<'_>) -> Option<Draft> {
     Some(Draft { workload, place: owner.place, active, depends, ports, definition })
 }
 
+/// The address of a server elsewhere; an empty one (`${env.DATABASE_URL:-}`) is none.
+fn url(reader: &Reader<'_>) -> Option<crate::model::template::Template> {
+    reader.template("url").filter(|url| url.as_text().is_none_or(|text| !text.trim().is_empty()))
+}
+
 fn server_image(reader: &Reader<'_>, owner: &Owner<'_>) -> Option<ImageSource> {
     let image = image(reader, owner.stack, owner.builder);
     if image.is_some() || reader.has("image") || reader.has("build") {
         return image;
     }
-    if reader.has("url") {
+    if url(reader).is_some() {
         let origin = ImageOrigin::Pull { policy: PullPolicy::Missing, fallback: None };
         return Some(ImageSource { reference: CLIENT_IMAGE.to_owned(), origin, platform: None });
     }
@@ -73,21 +86,28 @@ fn server_image(reader: &Reader<'_>, owner: &Owner<'_>) -> Option<ImageSource> {
     None
 }
 
+/// How long a server may be silent before its first answer. While a new data directory is made, and
+/// while files of `/docker-entrypoint-initdb.d` run, it does not listen on TCP at all.
+const FIRST_ANSWER: Duration = Duration::from_secs(600);
+
 fn server(reader: &Reader<'_>, owner: &Owner<'_>, image: Option<&ImageSource>) -> Option<Postgres> {
     let facts = facts(reader, owner.stack.as_str());
-    let url = reader.template("url");
+    let url = url(reader);
     if let Some(Err(mistake)) = facts.external.clone() {
         reader.report::<()>(reader.value_place("url"), Err(mistake));
     }
-    let major = image.and_then(|image| major_of(&image.reference));
-    let interval = Probe { interval: Duration::from_secs(10), ..Probe::new(Check::Postgres, Some(5432)) };
-    Some(Postgres {
-        database: sql_name(reader, "database", &facts.database)?,
-        user: sql_name(reader, "user", &facts.user).or_else(|| owner_role(&facts))?,
+    let major = image.and_then(|image| crate::model::workload::major_of(&image.reference));
+    let interval = Probe { start_period: FIRST_ANSWER, ..Probe::new(Check::Postgres, Some(5432)) };
+    let database = sql_name(reader, "database", &facts.database);
+    let user = sql_name(reader, "user", &facts.user).or_else(|| owner_role(&facts));
+    let volume = volume(reader, owner, major, url.is_some());
+    let mut postgres = Postgres {
+        database: stand_in()?,
+        user: stand_in()?,
         password: password(reader),
         databases: databases(reader, &facts),
         roles: roles(reader, &facts),
-        volume: volume(reader, owner, major, url.is_some())?,
+        volume: "none".parse().ok()?,
         major,
         extensions: extensions(reader),
         init: init(reader),
@@ -95,20 +115,26 @@ fn server(reader: &Reader<'_>, owner: &Owner<'_>, image: Option<&ImageSource>) -
         probes: Probes::both(interval),
         backup: backup(reader, owner, url.is_some()),
         url,
-    })
+    };
+    // Only now: what is wrong with these must not hide what is wrong with the rest.
+    (postgres.database, postgres.user, postgres.volume) = (database?, user?, volume?);
+    Some(postgres)
+}
+
+fn stand_in() -> Option<SqlName> {
+    "postgres".parse().ok()
 }
 
 /// Database, role, more databases, more roles and the address: what references need.
 pub(super) fn facts(reader: &Reader<'_>, stack: &str) -> Facts {
     let default = stack.replace('-', "_");
-    let external = reader.template("url").map(|url| Address::parse(&url));
+    let external = url(reader).map(|url| Address::parse(&url));
     let address = external.as_ref().and_then(|external| external.as_ref().ok());
     let from_url = |pick: fn(&Address) -> Option<String>| address.and_then(pick);
+    let (database, user) = (reader.filled("database"), reader.filled("user"));
     Facts {
-        database: from_url(|address| address.database.clone())
-            .or_else(|| reader.filled("database"))
-            .unwrap_or_else(|| default.clone()),
-        user: from_url(|address| address.user_name.clone()).or_else(|| reader.filled("user")).unwrap_or(default),
+        database: from_url(|address| address.database.clone()).or(database).unwrap_or_else(|| default.clone()),
+        user: from_url(|address| address.user_name.clone()).or(user).unwrap_or(default),
         databases: reader.list("databases").into_iter().map(|(name, _)| name).collect(),
         roles: reader.entries("roles", "").into_iter().map(|(name, _)| name.to_owned()).collect(),
         external,
@@ -117,13 +143,13 @@ pub(super) fn facts(reader: &Reader<'_>, stack: &str) -> Facts {
 
 /// A server elsewhere may have roles whose names witwd would not make; then its own name stands in.
 fn owner_role(facts: &Facts) -> Option<SqlName> {
-    facts.external.as_ref().and_then(|_| "postgres".parse().ok())
+    facts.external.as_ref().and_then(|_| stand_in())
 }
 
 fn sql_name(reader: &Reader<'_>, key: &'static str, text: &str) -> Option<SqlName> {
     match text.parse() {
         Ok(name) => Some(name),
-        Err(_) if reader.has("url") && !reader.has(key) => None,
+        Err(_) if url(reader).is_some() && !reader.has(key) => None,
         Err(error) => {
             reader.error(reader.value_place(key), error.to_string(), "");
             None

@@ -43,15 +43,3 @@ fn data_directory(major: Option<u32>) -> (String, String) {
         _ => ("/var/lib/postgresql/data".to_owned(), "/var/lib/postgresql/data".to_owned()),
     }
 }
-
-/// The major version that a reference names: `postgres:17`, `postgis/postgis:17-3.5`,
-/// `supabase/postgres:15.8.1.085`, `pgvector/pgvector:pg17`, `timescale/timescaledb:2.17-pg16`.
-pub(super) fn major_of(reference: &str) -> Option<u32> {
-    let name = reference.split('@').next()?.rsplit('/').next()?;
-    let tag = name.split_once(':')?.1;
-    let after_pg = tag.find("pg").map(|at| &tag[at + 2..]);
-    let digits =
-        |text: &str| text.split(|part: char| !part.is_ascii_digit()).next().and_then(|digits| digits.parse::<u32>().ok());
-    let major = after_pg.and_then(digits).or_else(|| digits(tag))?;
-    (9..=99).contains(&major).then_some(major)
-}

@@ -9,7 +9,7 @@ use super::values::{Mistake, mistake};
 
 /// The probes of a service; `port` is what it listens on.
 pub(super) fn probes(reader: &Reader<'_>, port: Option<u16>) -> Probes {
-    let probe = |key: &'static str| reader.table(key, "probe").and_then(|table| one(table, port));
+    let probe = |key: &'static str| table(reader, key).and_then(|table| one(table, port));
     let health = probe("health");
     let (startup, readiness, liveness) = (probe("startup"), probe("readiness"), probe("liveness"));
     if reader.has("health") {
@@ -24,6 +24,21 @@ pub(super) fn probes(reader: &Reader<'_>, port: Option<u16>) -> Probes {
     }
 }
 
+/// A probe is a table; what people write in its place is answered with one.
+fn table<'a>(reader: &Reader<'a>, key: &'static str) -> Option<Reader<'a>> {
+    let node = reader.node(key)?;
+    if node.as_table().is_some() {
+        return reader.table(key, "probe");
+    }
+    let hint = match &node.value {
+        super::node::Value::Text(text) if text.starts_with('/') => format!("write `{key}.http = {text:?}`"),
+        super::node::Value::Text(text) => format!("write `{key}.exec = {text:?}`"),
+        _ => format!("write `{key}.http = \"/path\"`, `{key}.tcp = true` or `{key}.exec = \"cmd\"`"),
+    };
+    reader.error(node.place, format!("`{}` must be a table, this is {}", reader.name(key), node.kind()), hint);
+    None
+}
+
 fn one(reader: Reader<'_>, service_port: Option<u16>) -> Option<Probe> {
     let check = check(&reader);
     let own_port = reader.port("port");
@@ -33,22 +48,28 @@ fn one(reader: Reader<'_>, service_port: Option<u16>) -> Option<Probe> {
     probe.retries = reader.count("retries", 1..=1000).unwrap_or(probe.retries);
     probe.successes = reader.count("successes", 1..=1000).unwrap_or(probe.successes);
     probe.start_period = reader.duration_or_zero("start_period").unwrap_or(probe.start_period);
-    probe.check = check?;
-    if matches!(probe.check, Check::Http { .. } | Check::Tcp) {
-        probe.port = own_port.or(service_port);
-        if probe.port.is_none() && !reader.has("port") {
-            let place = reader.key_place(if reader.has("http") { "http" } else { "tcp" });
-            reader.error(
-                place,
-                format!("`{}` does not know which port to ask", reader.path),
-                "say what the service listens on: `port = 8000`, in the service",
-            );
-        }
-    } else if reader.has("port") {
-        reader.error(reader.key_place("port"), format!("`{}` has no meaning beside `exec`", reader.name("port")), "");
+    if let Some(check) = check {
+        probe.check = check;
+        set_port(&reader, &mut probe, own_port, service_port);
     }
+    let asks = reader.has("http") || reader.has("tcp") || reader.has("exec");
     reader.finish();
-    Some(probe)
+    asks.then_some(probe)
+}
+
+fn set_port(reader: &Reader<'_>, probe: &mut Probe, own: Option<u16>, of_service: Option<u16>) {
+    if matches!(probe.check, Check::Exec(_)) {
+        if reader.has("port") {
+            reader.error(reader.key_place("port"), format!("`{}` has no meaning beside `exec`", reader.name("port")), "");
+        }
+        return;
+    }
+    probe.port = own.or(of_service);
+    if probe.port.is_none() && !reader.has("port") {
+        let place = reader.key_place(if reader.has("http") { "http" } else { "tcp" });
+        let hint = "say what the service listens on: `port = 8000`, in the service";
+        reader.error(place, format!("`{}` does not know which port to ask", reader.path), hint);
+    }
 }
 
 fn check(reader: &Reader<'_>) -> Option<Check> {

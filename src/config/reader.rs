@@ -14,7 +14,7 @@ use super::diagnostics::{Diagnostics, Place};
 use super::files::{Files, normal};
 use super::node::{Entry, Node, Table, Value};
 use super::scope::Scope;
-use super::suggest::{did_you_mean, foreign_key, foreign_table, list, nearest, reserved};
+use super::suggest::{did_you_mean, foreign_inner, foreign_key, foreign_table, list, nearest, reserved};
 use super::values::{self, Mistake};
 
 /// What every reader has at hand.
@@ -412,7 +412,7 @@ impl<'a> Reader<'a> {
         let foreign = match self.kind {
             "stack" => foreign_table(key),
             "service" | "postgres" | "job" => wrong_kind(self.kind, key).or_else(|| foreign_key(key)),
-            _ => None,
+            kind => foreign_inner(kind, key),
         };
         if reserved(self.kind).contains(&key) {
             let message = format!("`{whole}` is reserved for a later version, this one does not carry it out");
@@ -432,7 +432,7 @@ impl<'a> Reader<'a> {
 /// What to say of a key that another kind of workload has.
 fn wrong_kind(kind: &str, key: &str) -> Option<&'static str> {
     match (kind, key) {
-        ("job", "ports" | "port" | "health" | "readiness" | "liveness" | "startup") => {
+        ("job", "ports" | "port" | "expose" | "healthcheck" | "health" | "readiness" | "liveness" | "startup") => {
             Some("a job runs to an end: what listens is a service, `[services.NAME]`")
         }
         ("job", "restart" | "replicas" | "backoff") => {
@@ -442,7 +442,7 @@ fn wrong_kind(kind: &str, key: &str) -> Option<&'static str> {
         ("service", "schedule" | "every" | "run" | "cron") => {
             Some("what runs to an end is a job: `[jobs.NAME]`, with `extends = \"SERVICE\"`")
         }
-        ("postgres", "health" | "readiness" | "liveness" | "startup") => {
+        ("postgres", "health" | "healthcheck" | "readiness" | "liveness" | "startup") => {
             Some("leave it out: witwd itself asks the database, as the app's user")
         }
         ("postgres", "port") => Some("leave it out: it is 5432; `ports = [\"5432\"]` publishes it on 127.0.0.1"),
@@ -450,6 +450,12 @@ fn wrong_kind(kind: &str, key: &str) -> Option<&'static str> {
         ("postgres", "version") => Some("the version is part of `image`: `image = \"postgres:17\"`"),
         ("postgres", "username") => Some("here it is `user`"),
         ("postgres", "db" | "dbname" | "name") => Some("here it is `database`"),
+        ("postgres", "hardening" | "read_only" | "cap_add" | "cap_drop" | "privileged" | "security_opt") => {
+            Some("leave it out: witwd decides how a server is confined")
+        }
+        ("postgres", "working_dir" | "workdir" | "entrypoint" | "env_file" | "env_files") => {
+            Some("leave it out: the image keeps the conventions of the official one")
+        }
         ("postgres", "restart") => Some("leave it out: a postgres is always started again"),
         _ => None,
     }

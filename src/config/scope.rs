@@ -95,8 +95,9 @@ impl<'a> Scope<'a> {
             return Some(text.to_owned());
         }
         let hole = template.holes().next().map(ToString::to_string).unwrap_or_default();
+        let spot = Some(self.diagnostics.within(place, &hole)).filter(|spot| *spot != place);
         self.diagnostics.error(
-            self.diagnostics.within(place, "${"),
+            spot.unwrap_or_else(|| self.diagnostics.within(place, "${")),
             format!("`{hole}` is secret and can't stand here"),
             "secrets may stand in `env`; or list it in `secrets` and read it from /run/secrets/NAME",
         );

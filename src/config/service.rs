@@ -43,19 +43,9 @@ pub(super) fn service(reader: Reader<'_>, owner: &Owner<'_>) -> Option<Draft> {
             reader.error(*place, format!("{} replicas can't share one port of the host", service.replicas), hint);
         }
     }
-    let needs_image = image.is_none() && !["image", "build", "extends"].iter().any(|key| reader.has(key));
-    if needs_image {
-        reader.error(
-            owner.place,
-            format!("`{}` has no image", reader.path),
-            "give it `image = \"name:tag\"`, `build = \".\"` or `extends = \"SERVICE\"`",
-        );
-    } else if image.is_none() && reader.has("extends") && !reader.has("image") && !reader.has("build") {
-        reader.error(
-            owner.place,
-            format!("`{}` has no image", reader.path),
-            "what it extends has none either: give it `image` or `build`",
-        );
+    if image.is_none() && !["image", "build", "extends"].iter().any(|key| reader.has(key)) {
+        let hint = "give it `image = \"name:tag\"`, `build = \".\"` or `extends = \"SERVICE\"`";
+        reader.error(owner.place, format!("`{}` has no image", reader.path), hint);
     }
     let Some(image) = image else {
         reader.finish();

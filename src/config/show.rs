@@ -47,6 +47,28 @@ pub(super) fn document(root: &Reader<'_>, expansion: &Expansion, name: &StackNam
     whole
 }
 
+/// Replaces every occurrence of these passwords in a value.
+pub(super) fn hide_passwords(value: &mut Json, passwords: &[String]) {
+    match value {
+        Json::String(text) => {
+            for password in passwords {
+                *text = hidden(text, password);
+            }
+        }
+        Json::Array(items) => items.iter_mut().for_each(|item| hide_passwords(item, passwords)),
+        Json::Object(fields) => fields.values_mut().for_each(|field| hide_passwords(field, passwords)),
+        _ => {}
+    }
+}
+
+/// A short password is hidden only where it is one for sure, lest it takes other words with it.
+fn hidden(text: &str, password: &str) -> String {
+    if password.len() >= 6 || text == password {
+        return text.replace(password, MASK);
+    }
+    text.replace(&format!(":{password}@"), &format!(":{MASK}@"))
+}
+
 /// Hides the passwords that stand in the file itself.
 fn mask(whole: &mut Json) {
     for table in whole.get_mut("postgres").and_then(Json::as_object_mut).into_iter().flat_map(Map::values_mut) {

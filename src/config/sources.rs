@@ -12,6 +12,9 @@ use super::scope::{Environment, Scope};
 use super::suggest::did_you_mean;
 use super::{EnvOrigin, LoadRequest};
 
+/// How deep files may include one another.
+const DEEPEST: usize = 16;
+
 /// The tree of all files of a stack.
 pub(super) struct Sources {
     /// All tables, merged.
@@ -113,7 +116,11 @@ impl Loader<'_> {
             Ok(text) => text,
             Err(why) => {
                 let place = named.unwrap_or_else(|| Place { file: diagnostics.add_source(path, ""), ..Place::default() });
-                let hint = if named.is_none() && why == MISSING { "`-f FILE` names another file" } else { "" };
+                let hint = match named {
+                    None if why == MISSING => "`-f FILE` names another file",
+                    None => "",
+                    Some(_) => "a path in `include` is meant from the file that names it",
+                };
                 diagnostics.error(place, format!("{} can't be read: {why}", path.display()), hint);
                 return None;
             }
@@ -128,6 +135,8 @@ impl Loader<'_> {
             let target = normal(&path.parent().unwrap_or_else(|| Path::new("")).join(wanted));
             if self.open.contains(&Files::canonical(&Files::absolute(&target))) {
                 diagnostics.error(place, "this file includes itself", "take it out of `include`");
+            } else if self.open.len() > DEEPEST {
+                diagnostics.error(place, format!("files include one another deeper than {DEEPEST}"), "");
             } else if let Some(more) = self.file(&target, Some(place)) {
                 node::join(&mut table, more, diagnostics);
             }

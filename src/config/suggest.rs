@@ -37,7 +37,9 @@ pub(super) fn foreign_key(key: &str) -> Option<&'static str> {
         }
         "expose" => "leave it out: services of a stack reach each other on every port; `port` says what the process listens on",
         "container_name" => "leave it out: a container is named STACK-NAME-REPLICA, and found by its name in this file",
-        "network_mode" | "net" => "leave it out: all services of a stack are on one network and find each other by name",
+        "network_mode" | "net" | "networks" => {
+            "leave it out: all services of a stack are on one network and find each other by name"
+        }
         "links" | "external_links" => "leave it out: services of a stack find each other by name; order is `depends_on`",
         "deploy" => "here it is `replicas = 2` and `resources = { memory = \"512M\", cpus = 1.5 }`, directly in the service",
         "working_dir" | "workingdir" | "cwd" => "here it is `workdir`",
@@ -67,6 +69,34 @@ pub(super) fn foreign_key(key: &str) -> Option<&'static str> {
         "publish" | "published" => "here it is `ports`: `ports = [\"8080:8000\"]`",
         "needs" | "requires" | "after" => "here it is `depends_on`",
         "memory_limit" => "here it is `resources.memory`",
+        _ => return None,
+    })
+}
+
+/// What to write for a key of another tool in a table below a service.
+pub(super) fn foreign_inner(kind: &str, key: &str) -> Option<&'static str> {
+    Some(match (kind, key) {
+        ("probe", "test" | "cmd" | "command" | "script") => "here it is `exec = \"cmd\"`",
+        ("probe", "path" | "url" | "httpGet" | "get" | "endpoint") => "here it is `http = \"/path\"`",
+        ("probe", "disable" | "disabled") => "leave the whole probe out",
+        ("probe", "start_interval" | "initial_delay" | "initialDelaySeconds") => {
+            "leave it out: probing is quick until the first success; `start_period` says how long failures do not count"
+        }
+        ("build", "file") => "here it is `dockerfile`",
+        ("build", "path" | "dir" | "directory") => "here it is `context`",
+        ("build", "tags" | "image") => "the tag is `image`, beside `build`",
+        ("build", "cache_from" | "cache_to" | "network" | "shm_size") => {
+            "this version has nothing like it: `build = { command = \"...\" }` runs a build of your own"
+        }
+        ("secret", "environment") => "here it is `env`",
+        ("secret", "external") => "leave it out: `NAME = {}` is kept by witwd",
+        ("secret", "value") => "a value does not belong into this file: take it from `env`, `file` or `command`",
+        ("volume", "driver_opts") => "here it is `options`",
+        ("volume", "name") => "leave it out: on the engine a volume is named STACK_VOLUME",
+        ("resources", "limits" | "reservations") => "write the limits directly: `resources = { memory = \"512M\", cpus = 1.5 }`",
+        ("resources", "cpu") => "here it is `cpus`",
+        ("logs", "driver" | "options") => "write the bounds directly: `logs = { max_size = \"10M\", max_files = 5 }`",
+        ("role", "privileges" | "grants") => "here it is `grant`, an array of roles",
         _ => return None,
     })
 }

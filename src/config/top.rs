@@ -239,7 +239,7 @@ fn below_host_paths(reader: &Reader<'_>, path: &std::path::Path) {
     if real.starts_with(cx.directory.join(".witwd")) {
         reader.error(reader.value_place("path"), format!("{} is witwd's own state", path.display()), "keep your files elsewhere");
     } else if !real.starts_with(&cx.directory) && !cx.host_paths.iter().any(|allowed| real.starts_with(allowed)) {
-        let parent = real.parent().unwrap_or(&real).display();
+        let parent = real.parent().filter(|parent| parent.parent().is_some()).unwrap_or(&real).display();
         let hint = format!("allow it at the top of the file: `host_paths = [\"{parent}\"]`");
         reader.error(reader.value_place("path"), format!("{} is outside the stack's directory", path.display()), hint);
     }

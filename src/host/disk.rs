@@ -86,9 +86,13 @@ impl Disk for SystemDisk {
     }
 }
 
+/// One write at a time: two of the same file would share the temporary one.
+static WRITING: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
+    let _writing = WRITING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     path.parent().map_or(Ok(()), make_directories)?;
     let temporary = path.with_added_extension("new");
     let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;

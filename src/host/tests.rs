@@ -42,3 +42,18 @@ fn passwords_are_letters_and_digits_and_differ() {
     assert_ne!(one, two);
     assert_eq!(letters_and_digits(&SimRng::new(7), 9), letters_and_digits(&SimRng::new(7), 9));
 }
+
+#[test]
+fn writers_of_one_file_do_not_disturb_each_other() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("state.json");
+    let write = |text: &str| (0..50).try_for_each(|_| SystemDisk.write_atomic(&file, text.as_bytes()));
+    std::thread::scope(|scope| {
+        let writers: Vec<_> = ["one", "two", "three"].map(|text| scope.spawn(move || write(text))).into();
+        for writer in writers {
+            writer.join().expect("no panic").expect("every write succeeds");
+        }
+    });
+    let left = SystemDisk.read(&file).expect("reading").expect("a file");
+    assert!([b"one".as_slice(), b"two", b"three"].contains(&left.as_slice()));
+}

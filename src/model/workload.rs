@@ -202,12 +202,16 @@ impl Postgres {
     }
 }
 
-/// The major version that the tag of a Postgres image says: `postgres:17`, `postgis/postgis:17-3.5`,
-/// `supabase/postgres:15.8.1.085`. `None` where it says none.
+/// The major version that a reference names: `postgres:17`, `postgis/postgis:17-3.5`,
+/// `supabase/postgres:15.8.1.085`, `pgvector/pgvector:pg17`, `timescale/timescaledb:2.17-pg16`.
 pub fn major_of(reference: &str) -> Option<u32> {
-    let tag = reference.rsplit('/').next()?.split('@').next()?.split_once(':')?.1;
-    let digits: String = tag.chars().take_while(char::is_ascii_digit).collect();
-    digits.parse().ok()
+    let name = reference.split('@').next()?.rsplit('/').next()?;
+    let tag = name.split_once(':')?.1;
+    let after_pg = tag.find("pg").map(|at| &tag[at + 2..]);
+    let digits =
+        |text: &str| text.split(|part: char| !part.is_ascii_digit()).next().and_then(|digits| digits.parse::<u32>().ok());
+    let major = after_pg.and_then(digits).or_else(|| digits(tag))?;
+    (9..=99).contains(&major).then_some(major)
 }
 
 /// A role beside the app's own.

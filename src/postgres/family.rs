@@ -4,6 +4,7 @@
 use std::fmt;
 
 use crate::engine::request::ImageFacts;
+use crate::model::name::WorkloadName;
 
 /// The C library of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -46,27 +47,30 @@ impl Family {
 
     /// Whether an image of family `wanted` may run on a data directory of this one. What is not
     /// known fits.
-    pub fn fits(self, wanted: Self) -> Result<(), Refusal> {
+    pub fn fits(self, wanted: Self, postgres: &WorkloadName) -> Result<(), Refusal> {
+        let postgres = postgres.clone();
         match (self.major, wanted.major) {
-            (Some(made), Some(wanted)) if made != wanted => return Err(Refusal::Major { made, wanted }),
+            (Some(made), Some(wanted)) if made != wanted => return Err(Refusal::Major { postgres, made, wanted }),
             _ => {}
         }
         match (self.library, wanted.library) {
-            (Some(made), Some(wanted)) if made != wanted => Err(Refusal::Library { made, wanted }),
+            (Some(made), Some(wanted)) if made != wanted => Err(Refusal::Library { postgres, made, wanted }),
             _ => Ok(()),
         }
     }
 }
 
 /// Why an image may not run on a data directory, with the way out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Another major version.
     #[error(
-        "data directory of major {made}, image is {wanted}: go back to an image of {made}; or dump it (`witwd exec NAME \
+        "data directory of major {made}, image is {wanted}: go back to an image of {made}; or dump it (`witwd exec {postgres} \
          pg_dumpall -U postgres`), give it another `volume`, and load the dump there"
     )]
     Major {
+        /// Which postgres.
+        postgres: WorkloadName,
         /// Of the data directory.
         made: u32,
         /// Of the image.
@@ -75,10 +79,12 @@ pub enum Refusal {
     /// Another C library.
     #[error(
         "data directory made by {made}, image is {wanted}: they sort text differently, and indexes would give wrong \
-         answers. Go back to an image of {made}; or dump it (`witwd exec NAME pg_dumpall -U postgres`), give it \
+         answers. Go back to an image of {made}; or dump it (`witwd exec {postgres} pg_dumpall -U postgres`), give it \
          another `volume`, and load the dump there"
     )]
     Library {
+        /// Which postgres.
+        postgres: WorkloadName,
         /// Of the data directory.
         made: Library,
         /// Of the image.

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::error::PostgresError;
 use super::marker::{self, Decision, PREFIX};
-use super::provision::{PostgresError, Work};
+use super::provision::Work;
 use super::sql::literal;
 use super::whole;
 
@@ -84,7 +85,7 @@ fn lines(input: &[u8]) -> usize {
 }
 
 /// Runs the files in the app's database. Nothing of them is left when one fails.
-pub(super) async fn run(work: &Work<'_>) -> Result<bool, PostgresError> {
+pub(super) async fn run(work: &Work<'_>) -> Result<(), PostgresError> {
     let mut files = Vec::new();
     for path in &work.postgres.init {
         files.push((path.clone(), read(work, path)?));
@@ -96,7 +97,7 @@ pub(super) async fn run(work: &Work<'_>) -> Result<bool, PostgresError> {
     let input = script.input.clone();
     let output = work.psql(work.postgres.database.as_str(), &["--single-transaction", "-f", "-"], input, LIMIT).await?;
     match output.code {
-        0 => Ok(true),
+        0 => Ok(()),
         _ => Err(PostgresError::Init(work.name.clone(), script.explain(&output.stderr))),
     }
 }

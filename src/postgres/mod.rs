@@ -6,6 +6,7 @@
 //! password is ever in an argument, a log or an error.
 
 mod connect;
+mod error;
 pub mod family;
 mod init;
 mod marker;
@@ -13,13 +14,15 @@ mod objects;
 mod passwords;
 mod provision;
 pub mod readiness;
+mod server;
 mod sql;
 mod store;
 mod whole;
 
+pub use error::PostgresError;
 pub use marker::Freshness;
 pub use passwords::{Access, Passwords, PasswordsError};
-pub use provision::{Caretaker, PostgresError, ProvisionRequest, Provisioned};
+pub use provision::{Caretaker, ProvisionRequest, Provisioned};
 pub use store::Damage;
 
 /// The port of every server we take care of.

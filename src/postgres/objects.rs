@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::SUPERUSER;
 use super::connect::Session;
-use super::provision::{PostgresError, Work};
+use super::error::PostgresError;
+use super::provision::Work;
 use super::sql::{identifier, literal};
 use crate::model::workload::Postgres;
 

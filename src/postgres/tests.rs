@@ -365,12 +365,15 @@ fn an_image_must_be_of_the_family_of_the_data_directory() {
     let debian = |major: &str| Family::of(&image(&[("PG_MAJOR", major), ("PG_VERSION", "17.2-1.pgdg120+1")]), "postgres:17");
     let alpine = Family::of(&image(&[("PG_MAJOR", "17"), ("PG_SHA256", "00")]), "postgres@sha256:00");
     let tagged = Family::of(&image(&[("PG_MAJOR", "17")]), "postgis/postgis:17-3.5-alpine");
-    assert_eq!(debian("17").fits(debian("17")), Ok(()));
-    assert_eq!(debian("16").fits(debian("17")), Err(Refusal::Major { made: 16, wanted: 17 }));
-    assert_eq!(debian("17").fits(alpine), Err(Refusal::Library { made: Library::Glibc, wanted: Library::Musl }));
+    assert_eq!(debian("17").fits(debian("17"), &db()), Ok(()));
+    assert_eq!(debian("16").fits(debian("17"), &db()), Err(Refusal::Major { postgres: db(), made: 16, wanted: 17 }));
+    assert_eq!(
+        debian("17").fits(alpine, &db()),
+        Err(Refusal::Library { postgres: db(), made: Library::Glibc, wanted: Library::Musl })
+    );
     assert_eq!(alpine, tagged);
-    assert_eq!(Family::default().fits(alpine), Ok(()), "what is not known fits");
-    assert_eq!(alpine.fits(Family::of(&image(&[]), "registry.example/own:1")), Ok(()));
-    let words = debian("16").fits(debian("17")).unwrap_err().to_string();
+    assert_eq!(Family::default().fits(alpine, &db()), Ok(()), "what is not known fits");
+    assert_eq!(alpine.fits(Family::of(&image(&[]), "registry.example/own:1"), &db()), Ok(()));
+    let words = debian("16").fits(debian("17"), &db()).unwrap_err().to_string();
     assert!(words.starts_with("data directory of major 16, image is 17: "), "{words}");
 }

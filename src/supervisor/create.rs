@@ -37,7 +37,8 @@ pub fn container_request(
     let mut mounts: Vec<MountRequest> = settings.mounts.iter().map(|mount| mount_request(stack, mount)).collect();
     if !context.keeper.files(workload).is_empty() {
         let source = MountFrom::Bind(secrets_directory(context, &key));
-        mounts.push(MountRequest { source, target: SECRETS.to_owned(), read_only: true });
+        // Writable: the engine refuses to put files through a read-only mount.
+        mounts.push(MountRequest { source, target: SECRETS.to_owned(), read_only: false });
     }
     let mut aliases = vec![workload.name.to_string()];
     aliases.extend(settings.aliases);

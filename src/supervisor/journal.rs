@@ -28,7 +28,7 @@ impl Journal {
     /// Something happened, with more to tell.
     pub fn record_with(&self, kind: &str, target: &impl ToString, cause: impl Into<String>, detail: serde_json::Value) {
         let (target, cause) = (target.to_string(), cause.into());
-        tracing::info!(kind, target, cause, "{kind} {target} | {cause}");
+        tracing::info!("{kind} {target} | {cause}");
         // Nobody may be listening just now.
         let _ = self.records.send(EventRecord { at: self.clock.wall(), kind: kind.to_owned(), target, cause, detail });
     }

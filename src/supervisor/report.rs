@@ -249,10 +249,10 @@ fn state_of(report: &Report<'_>, item: &ItemStatus, shown: Option<&Container>, e
         Some(ContainerState::Running { .. } | ContainerState::Restarting) => State::Starting,
         Some(ContainerState::Paused { .. }) => State::Paused,
         Some(ContainerState::Exited { exit, .. }) => ended(report, item, exit.code, blocked),
-        Some(_) if blocked => State::Blocked,
+        Some(ContainerState::Removing) => State::Stopping,
+        Some(_) | None if report.inputs.history.goal == Goal::Down => State::Stopped,
+        Some(_) | None if blocked => State::Blocked,
         Some(_) => State::Starting,
-        None if report.inputs.history.goal == Goal::Down => State::Stopped,
-        None if blocked => State::Blocked,
         None => State::Pending,
     }
 }

@@ -4,13 +4,16 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use witwd::engine::docker::{ConnectError, DockerEngine, Surroundings};
+use witwd::engine::request::Scope;
 use witwd::engine::{Engine, ErrorKind};
 use witwd::host::SystemClock;
+use witwd::model::observed::Container;
 
-use crate::support::{TestEngine, connect, docker, eventually, kind};
+use crate::support::{TINY, TestEngine, connect, docker, eventually, kind};
 
 async fn try_to_connect(socket: &Path) -> ConnectError {
     let surroundings = Surroundings { docker_host: Some(format!("unix://{}", socket.display())), ..Surroundings::default() };
@@ -79,7 +82,7 @@ async fn a_stream_of_events_ends_with_an_error_when_the_engine_goes() {
     let test = TestEngine::new("cut").await;
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("engine.sock");
-    let cut = relay(&socket, &test.engine.address().path);
+    let (cut, _) = relay(&socket, &test.engine.address().path);
     let surroundings = Surroundings { docker_host: Some(format!("unix://{}", socket.display())), ..Surroundings::default() };
     let engine = DockerEngine::locate(surroundings, Arc::new(SystemClock::new())).unwrap();
     let mut events = engine.events(&test.stack).await.unwrap();
@@ -89,21 +92,48 @@ async fn a_stream_of_events_ends_with_an_error_when_the_engine_goes() {
 
     cut.abort();
     let limit = Duration::from_secs(10);
-    let error = eventually(limit, "an error", async || events.next().await.map(Result::err)).await;
-    assert_eq!(error.map(|error| error.kind), Some(ErrorKind::Unavailable));
+    let error = eventually(limit, "an error", async || events.next().await.and_then(Result::err)).await;
+    assert_eq!(error.kind, ErrorKind::Unavailable);
     assert!(events.next().await.is_none(), "then it is over");
     docker(&["network", "rm", test.stack.as_str()]);
 }
 
-/// Hands every connection on `socket` to the engine; aborting it cuts them all.
-fn relay(socket: &Path, engine: &Path) -> tokio::task::JoinHandle<()> {
+#[tokio::test]
+async fn a_look_at_a_world_in_which_nothing_happens_costs_three_questions() {
+    let test = TestEngine::new("cheap").await;
+    let socket = test.directory.path().join("engine.sock");
+    let (_relay, asked) = relay(&socket, &test.engine.address().path);
+    let surroundings = Surroundings { docker_host: Some(format!("unix://{}", socket.display())), ..Surroundings::default() };
+    let engine = DockerEngine::locate(surroundings, Arc::new(SystemClock::new())).unwrap();
+    for name in ["one", "two", "three"] {
+        test.run(name, &["sleep"]).await;
+    }
+    let scope = Scope { images: vec![TINY.to_owned()], ..test.scope() };
+    let _events = engine.events(&test.stack).await.unwrap();
+    // Other tests may make something happen: then what was remembered is asked for again.
+    eventually(Duration::from_secs(20), "a look that costs three questions", async || {
+        let before = asked.load(Ordering::SeqCst);
+        let world = engine.observe(&scope).await.unwrap();
+        let ours = |container: &&Container| container.identity.as_ref().is_some_and(|identity| identity.stack == test.stack);
+        assert_eq!((world.containers.iter().filter(ours).count(), world.images.len()), (3, 1));
+        (asked.load(Ordering::SeqCst) - before == 3).then_some(())
+    })
+    .await;
+}
+
+/// Hands every connection on `socket` to the engine, and counts them; aborting it cuts them all.
+fn relay(socket: &Path, engine: &Path) -> (tokio::task::JoinHandle<()>, Arc<AtomicUsize>) {
     let listener = tokio::net::UnixListener::bind(socket).unwrap();
     let engine = engine.to_owned();
-    tokio::spawn(async move {
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = count.clone();
+    let task = tokio::spawn(async move {
         let mut connections = tokio::task::JoinSet::new();
         while let Ok((mut here, _)) = listener.accept().await {
+            counted.fetch_add(1, Ordering::SeqCst);
             let mut there = tokio::net::UnixStream::connect(&engine).await.unwrap();
             connections.spawn(async move { tokio::io::copy_bidirectional(&mut here, &mut there).await.map(|_| ()) });
         }
-    })
+    });
+    (task, count)
 }

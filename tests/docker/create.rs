@@ -1,6 +1,7 @@
 //! What containers, networks and volumes are made like, seen by `docker inspect`, by the file system
 //! and by a connection.
 
+use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -80,7 +81,7 @@ async fn a_published_port_is_seen_and_the_container_is_reached() {
     let published = std::net::SocketAddr::new(port.address, port.host);
     for address in [address, published] {
         let answer = eventually(SOON, "an answer", async || greet(address).await).await;
-        assert!(answer.ends_with("hello"), "{answer}");
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     }
 }
 
@@ -158,7 +159,7 @@ async fn a_volume_is_made_once_kept_and_removed_when_asked() {
 #[tokio::test]
 async fn a_volume_that_the_image_declares_gets_a_name() {
     let test = TestEngine::new("declared").await;
-    let image = test.image(&["ENTRYPOINT [\"/tiny\"]", "VOLUME /var/data"]);
+    let image = test.image("VOLUME /var/data").await;
     let mut request = test.container("db", &["sleep"]);
     request.image = image;
     let first = test.engine.create(&request).await.unwrap();
@@ -182,13 +183,13 @@ async fn files_are_put_with_owner_and_mode_through_a_bind() {
     let id = test.engine.create(&request).await.unwrap();
     let file = FileToPut { path: "token".to_owned(), content: b"s3cret".to_vec(), uid: 999, gid: 998, mode: 0o400 };
     test.engine.put_files(&id, "/run/secrets", &[file]).await.unwrap();
-    assert!(directory.join("token").exists(), "it is on the host already");
+    let on_host = std::fs::metadata(directory.join("token")).unwrap();
+    assert_eq!((on_host.uid(), on_host.gid(), on_host.mode() & 0o7777), (999, 998, 0o400));
 
     test.engine.start(&id).await.unwrap();
     let run = async |words_of: &[&str]| {
         let exec = Exec { command: words(words_of), ..Exec::default() };
         test.engine.exec(&id, &exec, SOON).await.unwrap()
     };
-    assert_eq!(run(&["/tiny", "stat", "/run/secrets/token"]).await.stdout, "999:998 400\n");
     assert_eq!(run(&["/tiny", "cat", "/run/secrets/token"]).await.stdout, "s3cret");
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use witwd::engine::request::{LogQuery, MountFrom, MountRequest, Scope};
 use witwd::engine::{Engine, ErrorKind};
 use witwd::model::name::ContainerId;
@@ -27,7 +28,7 @@ async fn a_container_is_seen_created_running_and_exited() {
     let created = test.seen(&id).await.unwrap();
     assert_eq!(created.state, ContainerState::Created);
     assert_eq!(created.identity, Some(request.identity.clone()));
-    assert_eq!((created.name.as_str(), created.image_reference.as_str()), (request.name.as_str(), TINY.as_str()));
+    assert_eq!((created.name.as_str(), created.image_reference.as_str()), (request.name.as_str(), TINY));
 
     test.engine.start(&id).await.unwrap();
     test.engine.start(&id).await.expect("starting what runs is fine");
@@ -53,7 +54,7 @@ async fn an_exit_code_is_seen_as_it_was() {
 #[tokio::test]
 async fn running_out_of_memory_is_seen_as_such() {
     let test = TestEngine::new("oom").await;
-    let mut request = test.container("fat", &["alloc", "256"]);
+    let mut request = test.container("fat", &["hog", "256M"]);
     request.memory = Some(32 << 20);
     let id = test.engine.create(&request).await.unwrap();
     // Swap would let it live.
@@ -66,15 +67,18 @@ async fn running_out_of_memory_is_seen_as_such() {
 #[tokio::test]
 async fn a_stop_sends_the_signal_and_kills_after_the_grace() {
     let test = TestEngine::new("stop").await;
-    // The first process of a container ignores a signal it has no handler for.
-    let mut deaf = test.container("deaf", &["sleep"]);
-    deaf.hardening.init = Some(false);
+    let mut deaf = test.container("deaf", &["sleep", "--ignore-term", "--print", "deaf now"]);
+    deaf.stop_signal = Some("SIGTERM".to_owned());
     let deaf = test.engine.create(&deaf).await.unwrap();
     test.engine.start(&deaf).await.unwrap();
     let mut polite = test.container("polite", &["sleep"]);
-    polite.stop_signal = Some("SIGINT".to_owned());
+    polite.stop_signal = Some("SIGUSR1".to_owned());
     let polite = test.engine.create(&polite).await.unwrap();
     test.engine.start(&polite).await.unwrap();
+
+    let said = LogQuery { follow: true, ..LogQuery::default() };
+    let mut said = test.engine.logs(&deaf, &said).await.unwrap();
+    said.next().await.expect("it is deaf from now on").unwrap();
 
     let (deaf_stopped, polite_stopped) =
         tokio::join!(test.engine.stop(&deaf, Duration::from_secs(1)), test.engine.stop(&polite, Duration::from_secs(60)));
@@ -84,7 +88,7 @@ async fn a_stop_sends_the_signal_and_kills_after_the_grace() {
         ContainerState::Exited { exit, .. } => exit.code,
         state => panic!("{state:?}"),
     };
-    assert_eq!((code(&deaf).await, code(&polite).await), (137, 130));
+    assert_eq!((code(&deaf).await, code(&polite).await), (137, 128 + 10));
 }
 
 #[tokio::test]
@@ -151,10 +155,10 @@ async fn a_wait_ends_with_the_run() {
 #[tokio::test]
 async fn images_asked_for_are_seen_and_others_not() {
     let test = TestEngine::new("images").await;
-    let scope = Scope { images: words(&[&TINY, "localhost/witwd-test-none:1"]), ..test.scope() };
+    let scope = Scope { images: words(&[TINY, "localhost/witwd-test-none:1"]), ..test.scope() };
     let world = test.engine.observe(&scope).await.unwrap();
-    assert_eq!(world.images.keys().collect::<Vec<_>>(), [TINY.as_str()]);
-    let facts = test.engine.image(&TINY).await.unwrap();
+    assert_eq!(world.images.keys().collect::<Vec<_>>(), [TINY]);
+    let facts = test.engine.image(TINY).await.unwrap();
     assert_eq!((facts.entrypoint, facts.has_healthcheck), (words(&["/tiny"]), false));
-    assert_eq!(world.images[TINY.as_str()], facts.id);
+    assert_eq!(world.images[TINY], facts.id);
 }

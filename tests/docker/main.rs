@@ -6,6 +6,7 @@
 
 mod build;
 mod connect;
+mod contract;
 mod create;
 mod engine;
 mod postgres;

@@ -64,7 +64,7 @@ fn push(test: &TestEngine, registry: &Registry, megabytes: u64, config: Option<&
     let content = directory.join("content");
     let mut random = std::io::Read::take(std::fs::File::open("/dev/urandom").unwrap(), megabytes << 20);
     std::io::copy(&mut random, &mut std::fs::File::create(&content).unwrap()).unwrap();
-    import(&content, directory, &name, &[&format!("LABEL {TEST}={}", test.stack)]);
+    import(&content, directory, &name, &format!("LABEL {TEST}={}", test.stack));
     let config = config.map(|path| path.display().to_string());
     let words: Vec<&str> = config.iter().flat_map(|path| ["--config", path]).chain(["push", "-q", &name]).collect();
     let pushed = docker(&words);

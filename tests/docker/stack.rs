@@ -1,6 +1,6 @@
 //! A stack of a test's own, run by the real binary on the real engine.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -31,7 +31,8 @@ impl TestStack {
 
     /// Replaces the file.
     pub fn write(&self, text: &str) {
-        let text = text.replace("NAME", &self.name).replace("TINY", TINY);
+        std::fs::create_dir_all(self.path()).expect("the stack's directory");
+        let text = text.replace("NAME", &self.name).replace("TINY", &TINY);
         std::fs::write(self.path().join("stack.toml"), text).expect("writing stack.toml");
     }
 
@@ -42,7 +43,6 @@ impl TestStack {
 
     /// A command of the binary in the stack's directory.
     pub fn command(&self, words: &[&str]) -> Command {
-        std::fs::create_dir_all(self.path()).expect("the stack's directory");
         let mut command = Command::new(env!("CARGO_BIN_EXE_witwd"));
         command.args(words).current_dir(self.path()).stdin(Stdio::null());
         command.env("WITWD_RUNTIME_DIR", self.runtime());
@@ -143,9 +143,4 @@ fn remove(list: &[&str], command: &[&str]) {
 /// Bytes as text.
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// Whether a path exists.
-pub fn is_there(path: &Path) -> bool {
-    path.exists()
 }

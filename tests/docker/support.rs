@@ -2,13 +2,12 @@
 //! what the test made, by its label and nothing else.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 use witwd::engine::docker::{DockerEngine, Surroundings};
 use witwd::engine::request::{CreateContainer, CreateNetwork, CreateVolume, Scope};
@@ -21,12 +20,9 @@ use witwd::model::workload::{Hardening, KindName, LogBounds};
 /// The label that says which test made a thing.
 pub const TEST: &str = "dev.witwd.test";
 
-/// The image that all tests share: one static program, see `tiny.rs`. It is left on the engine for
-/// the next time, under a tag of its source.
-pub static TINY: LazyLock<String> = LazyLock::new(|| {
-    let digest = Sha256::digest(include_bytes!("tiny.rs"));
-    format!("localhost/witwd-test-tiny:{:02x}{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2], digest[3])
-});
+/// The image that all tests share: `/tiny` and nothing else (`images/tiny`). It is left on the engine
+/// for the next time.
+pub const TINY: &str = "localhost/witwd-test-tiny:latest";
 
 /// How long a state may take to come about.
 pub const SOON: Duration = Duration::from_secs(20);
@@ -68,7 +64,7 @@ impl TestEngine {
         let key = ReplicaKey { name: name.parse().expect("a name"), replica: 1 };
         CreateContainer {
             name: self.stack.container(&key),
-            image: TINY.clone(),
+            image: TINY.to_owned(),
             platform: None,
             identity: Identity {
                 stack: self.stack.clone(),
@@ -148,12 +144,15 @@ impl TestEngine {
         .await
     }
 
-    /// An image of this test alone, removed with it; returns its reference.
-    pub fn image(&self, changes: &[&str]) -> String {
-        let binary = compile_tiny(self.directory.path());
+    /// The small image with one instruction of a Dockerfile more, of this test alone and removed
+    /// with it; returns its reference.
+    pub async fn image(&self, instruction: &str) -> String {
         let tag = format!("localhost/{}:1", self.stack);
+        let id = self.engine.create(&self.container("image", &["sleep"])).await.expect("made");
         let label = format!("LABEL {TEST}={}", self.stack);
-        import(&binary, self.directory.path(), &tag, &[changes, &[&label]].concat());
+        let output = docker(&["commit", "--change", instruction, "--change", &label, &id.0, &tag]);
+        assert!(output.status.success(), "docker commit: {}", String::from_utf8_lossy(&output.stderr));
+        self.engine.remove(&id).await.expect("removed");
         tag
     }
 }
@@ -217,44 +216,26 @@ pub async fn eventually<T>(limit: Duration, what: &str, mut check: impl AsyncFnM
     found.unwrap_or_else(|_| panic!("not within {limit:?}: {what}"))
 }
 
-/// Makes the small image where it is not there.
+/// Makes the small image where it is not there as it should be.
 pub async fn tiny(engine: &DockerEngine) {
     static MADE: OnceCell<()> = OnceCell::const_new();
     MADE.get_or_init(|| async {
-        if engine.image(&TINY).await.is_ok() {
-            return;
-        }
-        let directory = tempfile::tempdir().expect("a directory");
-        let binary = compile_tiny(directory.path());
-        let id = import(&binary, directory.path(), &TINY, &["ENTRYPOINT [\"/tiny\"]"]);
-        assert!(engine.image(&id).await.is_ok(), "the small image was not made");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("images/tiny/build");
+        let output = Command::new(script).env("WITWD_IMAGE", TINY).output().expect("images/tiny/build");
+        assert!(output.status.success(), "images/tiny/build: {}", String::from_utf8_lossy(&output.stderr));
+        engine.image(TINY).await.expect("the small image");
     })
     .await;
 }
 
-/// The static program, compiled into `directory`.
-pub fn compile_tiny(directory: &Path) -> PathBuf {
-    let binary = directory.join("tiny");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/docker/tiny.rs");
-    let mut rustc = Command::new("rustc");
-    rustc.args(["--edition", "2024", "-O", "-C", "target-feature=+crt-static", "-C", "strip=symbols", "-o"]);
-    let status = rustc.arg(&binary).arg(&source).status().expect("rustc");
-    assert!(status.success(), "tiny.rs does not compile");
-    binary
-}
-
-/// An image of one file, `/tiny`; returns its id.
-pub fn import(binary: &Path, directory: &Path, tag: &str, changes: &[&str]) -> String {
+/// An image of one file that can't be run.
+pub fn import(file: &Path, directory: &Path, tag: &str, change: &str) {
     let archive = directory.join("image.tar");
     let mut tar = tar::Builder::new(std::fs::File::create(&archive).expect("a file"));
-    tar.append_path_with_name(binary, "tiny").expect("packed");
+    tar.append_path_with_name(file, "content").expect("packed");
     tar.finish().expect("packed");
-    let changes: Vec<&str> = changes.iter().flat_map(|change| ["--change", change]).collect();
-    let archive = archive.display().to_string();
-    let words: Vec<&str> = [&["import"], changes.as_slice(), &[&archive, tag]].concat();
-    let output = docker(&words);
+    let output = docker(&["import", "--change", change, &archive.display().to_string(), tag]);
     assert!(output.status.success(), "docker import: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
 /// The kind of a failure.

@@ -3,15 +3,17 @@
 use std::pin::Pin;
 
 use bollard::container::LogOutput;
-use bollard::exec::{StartExecOptions, StartExecResults};
+use bollard::exec::StartExecResults;
 use bollard::models::ExecConfig;
 use bollard::query_parameters::ResizeExecOptions;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use futures_util::stream::BoxStream;
-use tokio::io::AsyncWrite;
+use futures_util::stream::{self, BoxStream};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWrite, ReadHalf};
 
-use super::{Call, DockerEngine, QUICK, error, exec};
+use super::{Call, DockerEngine, QUICK, error, exec, upgrade};
 use crate::engine::request::describe;
 use crate::engine::{EngineError, ErrorKind};
 use crate::model::name::ContainerId;
@@ -80,11 +82,36 @@ pub(super) async fn open(
         ..Default::default()
     };
     let id = exec::create(engine, container, config).await?;
-    let options = StartExecOptions { tty: request.tty, ..Default::default() };
-    let id_of_exec = id.clone();
-    let attached = engine
-        .call(Call::on(OPERATION, container), QUICK, |docker| async move { docker.start_exec(&id_of_exec, Some(options)).await })
-        .await?;
+    let (input, output) = if request.tty { terminal(engine, container, &id).await? } else { raw(engine, container, &id).await? };
+    Ok(ExecSession { input, output, engine: engine.clone(), container: container.clone(), id })
+}
+
+type Input = Pin<Box<dyn AsyncWrite + Send>>;
+type Output = BoxStream<'static, Result<ExecBytes, EngineError>>;
+
+async fn terminal(engine: &DockerEngine, container: &ContainerId, id: &str) -> Result<(Input, Output), EngineError> {
+    let stream = upgrade::start(engine, Call::on(OPERATION, container), id).await?;
+    let (read, write) = tokio::io::split(stream);
+    let target = describe(container);
+    let output = stream::unfold(Some(read), move |read| next_bytes(read, target.clone()));
+    Ok((Box::pin(write), output.boxed()))
+}
+
+type Read = ReadHalf<TokioIo<Upgraded>>;
+
+async fn next_bytes(read: Option<Read>, target: String) -> Option<(Result<ExecBytes, EngineError>, Option<Read>)> {
+    let mut read = read?;
+    let mut bytes = BytesMut::with_capacity(8 << 10);
+    match read.read_buf(&mut bytes).await {
+        Ok(0) => None,
+        Ok(_) => Some((Ok((false, bytes.freeze())), Some(read))),
+        Err(error) => Some((Err(EngineError::new(OPERATION, target, ErrorKind::Unavailable, error.to_string())), None)),
+    }
+}
+
+async fn raw(engine: &DockerEngine, container: &ContainerId, id: &str) -> Result<(Input, Output), EngineError> {
+    let attached =
+        engine.call(Call::on(OPERATION, container), QUICK, |docker| async move { docker.start_exec(id, None).await }).await?;
     let StartExecResults::Attached { output, input } = attached else {
         return Err(EngineError::new(OPERATION, describe(container), ErrorKind::Other, "the engine did not attach"));
     };
@@ -93,5 +120,5 @@ pub(super) async fn open(
         Ok(frame) => Ok((matches!(frame, LogOutput::StdErr { .. }), frame.into_bytes())),
         Err(error) => Err(error::classify(OPERATION, &target, &error)),
     });
-    Ok(ExecSession { input, output: output.boxed(), engine: engine.clone(), container: container.clone(), id })
+    Ok((input, output.boxed()))
 }

@@ -28,6 +28,7 @@ mod reach;
 mod reference;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 mod volumes;
 mod wait;
 

@@ -8,14 +8,9 @@ const PLACES: &str = include_str!("../../../volumes/init/10-places.sql");
 /// Where a place is, as `volumes/init` says: degrees east and north.
 pub fn position(place: &str) -> (f64, f64) {
     let start = format!("('{place}', ");
-    let line = PLACES
-        .lines()
-        .find(|line| line.trim_start().starts_with(&start));
+    let line = PLACES.lines().find(|line| line.trim_start().starts_with(&start));
     let line = line.unwrap_or_else(|| panic!("{place} is not in 10-places.sql"));
-    let mut fields = line
-        .trim_end_matches([')', ','])
-        .rsplit(", ")
-        .map(str::parse::<f64>);
+    let mut fields = line.trim_end_matches([')', ',']).rsplit(", ").map(str::parse::<f64>);
     match (fields.next(), fields.next()) {
         (Some(Ok(latitude)), Some(Ok(longitude))) => (longitude, latitude),
         _ => panic!("no position in: {line}"),
@@ -36,10 +31,7 @@ pub fn equal_earth((longitude, latitude): (f64, f64)) -> (f64, f64) {
 
 /// The length of the shortest way on the WGS 84 ellipsoid, in metres; right to a millimetre except
 /// for points that lie almost opposite each other.
-#[expect(
-    clippy::many_single_char_names,
-    reason = "the letters of Vincenty's paper"
-)]
+#[expect(clippy::many_single_char_names, reason = "the letters of Vincenty's paper")]
 pub fn vincenty(from: (f64, f64), to: (f64, f64)) -> f64 {
     const MAJOR: f64 = 6_378_137.0;
     const FLAT: f64 = 1.0 / 298.257_223_563;
@@ -59,11 +51,7 @@ pub fn vincenty(from: (f64, f64), to: (f64, f64)) -> f64 {
         let sigma = sine.atan2(cosine);
         let alpha = cu * cv * sl / sine;
         let square = 1.0 - alpha * alpha;
-        let middle = if square == 0.0 {
-            0.0
-        } else {
-            cosine - 2.0 * su * sv / square
-        };
+        let middle = if square == 0.0 { 0.0 } else { cosine - 2.0 * su * sv / square };
         let c = FLAT / 16.0 * square * (4.0 + FLAT * (4.0 - 3.0 * square));
         let inner = middle + c * cosine * (2.0 * middle * middle - 1.0);
         let next = apart + (1.0 - c) * FLAT * alpha * (sigma + c * sine * inner);
@@ -84,9 +72,6 @@ pub fn vincenty(from: (f64, f64), to: (f64, f64)) -> f64 {
 #[test]
 fn vincenty_is_right() {
     // Flinders Peak to Buninyon, the example of Geoscience Australia, here on WGS 84.
-    let metres = vincenty(
-        (144.424_867_889, -37.951_033_417),
-        (143.926_495_528, -37.652_821_139),
-    );
+    let metres = vincenty((144.424_867_889, -37.951_033_417), (143.926_495_528, -37.652_821_139));
     assert!((metres - 54_972.271).abs() < 0.001, "{metres}");
 }

@@ -27,19 +27,12 @@ impl Browser {
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .expect("a session of chromium");
-        Self {
-            client,
-            _driver: driver,
-        }
+        Self { client, _driver: driver }
     }
 
     /// What the console has said so far.
     pub async fn console(&self) -> Vec<Value> {
-        let log = self
-            .client
-            .issue_cmd(ConsoleLog)
-            .await
-            .expect("the console");
+        let log = self.client.issue_cmd(ConsoleLog).await.expect("the console");
         log.as_array().expect("a list").clone()
     }
 }
@@ -95,16 +88,9 @@ impl Drop for Driver {
         // Chromium has a process group of its own; only the profile in its arguments tells whose it is.
         let profile = self.profile.path().display().to_string();
         for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-            let pid = entry
-                .file_name()
-                .to_string_lossy()
-                .parse()
-                .ok()
-                .and_then(Pid::from_raw);
+            let pid = entry.file_name().to_string_lossy().parse().ok().and_then(Pid::from_raw);
             let arguments = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-            if let Some(pid) =
-                pid.filter(|_| String::from_utf8_lossy(&arguments).contains(&profile))
-            {
+            if let Some(pid) = pid.filter(|_| String::from_utf8_lossy(&arguments).contains(&profile)) {
                 let _ = kill_process(pid, Signal::KILL);
             }
         }
@@ -118,18 +104,11 @@ impl Drop for Driver {
 struct ConsoleLog;
 
 impl WebDriverCompatibleCommand for ConsoleLog {
-    fn endpoint(
-        &self,
-        base: &url::Url,
-        session: Option<&str>,
-    ) -> Result<url::Url, url::ParseError> {
+    fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
         base.join(&format!("session/{}/se/log", session.unwrap_or_default()))
     }
 
     fn method_and_body(&self, _: &url::Url) -> (hyper::Method, Option<String>) {
-        (
-            hyper::Method::POST,
-            Some(json!({ "type": "browser" }).to_string()),
-        )
+        (hyper::Method::POST, Some(json!({ "type": "browser" }).to_string()))
     }
 }

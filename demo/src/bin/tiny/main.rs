@@ -4,6 +4,8 @@
 //! kilobytes is a web app, a job, a crash, a hang or a memory hog. It must never need a file of a
 //! distribution: it runs `FROM scratch`. Start reading at [`run`].
 
+#![expect(clippy::disallowed_methods, reason = "the clock of the daemon is not the clock of this program")]
+
 mod client;
 mod options;
 mod serve;
