@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use witwd::control::protocol::{Fault, Hello, Up, VERSION};
-use witwd::control::{Admission, ControlSocket, Loader, Peer, Records, Service, SocketAccess, serve};
+use witwd::control::{Admission, ControlSocket, Downs, Loader, Peer, Records, Service, SocketAccess, serve};
 use witwd::host::SystemDisk;
 use witwd::host::lock::{StackLock, acquire};
 use witwd::host::runtime::keep_socket_address;
@@ -61,7 +61,7 @@ impl Daemon {
             records: records.clone(),
             admission: Admission { uid: rustix::process::geteuid().as_raw(), group: None },
             ending: tokio::sync::watch::Sender::new(false),
-            downs: tokio::sync::watch::Sender::new(0),
+            downs: tokio::sync::watch::Sender::new(Downs::default()),
         };
         let listener = socket.take_listener().expect("the listener");
         tokio::spawn(async move {
