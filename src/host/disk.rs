@@ -14,8 +14,8 @@ pub trait Disk: Send + Sync {
     fn list(&self, directory: &Path) -> Result<Vec<String>, DiskError>;
     /// Removes a file; none there is fine.
     fn remove(&self, path: &Path) -> Result<(), DiskError>;
-    /// Makes a directory with mode 0700, and those above it; one that is there is fine.
-    fn make_directory(&self, path: &Path) -> Result<(), DiskError>;
+    /// Makes a directory with this mode, and those above it with 0700; one that is there gets the mode.
+    fn make_directory(&self, path: &Path, mode: u32) -> Result<(), DiskError>;
     /// Renames a file within its directory, and makes that durable.
     fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError>;
 }
@@ -77,8 +77,10 @@ impl Disk for SystemDisk {
         }
     }
 
-    fn make_directory(&self, path: &Path) -> Result<(), DiskError> {
-        make_directories(path).map_err(|error| DiskError::new("make directory", path, error))
+    fn make_directory(&self, path: &Path, mode: u32) -> Result<(), DiskError> {
+        let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        let made = make_directories(path).and_then(|()| std::fs::set_permissions(path, permissions));
+        made.map_err(|error| DiskError::new("make directory", path, error))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError> {

@@ -107,7 +107,7 @@ impl Disk for SimDisk {
         Ok(())
     }
 
-    fn make_directory(&self, _path: &Path) -> Result<(), DiskError> {
+    fn make_directory(&self, _path: &Path, _mode: u32) -> Result<(), DiskError> {
         Ok(())
     }
 

@@ -118,23 +118,14 @@ pub fn retry_delay(attempts: u32) -> Duration {
 /// What is known of a postgres beyond its container.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct PostgresHistory {
-    /// The data directory that was made empty for it: only the first run on it may be initialised.
-    /// Written before the volume is made.
-    pub first_run: Option<FirstRun>,
+    /// The volume, by its engine name, that was made empty for its data directory. Written before
+    /// the volume is made.
+    pub made_empty: Option<String>,
     /// The run whose databases, roles and extensions are known to be there, with a digest of what
     /// was asked for.
     pub provisioned: Option<(RunId, String)>,
     /// The major version of the server that was last provisioned.
     pub major: Option<u32>,
-}
-
-/// A data directory that was empty when its volume was made, and the first container started on it.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct FirstRun {
-    /// The volume's name on the engine.
-    pub volume: String,
-    /// The container, once one was started on it.
-    pub container: Option<super::name::ContainerId>,
 }
 
 /// Everything the planner knows of the past.

@@ -69,7 +69,7 @@ fn lost_data(pass: &Pass<'_>, workload: &Workload, volume: &VolumeName) -> Optio
     let known = pass.inputs.history.postgres.get(&workload.name)?;
     known.provisioned.as_ref()?;
     let engine_name = pass.inputs.stack.name().volume(volume);
-    let same = known.first_run.as_ref().is_none_or(|first| first.volume == engine_name);
+    let same = known.made_empty.as_ref().is_none_or(|made| made == &engine_name);
     same.then(|| {
         format!(
             "the volume {engine_name} with the data of {} (database {}) is gone: an empty one is not put in its place. \

@@ -1,18 +1,34 @@
 //! The marker of a finished initialisation: a comment on the database `postgres`. Comments on
 //! databases are shared by the whole server, so the transaction that runs `init` in the app's
 //! database can set it: all or nothing. Pure.
+//!
+//! A server answers over TCP only when the image's entrypoint is done with a new data directory. So
+//! one that was made in the very run that answers is whole, and gets [`MADE`] first of all: from
+//! then on a restart in the middle of roles, databases and `init` is harmless.
 
 use super::sql::literal;
 
 /// What every marker begins with.
 pub(super) const PREFIX: &str = "witwd: ";
 
+/// The comment on a server whose data directory is whole and that is not initialised yet.
+pub(super) const MADE: &str = "witwd has yet to initialise this server";
+
+/// The statement that sets [`MADE`].
+pub(super) fn made_statement() -> String {
+    format!("COMMENT ON DATABASE postgres IS {}", literal(MADE))
+}
+
+/// Whether the data directory was made in the run that began then, from the time stamp of
+/// `PG_VERSION`, which is written once. File systems keep whole seconds at least.
+pub(super) const MADE_SINCE: &str = "SELECT (pg_catalog.pg_stat_file('PG_VERSION')).modification >= $1::text::timestamptz";
+
 /// What the caller knows of the data directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Freshness {
-    /// This container is the first on a data directory that was empty.
+    /// It was empty when this run began.
     Fresh,
-    /// The first on it was another one, and it never finished.
+    /// It was made for us in an earlier run, and nothing says that this came to its end.
     Interrupted,
     /// It was there before we knew of it, or was finished.
     Settled,
@@ -33,6 +49,9 @@ pub(super) enum Decision {
 
 /// Decides by the comment on the database `postgres` and what the caller knows.
 pub(super) fn decide(comment: Option<&str>, freshness: Freshness) -> Decision {
+    if comment == Some(MADE) {
+        return Decision::Initialise;
+    }
     let marked = comment.is_some_and(|comment| comment.starts_with(PREFIX));
     match (marked, freshness) {
         (true, _) => Decision::Nothing,

@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::connect::{Session, Trouble, trouble, within};
 use super::error::PostgresError;
 use super::marker::{self, Decision, Freshness};
@@ -31,6 +33,8 @@ pub struct ProvisionRequest<'a> {
     pub container: ContainerId,
     /// What is known of its data directory.
     pub freshness: Freshness,
+    /// Since when a data directory must have been made to be of this run; `None`: not to be asked.
+    pub run_began: Option<Timestamp>,
 }
 
 /// What provisioning did.
@@ -78,7 +82,7 @@ impl Caretaker {
             postgres,
             done: Provisioned::default(),
         };
-        work.run(request.freshness).await?;
+        work.run(request.freshness, request.run_began).await?;
         Ok(work.done)
     }
 
@@ -104,9 +108,9 @@ pub(super) struct Work<'a> {
 }
 
 impl Work<'_> {
-    async fn run(&mut self, freshness: Freshness) -> Result<(), PostgresError> {
+    async fn run(&mut self, freshness: Freshness, run_began: Option<Timestamp>) -> Result<(), PostgresError> {
         let clock = self.clock;
-        let decision = within(clock, LIMIT, self.prepare(freshness)).await.unwrap_or_else(|| Err(self.stuck()))?;
+        let decision = within(clock, LIMIT, self.prepare(freshness, run_began)).await.unwrap_or_else(|| Err(self.stuck()))?;
         if decision == Decision::Nothing {
             return Ok(());
         }
@@ -118,12 +122,16 @@ impl Work<'_> {
     }
 
     /// Everything that comes before `init`.
-    async fn prepare(&mut self, freshness: Freshness) -> Result<Decision, PostgresError> {
+    async fn prepare(&mut self, freshness: Freshness, run_began: Option<Timestamp>) -> Result<Decision, PostgresError> {
         let session = self.superuser().await?;
         self.check_major(&session).await?;
-        let decision = marker::decide(self.comment(&session).await?.as_deref(), freshness);
-        if decision == Decision::Refuse {
-            return Err(PostgresError::Interrupted(self.name.clone()));
+        let comment = self.comment(&session).await?;
+        let fresh = self.made_since(&session, run_began).await?;
+        let decision = marker::decide(comment.as_deref(), if fresh { Freshness::Fresh } else { freshness });
+        match decision {
+            Decision::Refuse => return Err(PostgresError::Interrupted(self.name.clone())),
+            Decision::Initialise => self.execute(&session, "note that it is whole", &marker::made_statement()).await?,
+            Decision::Nothing | Decision::Adopt => {}
         }
         objects::make(self, &session).await?;
         session.close(self.clock).await;
@@ -154,6 +162,12 @@ impl Work<'_> {
             Some(wanted) if wanted != running => Err(PostgresError::Major { postgres: self.name.clone(), running, wanted }),
             _ => Ok(()),
         }
+    }
+
+    async fn made_since(&self, session: &Session, began: Option<Timestamp>) -> Result<bool, PostgresError> {
+        let Some(began) = began else { return Ok(false) };
+        let row = session.query_one(marker::MADE_SINCE, &[&began.to_string()]).await;
+        row.and_then(|row| row.try_get(0)).map_err(|error| self.failed("look at the data directory", &error))
     }
 
     async fn comment(&self, session: &Session) -> Result<Option<String>, PostgresError> {

@@ -252,6 +252,7 @@ fn the_marker_decides_about_init() {
         (None, Freshness::Fresh, Decision::Initialise),
         (Some("default administrative connection database"), Freshness::Fresh, Decision::Initialise),
         (None, Freshness::Interrupted, Decision::Refuse),
+        (Some(super::marker::MADE), Freshness::Interrupted, Decision::Initialise),
         (None, Freshness::Settled, Decision::Adopt),
         (Some("default administrative connection database"), Freshness::Settled, Decision::Adopt),
     ] {

@@ -14,9 +14,8 @@ use crate::model::workload::Workload;
 use crate::plan::Action;
 
 use super::event::{ActionError, Effect, Event};
-use super::keeper::Keeper;
+use super::keeper::{DataDirectory, Keeper};
 use super::{create, images};
-use crate::postgres::Freshness;
 
 /// What actions are carried out with.
 pub struct Context {
@@ -51,7 +50,7 @@ pub struct Order {
     /// What is to be done.
     pub action: Action,
     /// What is known of the data directory, for `provision`.
-    pub freshness: Freshness,
+    pub data_directory: DataDirectory,
 }
 
 /// Carries out one action.
@@ -81,7 +80,7 @@ pub async fn apply(context: &Context, stack: &Stack, order: &Order) -> Result<Ef
         Action::Remove { container, .. } => engine.remove(container).await?,
         Action::Rename { container, name, .. } => engine.rename(container, name).await?,
         Action::Provision { key, container } => {
-            let provisioned = context.keeper.provision(find(stack, &key.name)?, container, order.freshness).await?;
+            let provisioned = context.keeper.provision(find(stack, &key.name)?, container, order.data_directory).await?;
             return Ok(Effect::Provisioned(provisioned));
         }
     }
@@ -136,10 +135,17 @@ async fn start(
     Ok(())
 }
 
+/// Inside a container everybody may pass through it, to the files that are his; on the host the
+/// directories above it keep everybody out.
+const SECRETS_MODE: u32 = 0o711;
+
 fn make_secrets_directory(context: &Context, workload: &Workload, key: &ReplicaKey) -> Result<(), ActionError> {
     if context.keeper.files(workload).is_empty() {
         return Ok(());
     }
     let directory = create::secrets_directory(context, key);
-    context.disk.make_directory(&directory).map_err(|error| ActionError::transient(format!("{error}: {}", error.source)))
+    context
+        .disk
+        .make_directory(&directory, SECRETS_MODE)
+        .map_err(|error| ActionError::transient(format!("{error}: {}", error.source)))
 }

@@ -37,8 +37,23 @@ pub trait Keeper: Send + Sync {
         &self,
         workload: &Workload,
         container: &ContainerId,
-        freshness: Freshness,
+        data: DataDirectory,
     ) -> Result<Provisioned, KeeperError>;
+}
+
+/// What is known of a data directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DataDirectory {
+    /// What the history says.
+    pub freshness: Freshness,
+    /// When its container's run began: one that was made since is whole.
+    pub run_began: Option<jiff::Timestamp>,
+}
+
+impl Default for DataDirectory {
+    fn default() -> Self {
+        Self { freshness: Freshness::Settled, run_began: None }
+    }
 }
 
 /// A failed step of the caretaker.
@@ -113,9 +128,14 @@ impl Keeper for PostgresKeeper {
         &self,
         workload: &Workload,
         container: &ContainerId,
-        freshness: Freshness,
+        data: DataDirectory,
     ) -> Result<Provisioned, KeeperError> {
-        let request = ProvisionRequest { postgres: workload, container: container.clone(), freshness };
+        let request = ProvisionRequest {
+            postgres: workload,
+            container: container.clone(),
+            freshness: data.freshness,
+            run_began: data.run_began,
+        };
         self.caretaker.provision(request).await.map_err(|error| KeeperError::of(&error, error.needs_operator()))
     }
 }

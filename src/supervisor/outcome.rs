@@ -3,9 +3,10 @@
 use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt as _;
+use jiff::{RoundMode, TimestampRound, Unit};
 
 use crate::model::health::Subject;
-use crate::model::history::{AcceptedImage, Failure, FailureKind, FirstRun, History, PostgresHistory, Target, retry_delay};
+use crate::model::history::{AcceptedImage, Failure, FailureKind, History, PostgresHistory, Target, retry_delay};
 use crate::model::name::{ContainerId, ReplicaKey, WorkloadName};
 use crate::model::observed::{ContainerState, Observed};
 use crate::plan::{Action, Planned};
@@ -13,6 +14,7 @@ use crate::plan::{Action, Planned};
 use super::apply::{Order, apply};
 use super::create::volume_name;
 use super::event::{ActionError, Effect, Event};
+use super::keeper::DataDirectory;
 use super::note;
 use super::run::{Supervisor, UnderWay};
 use crate::postgres::Freshness;
@@ -25,7 +27,7 @@ impl Supervisor {
         self.save();
         self.journal.record(action.verb(), &action.target(), planned.cause.clone());
         self.under_way.insert(action.target(), UnderWay { action: action.clone(), over_since: None });
-        let order = Order { freshness: self.freshness(&action), action };
+        let order = Order { data_directory: self.data_directory(observed, &action), action };
         let (context, stack) = (self.context.clone(), self.stack.clone());
         self.tasks.spawn(async move {
             // A panic in here is an outcome like any other: the loop goes on.
@@ -45,10 +47,7 @@ impl Supervisor {
                     .filter(|workload| workload.postgres().is_some_and(|postgres| &postgres.volume == volume))
                 {
                     let known = self.history.postgres.entry(workload.name.clone()).or_default();
-                    *known = PostgresHistory {
-                        first_run: Some(FirstRun { volume: engine_name.clone(), container: None }),
-                        ..Default::default()
-                    };
+                    *known = PostgresHistory { made_empty: Some(engine_name.clone()), ..Default::default() };
                 }
             }
             Action::Start { key, container } => {
@@ -59,33 +58,26 @@ impl Supervisor {
                 if ended {
                     note::count_restart(&mut self.history, key, self.context.clock.wall());
                 }
-                let first = self.history.postgres.get_mut(&key.name).and_then(|known| known.first_run.as_mut());
-                if let Some(first) = first.filter(|first| first.container.is_none()) {
-                    first.container = Some(container.clone());
-                }
             }
             _ => {}
         }
     }
 
     /// What is known of the data directory that an action is about.
-    fn freshness(&self, action: &Action) -> Freshness {
+    fn data_directory(&self, observed: &Observed, action: &Action) -> DataDirectory {
         let Action::Provision { key, container } = action else {
-            return Freshness::Settled;
+            return DataDirectory::default();
         };
-        let first = self.history.postgres.get(&key.name).and_then(|known| known.first_run.as_ref());
-        let volume = self
-            .stack
-            .workload(&key.name)
-            .and_then(|workload| workload.postgres())
-            .map(|postgres| volume_name(&self.stack, &postgres.volume));
-        match first.filter(|first| Some(&first.volume) == volume.as_ref()) {
-            None => Freshness::Settled,
-            Some(first) if first.container.as_ref() == Some(container) && !has_ended(&self.history, key, container) => {
-                Freshness::Fresh
-            }
-            Some(_) => Freshness::Interrupted,
-        }
+        let made = self.history.postgres.get(&key.name).and_then(|known| known.made_empty.clone());
+        let postgres = self.stack.workload(&key.name).and_then(|workload| workload.postgres());
+        let volume = postgres.map(|postgres| volume_name(&self.stack, &postgres.volume));
+        let freshness = if made.is_some() && made == volume { Freshness::Interrupted } else { Freshness::Settled };
+        let run = observed.containers.iter().find(|seen| &seen.id == container).and_then(crate::model::observed::Container::run);
+        // Time stamps of files may be whole seconds: down to the second for a first run, up for a
+        // later one, which must not take for its own what an earlier one left half made.
+        let mode = if has_ended(&self.history, key, container) { RoundMode::Ceil } else { RoundMode::Floor };
+        let round = TimestampRound::new().smallest(Unit::Second).mode(mode);
+        DataDirectory { freshness, run_began: run.and_then(|run| run.started_at.round(round).ok()) }
     }
 
     /// An action is over. It stays under way until a later look has shown what came of it.
@@ -162,9 +154,9 @@ impl Supervisor {
             }
             (Action::RemoveVolume { name }, _) => {
                 let prefix = format!("{}_", self.stack.name());
-                self.history.postgres.retain(|_, known| {
-                    !name.starts_with(&prefix) || known.first_run.as_ref().is_some_and(|first| &first.volume != name)
-                });
+                self.history
+                    .postgres
+                    .retain(|_, known| !name.starts_with(&prefix) || known.made_empty.as_ref().is_some_and(|made| made != name));
             }
             _ => {}
         }

@@ -266,6 +266,11 @@ impl Supervisor {
         self.history.goal = Goal::Up;
         self.history.drop_volumes = false;
         self.history.only = up.only;
+        // Whoever asks wants it tried now: the delays of what failed before are over.
+        for replica in self.history.replicas.values_mut() {
+            replica.attempt = 0;
+            replica.recent.clear();
+        }
         self.stack = up.stack;
         self.notes = up.notes;
         let refresh: Vec<WorkloadName> = self

@@ -1,12 +1,11 @@
 //! The simulated caretaker: passwords that can be told apart, provisioning that takes virtual time.
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::keeper::{Keeper, KeeperError};
+use super::keeper::{DataDirectory, Keeper, KeeperError};
 use crate::engine::request::FileToPut;
 use crate::host::Clock;
 use crate::model::hash::Fingerprint;
@@ -14,7 +13,7 @@ use crate::model::name::ContainerId;
 use crate::model::stack::Stack;
 use crate::model::template::Part;
 use crate::model::workload::Workload;
-use crate::postgres::{Freshness, Provisioned};
+use crate::postgres::Provisioned;
 
 /// How long provisioning takes in virtual time.
 const PROVISION_TIME: Duration = Duration::from_millis(50);
@@ -22,14 +21,12 @@ const PROVISION_TIME: Duration = Duration::from_millis(50);
 /// Stands in for [`crate::postgres`] where the engine is simulated.
 pub struct SimKeeper {
     clock: Arc<dyn Clock>,
-    /// Data directories that have the marker, by workload: what the server itself would remember.
-    initialised: Mutex<BTreeSet<String>>,
 }
 
 impl SimKeeper {
-    /// A caretaker of servers that were never initialised.
+    /// A caretaker on this clock.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, initialised: Mutex::new(BTreeSet::new()) }
+        Self { clock }
     }
 }
 
@@ -62,19 +59,11 @@ impl Keeper for SimKeeper {
 
     async fn provision(
         &self,
-        workload: &Workload,
+        _workload: &Workload,
         _container: &ContainerId,
-        freshness: Freshness,
+        _data: DataDirectory,
     ) -> Result<Provisioned, KeeperError> {
         self.clock.sleep(PROVISION_TIME).await;
-        let name = workload.name.to_string();
-        let mut initialised =
-            self.initialised.lock().map_err(|_| KeeperError { message: "poisoned".to_owned(), needs_operator: true })?;
-        if freshness == Freshness::Interrupted && !initialised.contains(&name) {
-            let message = format!("the first start of {name} was interrupted");
-            return Err(KeeperError { message, needs_operator: true });
-        }
-        initialised.insert(name);
         Ok(Provisioned::default())
     }
 }

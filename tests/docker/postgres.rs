@@ -163,7 +163,9 @@ impl Server {
         let disk = Arc::new(SystemDisk);
         let caretaker = Caretaker::new(self.engine.clone(), self.clock.clone(), disk, passwords.clone());
         let workload = workload(postgres);
-        caretaker.provision(ProvisionRequest { postgres: &workload, container: self.container.clone(), freshness }).await
+        caretaker
+            .provision(ProvisionRequest { postgres: &workload, container: self.container.clone(), freshness, run_began: None })
+            .await
     }
 
     async fn ask(&self, passwords: &Arc<Passwords>) -> Outcome {

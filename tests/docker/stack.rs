@@ -32,7 +32,7 @@ impl TestStack {
     /// Replaces the file.
     pub fn write(&self, text: &str) {
         std::fs::create_dir_all(self.path()).expect("the stack's directory");
-        let text = text.replace("NAME", &self.name).replace("TINY", &TINY);
+        let text = text.replace("NAME", &self.name).replace("TINY", TINY);
         std::fs::write(self.path().join("stack.toml"), text).expect("writing stack.toml");
     }
 
