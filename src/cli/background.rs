@@ -18,11 +18,15 @@ const TO_OPEN: Duration = Duration::from_secs(20);
 const TO_JOIN: Duration = Duration::from_secs(10);
 const BETWEEN: Duration = Duration::from_millis(30);
 
-/// The daemon of the stack: the one that runs, or one that is started now.
-pub(super) async fn daemon(context: &Context, place: &Place) -> Result<Client, Failure> {
-    if let Some(client) = context.daemon(place).await? {
-        return Ok(client);
+/// The daemon of the stack: the one that runs, or one that is started now; and whether it was.
+pub(super) async fn daemon(context: &Context, place: &Place) -> Result<(Client, bool), Failure> {
+    match context.daemon(place).await? {
+        Some(client) => Ok((client, false)),
+        None => Ok((start(context, place).await?, true)),
     }
+}
+
+async fn start(context: &Context, place: &Place) -> Result<Client, Failure> {
     let log_before = log_length(place);
     let mut guardian = start_guardian(context, place)?;
     let begun = context.clock.moment();

@@ -18,7 +18,7 @@ use super::loader::{FileLoader, mentioned};
 use super::place::Place;
 use crate::config::load;
 use crate::control::protocol::{Hello, Up, VERSION};
-use crate::control::{Admission, ControlSocket, Loader as _, Peer, Records, Service, SocketAccess, serve};
+use crate::control::{Admission, ControlSocket, Downs, Loader as _, Peer, Records, Service, SocketAccess, serve};
 use crate::host::lock::{StackLock, acquire};
 use crate::host::runtime::{Runtime, Surroundings, keep_socket_address};
 use crate::model::status::{DaemonStatus, EngineStatus, FileStatus, Status};
@@ -68,7 +68,7 @@ pub(super) struct Daemon {
     handle: Handle,
     loader: Arc<FileLoader>,
     ending: watch::Sender<bool>,
-    downs: watch::Receiver<u64>,
+    downs: watch::Sender<Downs>,
     supervisor: JoinHandle<Result<(), Failure>>,
     server: JoinHandle<()>,
     _lock: StackLock,
@@ -101,15 +101,22 @@ impl Daemon {
         tokio::spawn(async move { kept.keep(heard).await });
         let loader = Arc::new(FileLoader { parts: parts.clone() });
         let admission = Admission { uid: rustix::process::geteuid().as_raw(), group: None };
-        let (downs, downs_seen) = watch::channel(0);
-        let service =
-            Service { hello, handle: handle.clone(), loader: loader.clone(), records, admission, ending: ending.clone(), downs };
+        let downs = watch::Sender::new(Downs::default());
+        let service = Service {
+            hello,
+            handle: handle.clone(),
+            loader: loader.clone(),
+            records,
+            admission,
+            ending: ending.clone(),
+            downs: downs.clone(),
+        };
         let supervisor = tokio::spawn(supervise(parts.clone(), ends, ending.subscribe()));
         let server = tokio::spawn(async move {
             serve(listener, service).await;
             drop(socket);
         });
-        Ok(Self { parts, handle, loader, ending, downs: downs_seen, supervisor, server, _lock: lock })
+        Ok(Self { parts, handle, loader, ending, downs, supervisor, server, _lock: lock })
     }
 
     /// Goes on with what the last `up` asked for, unless the stack was taken down since. Without an
@@ -141,7 +148,7 @@ impl Daemon {
     pub(super) async fn run(mut self, signals: Signals) -> Exit {
         let exit = tokio::select! {
             biased;
-            () = taken_down(&self.handle, &mut self.downs) => Exit::Done,
+            () = taken_down(&self.handle, &self.downs) => Exit::Done,
             () = ended(&self.ending) => Exit::Done,
             name = ending_signal(signals) => {
                 tracing::info!("{name}: the daemon ends, the stack stays");
@@ -192,19 +199,22 @@ fn nothing_known(place: &Place, daemon: DaemonStatus) -> Status {
     }
 }
 
-/// Returns when a `down` is carried out and no later `up` was asked for.
-async fn taken_down(handle: &Handle, downs: &mut watch::Receiver<u64>) {
-    let mut published = handle.watch();
+/// Returns when a `down` is carried out and no later `up` was asked for; says so to who follows.
+async fn taken_down(handle: &Handle, downs: &watch::Sender<Downs>) {
+    let (mut published, mut asked) = (handle.watch(), downs.subscribe());
     loop {
-        if downs.wait_for(|generation| *generation > 0).await.is_err() {
+        if asked.wait_for(|downs| downs.asked > 0).await.is_err() {
             return std::future::pending().await;
         }
-        let down = *downs.borrow_and_update();
+        let down = asked.borrow_and_update().asked;
         let over =
             published.wait_for(|now| now.generation > down || (now.generation == down && now.looked && now.status.converged));
         match over.await.map(|now| now.generation) {
-            Ok(generation) if generation == down => return,
-            Ok(_) if downs.changed().await.is_ok() => {}
+            Ok(generation) if generation == down => {
+                downs.send_modify(|downs| downs.done = down);
+                return;
+            }
+            Ok(_) if asked.changed().await.is_ok() => {}
             _ => return std::future::pending().await,
         }
     }

@@ -55,16 +55,14 @@ pub(super) async fn run(context: &Context, args: DownArgs) -> Done {
     over(context, &follower, &stack)
 }
 
-/// What is left says whether it was done: a daemon may also have died of something else.
+/// The daemon's last words say whether it was done: it may also have died of something else.
 fn over(context: &Context, follower: &Follower, stack: &StackName) -> Done {
-    match &follower.last {
-        Some(status) if status.converged => {
-            context.output.note(&format!("stack {stack} is down"));
-            Ok(Exit::Done)
-        }
-        _ => Err(Failure::new(Exit::Failed, "the daemon ended before all was removed")
-            .hint("`witwd down` again goes on where it ended")),
+    if follower.is_down {
+        context.output.note(&format!("stack {stack} is down"));
+        return Ok(Exit::Done);
     }
+    let failure = Failure::new(Exit::Failed, "the daemon ended before all was removed");
+    Err(failure.hint("`witwd down` again goes on where it ended"))
 }
 
 async fn daemon_for(

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::exit_code::Failure;
 use super::progress::Progress;
 use crate::control::protocol::Line;
-use crate::control::{Lines, Outcome, outcome};
+use crate::control::{Lines, Outcome, Restarts, outcome, restarts};
 use crate::host::Clock;
 use crate::model::status::Status;
 
@@ -26,12 +26,16 @@ pub(super) struct Follower {
     generation: u64,
     /// The last status that speaks of the request.
     pub last: Option<Box<Status>>,
+    /// Whether the daemon ended because the stack is down.
+    pub is_down: bool,
+    /// Restarts of each replica when the wait began: what looped before is no verdict on this request.
+    restarts: Option<Restarts>,
 }
 
 impl Follower {
     /// Follows the answer to a request.
     pub(super) fn new(lines: Lines) -> Self {
-        Self { lines, generation: 0, last: None }
+        Self { lines, generation: 0, last: None, is_down: false, restarts: None }
     }
 
     /// Shows the next line; `false` where the daemon ended. Safe to drop before it returned.
@@ -48,11 +52,15 @@ impl Follower {
             Line::Event(record) => progress.event(&record)?,
             Line::Status { generation, looked, status } if looked && generation >= self.generation && self.generation > 0 => {
                 progress.status(&status);
+                self.restarts.get_or_insert_with(|| restarts(&status));
                 self.last = Some(status);
             }
             Line::Status { status, .. } => progress.engine(status.engine),
             Line::Missed { count } => tracing::debug!(count, "events were missed"),
-            Line::Ended => return Ok(false),
+            Line::Ended { down } => {
+                self.is_down = down > 0 && down >= self.generation;
+                return Ok(false);
+            }
             Line::Unknown => {}
         }
         Ok(true)
@@ -60,7 +68,10 @@ impl Follower {
 
     /// What the last status says of an `up`.
     pub(super) fn outcome(&self) -> Outcome {
-        self.last.as_ref().map_or(Outcome::Working, |status| outcome(status))
+        match (&self.last, &self.restarts) {
+            (Some(status), Some(before)) => outcome(status, before),
+            _ => Outcome::Working,
+        }
     }
 
     /// Waits until all is ready, or nothing more can become ready, or `limit` is over.

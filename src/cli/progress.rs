@@ -11,13 +11,13 @@ use super::paint::{Ink, paint, printable};
 use super::ps::{state_ink, state_text};
 use crate::model::status::{EngineStatus, EventRecord, ItemStatus, State, Status};
 
-/// What was shown of an item: state, readiness, cause.
-type Shown = (State, bool, String);
+/// What was shown of each replica.
+type Shown = BTreeMap<(String, u32), String>;
 
 /// Shows how a stack changes.
 pub(super) struct Progress {
     output: Output,
-    shown: BTreeMap<(String, u32), Shown>,
+    shown: Shown,
     moving: Option<Moving>,
     engine: EngineStatus,
     /// Whether a look at the engine was shown: before the first one nothing is known of it.
@@ -140,16 +140,15 @@ fn settled_text(item: &ItemStatus) -> String {
 }
 
 /// A line for each item that is not as it was shown last.
-pub(super) fn changes(shown: &mut BTreeMap<(String, u32), Shown>, status: &Status) -> Vec<String> {
+pub(super) fn changes(shown: &mut Shown, status: &Status) -> Vec<String> {
     let mut lines = Vec::new();
     for item in &status.items {
-        let now: Shown = (item.state, item.ready, item.cause.clone());
-        let before = shown.insert((item.name.clone(), item.replica), now.clone());
-        if before.as_ref() == Some(&now) || (before.is_none() && item.state == State::Pending) {
-            continue;
-        }
         let cause = if item.cause.is_empty() { String::new() } else { format!(": {}", printable(&item.cause)) };
-        lines.push(format!("{}  {}{cause}", label(item), settled_text(item)));
+        let line = format!("{}  {}{cause}", label(item), settled_text(item));
+        let before = shown.insert((item.name.clone(), item.replica), line.clone());
+        if before.as_ref() != Some(&line) && (before.is_some() || item.state != State::Pending) {
+            lines.push(line);
+        }
     }
     let here = |key: &(String, u32)| status.items.iter().any(|item| (&item.name, item.replica) == (&key.0, key.1));
     let gone: Vec<(String, u32)> = shown.keys().filter(|key| !here(key)).cloned().collect();

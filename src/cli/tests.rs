@@ -1,1 +1,406 @@
-//! Tests of what the command line shows.
+//! Tests of what the command line shows and decides: all of it pure.
+
+use std::collections::BTreeMap;
+
+use expect_test::expect;
+use jiff::Timestamp;
+
+use super::context::chosen_profiles;
+use super::exit_code::{Exit, Failure, chain};
+use super::output::ColorChoice;
+use super::paint::{Ink, printable, printable_colored};
+use super::ports::to_open;
+use super::table::{age, wrap};
+use super::words::unknown_verb;
+use super::{db, doctor, events, exec, logs, progress, ps, up};
+use crate::engine::request::EngineInfo;
+use crate::host::kept::Kept;
+use crate::model::name::{ContainerId, ImageId, InstanceId, ReplicaKey, StackName};
+use crate::model::observed::{Container, ContainerState, Identity, Observed, PublishedSeen};
+use crate::model::status::{
+    DaemonStatus, EngineStatus, EventRecord, ExitStatus, FileStatus, Health, ItemStatus, PortStatus, State, Status,
+};
+use crate::model::workload::{KindName, Protocol, PublishedPort};
+
+const NOW: i64 = 1_767_300_000;
+
+fn at(seconds_ago: i64) -> Timestamp {
+    Timestamp::from_second(NOW - seconds_ago).expect("a time")
+}
+
+fn item(name: &str, kind: KindName, state: State) -> ItemStatus {
+    ItemStatus {
+        name: name.to_owned(),
+        kind,
+        replica: 1,
+        state,
+        held: false,
+        health: Health::None,
+        ready: state == State::Running,
+        restarts: 0,
+        attempt: 0,
+        cause: String::new(),
+        container: None,
+        image: "app".into(),
+        digest: None,
+        port: None,
+        ports: Vec::new(),
+        since: None,
+        next: None,
+        last_exit: None,
+        backup: None,
+    }
+}
+
+fn port(address: &str, host: u16, container: u16) -> PortStatus {
+    PortStatus { address: address.into(), host, container, protocol: Protocol::Tcp }
+}
+
+fn status(items: Vec<ItemStatus>) -> Status {
+    let file = FileStatus { path: "stack.toml".into(), ok: true, pending: false, reasons: Vec::new(), errors: Vec::new() };
+    Status {
+        v: 1,
+        stack: "shop".into(),
+        profiles: Vec::new(),
+        file,
+        daemon: Some(DaemonStatus { pid: 7, version: "0.3.0".into(), since: at(600) }),
+        engine: EngineStatus::Up,
+        converged: true,
+        items,
+        notes: Vec::new(),
+    }
+}
+
+fn a_shop() -> Status {
+    let db = ItemStatus {
+        health: Health::Healthy,
+        since: Some(at(200)),
+        ports: vec![port("127.0.0.1", 5432, 5432)],
+        ..item("db", KindName::Postgres, State::Running)
+    };
+    let web = ItemStatus {
+        health: Health::Healthy,
+        restarts: 3,
+        since: Some(at(7300)),
+        ports: vec![port("127.0.0.1", 8080, 8000)],
+        ..item("web", KindName::Service, State::Running)
+    };
+    let worker = ItemStatus {
+        cause: "exited with code 1: it can't reach the queue that it was told to read from, and gave up".into(),
+        next: Some(at(-9)),
+        restarts: 12,
+        attempt: 4,
+        last_exit: Some(ExitStatus { code: 1, signal: None, oom: false, at: at(3) }),
+        since: Some(at(3)),
+        ..item("worker", KindName::Service, State::Backoff)
+    };
+    status(vec![db, web, ItemStatus { replica: 2, ..worker }])
+}
+
+#[test]
+fn ps_fits_eighty_columns() {
+    let text = ps::text(&a_shop(), at(0), 80, false);
+    assert!(text.lines().all(|line| line.chars().count() <= 80));
+    expect![[r"
+        NAME      STATE    HEALTH   RESTARTS  PORTS                 SINCE
+        db        running  healthy            127.0.0.1:5432        3m
+        web       running  healthy  3         127.0.0.1:8080->8000  2h
+        worker.2  backoff           12                              3s
+            exited with code 1: it can't reach the queue that it was told to read from,
+            and gave up; next try in 9s
+    "]]
+    .assert_eq(&text);
+}
+
+#[test]
+fn ps_says_what_is_to_be_known_beside_the_table() {
+    let file = FileStatus { ok: false, pending: true, reasons: vec!["drops postgres db".into()], ..a_shop().file };
+    let web = ItemStatus { held: true, ..item("web", KindName::Service, State::Stopped) };
+    let all =
+        Status { daemon: None, engine: EngineStatus::Down, file, notes: vec!["jobs are not run".into()], ..status(vec![web]) };
+    expect![[r"
+        NAME  STATE
+        web   stopped by hand
+
+        The engine does not answer: what is shown is what was known last.
+
+        No daemon runs: nobody restarts what ends. `witwd up -d` starts one.
+
+        stack.toml is invalid; the last accepted one is kept. `witwd check` shows what is
+        wrong.
+
+        Pending: drops postgres db. `witwd up` applies it.
+
+        jobs are not run
+    "]]
+    .assert_eq(&ps::text(&all, at(0), 82, false));
+}
+
+#[test]
+fn ps_of_nothing_is_a_sentence() {
+    expect![[r"
+        nothing of stack shop is there
+    "]]
+    .assert_eq(&ps::text(&status(Vec::new()), at(0), 80, false));
+}
+
+#[test]
+fn colours_are_for_terminals_unless_asked_for() {
+    assert!(ColorChoice::Auto.decide(true, false));
+    assert!(!ColorChoice::Auto.decide(true, true) && !ColorChoice::Auto.decide(false, false));
+    assert!(ColorChoice::Always.decide(false, true) && !ColorChoice::Never.decide(true, false));
+    assert!(ps::text(&a_shop(), at(0), 80, true).contains("\u{1b}[32mrunning\u{1b}[0m"));
+}
+
+#[test]
+fn a_stack_that_is_ready_says_where_to_find_it() {
+    expect![[r"
+        stack shop is ready
+          web  http://127.0.0.1:8080
+          db   127.0.0.1:5432/tcp
+        open http://127.0.0.1:8080
+        a reboot stops the stack: `witwd up -d` starts it again"]]
+    .assert_eq(&up::ready_text(&a_shop(), true));
+    let everywhere = ItemStatus { ports: vec![port("0.0.0.0", 80, 8000)], ..item("web", KindName::Service, State::Running) };
+    assert_eq!(to_open(&status(vec![everywhere])).as_deref(), Some("http://localhost"));
+    assert_eq!(to_open(&status(Vec::new())), None);
+}
+
+#[test]
+fn a_stack_that_is_not_ready_says_who_and_why() {
+    let all = a_shop();
+    let named = crate::control::unready(&all);
+    expect![[r"stack shop is not ready: worker is backoff: exited with code 1: it can't reach the queue that it was told to read from, and gave up"]]
+        .assert_eq(&up::not_ready_text(&all, &named));
+}
+
+#[test]
+fn progress_is_a_line_for_each_change() {
+    let mut shown = BTreeMap::new();
+    let mut lines = Vec::new();
+    let states = [
+        (State::Pending, false),
+        (State::Pulling, false),
+        (State::Starting, false),
+        (State::Starting, false),
+        (State::Running, true),
+    ];
+    for (state, ready) in states {
+        let web = ItemStatus { ready, ..item("web", KindName::Service, state) };
+        lines.extend(progress::changes(&mut shown, &status(vec![web])));
+    }
+    lines.extend(progress::changes(&mut shown, &status(Vec::new())));
+    expect![[r"
+        web  pulling
+        web  starting
+        web  ready
+        web  removed"]]
+    .assert_eq(&lines.join("\n"));
+}
+
+#[test]
+fn exit_codes_are_those_of_the_contract() {
+    use Exit::{Changes, Done, Failed, Held, InvalidFile, NoEngine, NotRun, Refused, TimedOut, Usage};
+    let codes = [Done, Failed, Usage, InvalidFile, NoEngine, TimedOut, Refused, Held, Changes, NotRun].map(Exit::code);
+    assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 10, 125]);
+    assert_eq!(Exit::Of(42).code(), 42);
+    assert_eq!(Exit::of_word(Exit::Held.word()), Exit::Held);
+    assert_eq!((Exit::of_code(3), Exit::of_code(99)), (Exit::InvalidFile, Exit::Of(99)));
+}
+
+#[test]
+fn a_failure_is_said_once_with_its_way_out() {
+    let failure = Failure::new(Exit::Held, "the stack is held").hint("join it");
+    expect![[r"
+        error: the stack is held
+         hint: join it
+    "]]
+    .assert_eq(&failure.text());
+    let document = failure.document().to_string();
+    expect![[r#"{"error":{"code":"held","hint":"join it","message":"the stack is held"}}"#]].assert_eq(&document);
+    let inner = std::io::Error::other("no room");
+    let outer = crate::host::DiskError::new("write", std::path::Path::new("state"), inner);
+    assert_eq!(chain(&outer), "failed to write state: no room");
+}
+
+#[test]
+fn words_are_told_apart() {
+    let verbs = ["up".to_owned(), "logs".to_owned()];
+    assert!(unknown_verb("lgos", &verbs).hint.is_some_and(|hint| hint.contains("`witwd logs`")));
+    assert!(unknown_verb("plan", &verbs).message.contains("not in this version"));
+    assert!(unknown_verb("zzz", &verbs).hint.is_some_and(|hint| hint.contains("`witwd help`")));
+    // What is said instead names only verbs that are there.
+    let there = super::verbs();
+    for word in ["status", "deploy", "rollback", "reload", "validate", "shell", "ssh", "console", "env", "rm", "kill", "cp"] {
+        let hint = unknown_verb(word, &there).hint.unwrap_or_default();
+        let named: Vec<&str> = hint.split("`witwd ").skip(1).filter_map(|rest| rest.split([' ', '`']).next()).collect();
+        assert!(!named.is_empty() && named.iter().all(|verb| there.iter().any(|known| known == verb)), "{word}: {hint}");
+    }
+}
+
+#[test]
+fn ages_are_short_and_never_negative() {
+    assert_eq!([5, 119, 7300, 200_000, -50].map(|ago| age(at(ago), at(0))), ["5s", "1m", "2h", "2d", "0s"]);
+    assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+}
+
+#[test]
+fn what_an_app_writes_can_not_take_over_a_terminal() {
+    let text = "\u{1b}[31mred\u{1b}[0m \u{1b}[2J\u{1b}]0;title\u{7}\rend";
+    assert_eq!(printable(text), "[31mred[0m [2J]0;titleend");
+    assert_eq!(printable_colored(text), "\u{1b}[31mred\u{1b}[0m [2J]0;titleend");
+    assert_eq!(logs::line_text("web", 4, Ink::Plain, "a\rb", false), "web  | ab");
+}
+
+#[test]
+fn an_event_is_a_line() {
+    let detail = serde_json::Value::from("exit 1");
+    let record = EventRecord { at: at(0), kind: "exit".into(), target: "web".into(), cause: "it ended".into(), detail };
+    expect!["20:40:00  web  exit  it ended  exit 1"].assert_eq(&events::event_text(&record, &jiff::tz::TimeZone::UTC, false));
+}
+
+#[test]
+fn since_is_a_duration_or_a_time() {
+    assert_eq!(logs::moment("10m", at(0)).expect("a duration"), at(600));
+    assert_eq!(logs::moment("2026-01-01T00:00:00Z", at(0)).expect("a time").as_second(), 1_767_225_600);
+    assert_eq!(logs::moment("yesterday", at(0)).expect_err("neither").exit, Exit::Usage);
+}
+
+#[test]
+fn profiles_are_remembered_until_others_are_named() {
+    let kept = Kept {
+        v: 1,
+        at: at(0),
+        uid: 0,
+        environment: BTreeMap::new(),
+        stack: "shop".into(),
+        profiles: vec!["prod".into()],
+        name: None,
+        env_files: Vec::new(),
+    };
+    let named = |flags: &[&str]| chosen_profiles(&flags.iter().map(ToString::to_string).collect::<Vec<_>>(), Some(&kept));
+    assert_eq!(named(&[]), ["prod"]);
+    assert_eq!(named(&["none"]), Vec::<String>::new());
+    assert_eq!(named(&["dev", "tools"]), ["dev", "tools"]);
+    assert!(chosen_profiles(&[], None).is_empty());
+}
+
+fn stack() -> (StackName, InstanceId) {
+    ("shop".parse().expect("a name"), InstanceId("me".into()))
+}
+
+fn container(name: &str, replica: u32, instance: &str, state: ContainerState) -> Container {
+    let identity = Identity {
+        stack: stack().0,
+        kind: KindName::Service,
+        key: ReplicaKey { name: name.parse().expect("a name"), replica },
+        spec: None,
+        secrets: None,
+        instance: InstanceId(instance.into()),
+        directory: "/elsewhere".into(),
+    };
+    let published = PublishedSeen { address: [127, 0, 0, 1].into(), host: 8000, container: 8000, protocol: Protocol::Tcp };
+    Container {
+        id: ContainerId(format!("{name}{replica}{instance}")),
+        name: format!("shop-{name}-{replica}"),
+        image: ImageId("sha256:1".into()),
+        image_reference: "app".into(),
+        state,
+        identity: Some(identity),
+        published: vec![published],
+        networks: Vec::new(),
+        created_at: at(9),
+        image_health: None,
+    }
+}
+
+fn observed(containers: Vec<Container>) -> Observed {
+    Observed { containers, ..Observed::default() }
+}
+
+#[test]
+fn a_name_means_a_running_container_of_ours() {
+    let up = || ContainerState::Running { started_at: at(5) };
+    let all = observed(vec![
+        container("web", 1, "me", ContainerState::Created),
+        container("web", 2, "me", up()),
+        container("api", 1, "other", up()),
+    ]);
+    let (name, instance) = stack();
+    let find = |text: &str| exec::find(&all, &name, &instance, text);
+    assert_eq!(find("web").expect("the one that runs").id.0, "web2me");
+    assert_eq!(find("web.1").expect_err("it does not run").exit, Exit::NotRun);
+    assert_eq!(find("api").expect_err("it is not ours").exit, Exit::NotRun);
+    assert_eq!(find("wob").expect_err("a slip").hint.as_deref(), Some("did you mean web?"));
+}
+
+#[test]
+fn without_a_daemon_the_engine_and_the_file_are_all_there_is() {
+    let (name, instance) = stack();
+    let exit = crate::model::observed::Exit { code: 137, oom: true, at: at(30) };
+    let gone = ContainerState::Exited { exit, started_at: at(90) };
+    let all = observed(vec![
+        container("web", 1, "me", ContainerState::Running { started_at: at(5) }),
+        container("db", 1, "me", gone),
+        container("web", 1, "other", ContainerState::Created),
+    ]);
+    let seen = super::seen::describe(&name, &instance, None, &all);
+    expect![[r"
+        NAME  STATE    PORTS           SINCE
+        db    stopped  127.0.0.1:8000  30s
+            killed: out of memory
+        web   running  127.0.0.1:8000  5s
+
+        No daemon runs: nobody restarts what ends. `witwd up -d` starts one.
+    "]]
+    .assert_eq(&ps::text(&seen, at(0), 80, false));
+}
+
+#[test]
+fn doctor_knows_engines_disks_and_ports() {
+    let info = |version: &str, api| EngineInfo {
+        version: version.into(),
+        api,
+        description: "Debian".into(),
+        data_root: None,
+        direct: true,
+    };
+    let findings = [
+        doctor::version(&info("29.0.1", (1, 52))),
+        doctor::version(&info("20.10.24+dfsg1", (1, 41))),
+        doctor::version(&info("19.3.0", (1, 40))),
+        doctor::disk_finding("disk of the stack", 500 << 20),
+    ];
+    expect![[r"
+        ok        engine             29.0.1 (API 1.52), Debian
+        warning   engine             20.10.24+dfsg1 (API 1.41), Debian
+                                     before Docker 28, neighbours on the same network can reach ports published to 127.0.0.1
+        critical  engine             19.3.0 (API 1.40), Debian
+                                     witwd needs API 1.41: Docker 20.10, Podman 4 or newer
+        critical  disk of the stack  500.0 MiB free
+                                     make room: `docker system df` shows what the engine holds
+    "]]
+    .assert_eq(&doctor::text(&findings, false));
+    let (name, instance) = stack();
+    let wanted = PublishedPort { address: [0, 0, 0, 0].into(), host: Some(8000), container: 8000, protocol: Protocol::Tcp };
+    let running = || ContainerState::Running { started_at: at(5) };
+    let ours = observed(vec![container("web", 1, "me", running())]);
+    assert_eq!(doctor::port_taken(&name, &instance, &ours, &wanted), None);
+    let theirs = observed(vec![container("web", 1, "other", running())]);
+    let text = doctor::text(&doctor::port_taken(&name, &instance, &theirs, &wanted).into_iter().collect::<Vec<_>>(), false);
+    assert!(text.contains("0.0.0.0:8000/tcp is taken by container shop-web-1"), "{text}");
+}
+
+#[test]
+fn psql_runs_as_the_app_and_scripts_stop_at_errors() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("stack.toml");
+    std::fs::write(&file, "name = \"shop\"\n[postgres.db]\nimage = \"postgres:17\"\n").expect("writing");
+    let request = crate::config::LoadRequest { file, ..crate::config::LoadRequest::default() };
+    let stack = crate::config::load(&request).expect("a valid file").stack;
+    let workload = stack.in_order().next().expect("a workload");
+    let settings = workload.postgres().expect("a postgres");
+    let words = |superuser, is_person| db::command(settings, superuser, is_person, vec!["--list".into()]).join(" ");
+    assert_eq!(words(false, true), "psql --username=shop --dbname=shop --list");
+    assert_eq!(words(true, false), "psql --username=postgres --dbname=shop --no-psqlrc --set=ON_ERROR_STOP=1 --list");
+}

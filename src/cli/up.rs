@@ -19,7 +19,7 @@ use super::progress::Progress;
 use super::ps::state_text;
 use super::{Done, loader};
 use crate::control::protocol::{Down, Request, Up};
-use crate::control::{Client, Outcome, has_failed, unready};
+use crate::control::{Client, Outcome, has_failed_or_ended, unready};
 use crate::model::status::{ItemStatus, Status};
 
 /// Lines of log that are shown of each that failed.
@@ -70,8 +70,17 @@ fn request(context: &Context, place: &Place, args: &UpArgs) -> Result<Up, Failur
 }
 
 async fn detached(context: &Context, place: &Place, up: Up, limit: Duration) -> Done {
-    let client = background::daemon(context, place).await?;
-    let lines = client.lines(&Request::Up(Box::new(up))).await?;
+    let (client, is_new) = background::daemon(context, place).await?;
+    let lines = match client.lines(&Request::Up(Box::new(up))).await {
+        Ok(lines) => lines,
+        Err(refused) => {
+            if is_new {
+                // It was started for this request alone; one that ended already is fine.
+                let _ = client.end().await;
+            }
+            return Err(refused.into());
+        }
+    };
     let mut progress = Progress::new(context.output);
     let waited = Follower::new(lines).until_settled(&mut progress, context.clock.as_ref(), limit).await;
     progress.finish();
@@ -115,7 +124,7 @@ pub(super) fn ready_text(status: &Status, in_background: bool) -> String {
 /// Says once why what is not ready is not, with the last lines of its log; the rest keeps running.
 async fn not_ready(context: &Context, status: &Status, exit: Exit) -> Failure {
     let items = unready(status);
-    let failed: Vec<&ItemStatus> = items.iter().copied().filter(|item| has_failed(item)).collect();
+    let failed: Vec<&ItemStatus> = items.iter().copied().filter(|item| has_failed_or_ended(item)).collect();
     let exit = if failed.is_empty() { exit } else { Exit::Failed };
     if context.output.json {
         // The reader is gone where this fails, and the failure below says the same.
@@ -132,8 +141,9 @@ async fn not_ready(context: &Context, status: &Status, exit: Exit) -> Failure {
 /// Who is not ready, and why.
 pub(super) fn not_ready_text(status: &Status, items: &[&ItemStatus]) -> String {
     let of_item = |item: &&ItemStatus| {
-        let cause = if item.cause.is_empty() { String::new() } else { format!(": {}", printable(&item.cause)) };
-        format!("{} is {}{cause}", item.name, state_text(item))
+        let ended = || item.last_exit.as_ref().map(|exit| format!("ended with code {} and was started again", exit.code));
+        let cause = if item.cause.is_empty() { ended() } else { Some(printable(&item.cause)) };
+        format!("{} is {}{}", item.name, state_text(item), cause.map(|cause| format!(": {cause}")).unwrap_or_default())
     };
     let items: Vec<String> = items.iter().map(of_item).collect();
     if items.is_empty() {
@@ -145,7 +155,7 @@ pub(super) fn not_ready_text(status: &Status, items: &[&ItemStatus]) -> String {
 async fn show_tail(context: &Context, item: &ItemStatus) {
     let Some(container) = &item.container else { return };
     match logs::tail(context, container, LOG_TAIL).await {
-        Ok(lines) if lines.is_empty() => context.output.error(&format!("{} wrote nothing\n", item.name)),
+        Ok(lines) if lines.is_empty() => {}
         Ok(lines) => {
             let lines: Vec<String> = lines.iter().map(|line| format!("  {}", printable(line))).collect();
             context.output.error(&format!("the last lines of {}:\n{}\n", item.name, lines.join("\n")));

@@ -45,5 +45,5 @@ pub fn unknown_verb(word: &str, verbs: &[String]) -> Failure {
 pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let scored = candidates.map(|candidate| (strsim::jaro_winkler(word, candidate), candidate));
     let best = scored.max_by(|one, other| one.0.total_cmp(&other.0))?;
-    (best.0 > 0.8).then_some(best.1)
+    (best.0 > 0.75).then_some(best.1)
 }

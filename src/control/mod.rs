@@ -17,8 +17,8 @@ mod stream;
 pub use client::{Client, ClientError, ConnectError, Lines};
 pub use peer::{Admission, Peer};
 pub use records::Records;
-pub use server::{Loader, Service, serve};
-pub use settled::{Outcome, has_failed, outcome, unready};
+pub use server::{Downs, Loader, Service, serve};
+pub use settled::{Outcome, Restarts, has_failed_or_ended, outcome, restarts, unready};
 pub use socket::{ControlSocket, SocketAccess};
 
 #[cfg(test)]

@@ -144,7 +144,11 @@ pub enum Line {
         count: u64,
     },
     /// The daemon ends; nothing more will come.
-    Ended,
+    Ended {
+        /// The generation of the `down` that is carried out; 0 where it ends for another reason.
+        #[serde(default)]
+        down: u64,
+    },
     /// A line of a newer daemon.
     #[serde(other)]
     Unknown,

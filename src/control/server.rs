@@ -40,6 +40,15 @@ pub trait Loader: Send + Sync {
     async fn load(&self, up: Up, peer: Peer) -> Result<(supervisor::Up, Vec<String>), Fault>;
 }
 
+/// Generations of the last `down`; 0: none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Downs {
+    /// Asked for.
+    pub asked: u64,
+    /// Carried out: the daemon ends.
+    pub done: u64,
+}
+
 /// What the server forwards to.
 #[derive(Clone)]
 pub struct Service {
@@ -55,8 +64,8 @@ pub struct Service {
     pub admission: Admission,
     /// Set to true by `end`, and by whoever else ends the daemon.
     pub ending: watch::Sender<bool>,
-    /// The generation of the last `down`, for whoever ends the daemon when that is done.
-    pub downs: watch::Sender<u64>,
+    /// The last `down`, for whoever ends the daemon when that is done.
+    pub downs: watch::Sender<Downs>,
 }
 
 type Answer = Result<Response, Fault>;
@@ -167,7 +176,7 @@ impl Call {
         tracing::info!(self.peer.uid, self.peer.pid, ?down, "down");
         let sources = self.sources(true);
         let generation = self.service.handle.down(supervisor::Down { volumes: down.volumes }).await?;
-        self.service.downs.send_replace(generation);
+        self.service.downs.send_modify(|downs| downs.asked = generation);
         Ok(accepted(generation, Vec::new(), sources))
     }
 
@@ -193,6 +202,7 @@ impl Call {
             records: self.service.handle.records(),
             published: statuses.then(|| self.service.handle.watch()),
             ending: self.service.ending.subscribe(),
+            downs: self.service.downs.subscribe(),
         }
     }
 }

@@ -1,10 +1,15 @@
 //! Whether waiting still makes sense. Pure: read by the clients that wait.
 
+use std::collections::BTreeMap;
+
 use crate::model::status::{EngineStatus, ItemStatus, State, Status};
 use crate::model::workload::KindName;
 
-/// Starts after which a service that ends every time counts as one that loops.
-const LOOPS: u32 = 3;
+/// Restarts after which a service that ends every time counts as one that loops.
+const LOOPS: u64 = 3;
+
+/// Restarts of each replica at a moment.
+pub type Restarts = BTreeMap<(String, u32), u64>;
 
 /// What a status says of an `up`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,13 +22,19 @@ pub enum Outcome {
     Working,
 }
 
-/// What `status` says of an `up`.
-pub fn outcome(status: &Status) -> Outcome {
+/// The restarts that `status` tells of.
+pub fn restarts(status: &Status) -> Restarts {
+    status.items.iter().map(|item| (key(item), item.restarts)).collect()
+}
+
+/// What `status` says of an `up` that began when there were these restarts.
+pub fn outcome(status: &Status, before: &Restarts) -> Outcome {
     if status.engine == EngineStatus::Down {
         return Outcome::Working;
     }
-    let failed = status.items.iter().any(has_failed);
-    let working = status.items.iter().any(|item| is_under_way(item) && !has_failed(item));
+    let given_up = |item: &ItemStatus| has_failed(item) || loops(item, before);
+    let failed = status.items.iter().any(given_up);
+    let working = status.items.iter().any(|item| is_under_way(item) && !given_up(item));
     match (failed, working) {
         (true, false) => Outcome::Failed,
         (false, false) if status.converged => Outcome::Ready,
@@ -34,17 +45,31 @@ pub fn outcome(status: &Status) -> Outcome {
 /// Those that are not as the file wants them, what failed first: a block is the echo of a failure.
 pub fn unready(status: &Status) -> Vec<&ItemStatus> {
     let mut items: Vec<&ItemStatus> = status.items.iter().filter(|item| !is_done(item)).collect();
-    items.sort_by_key(|item| (!has_failed(item), item.state == State::Blocked));
+    items.sort_by_key(|item| (!has_failed(item), !has_ended(item), item.state == State::Blocked));
     items
 }
 
-/// Whether it failed, or ends each time it is started.
-pub fn has_failed(item: &ItemStatus) -> bool {
-    match item.state {
-        State::Failed | State::CrashLoop | State::NeedsOperator => true,
-        State::Backoff | State::Starting => item.attempt >= LOOPS && item.last_exit.is_some(),
-        _ => false,
-    }
+/// Whether it failed, or ended and is not ready again.
+pub fn has_failed_or_ended(item: &ItemStatus) -> bool {
+    has_failed(item) || has_ended(item)
+}
+
+fn has_failed(item: &ItemStatus) -> bool {
+    matches!(item.state, State::Failed | State::CrashLoop | State::NeedsOperator)
+}
+
+fn has_ended(item: &ItemStatus) -> bool {
+    let is_again = item.state == State::Starting && item.attempt > 0;
+    item.last_exit.is_some() && (item.state == State::Backoff || is_again)
+}
+
+fn loops(item: &ItemStatus, before: &Restarts) -> bool {
+    let restarts = item.restarts.saturating_sub(before.get(&key(item)).copied().unwrap_or(0));
+    has_ended(item) && restarts >= LOOPS
+}
+
+fn key(item: &ItemStatus) -> (String, u32) {
+    (item.name.clone(), item.replica)
 }
 
 fn is_done(item: &ItemStatus) -> bool {

@@ -13,7 +13,7 @@ use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::protocol::Line;
-use super::server::ended;
+use super::server::{Downs, ended};
 use crate::model::status::EventRecord;
 use crate::supervisor::Published;
 
@@ -71,6 +71,8 @@ pub(super) struct Sources {
     pub published: Option<watch::Receiver<Published>>,
     /// Becomes true when the daemon ends.
     pub ending: watch::Receiver<bool>,
+    /// The last `down`.
+    pub downs: watch::Receiver<Downs>,
 }
 
 enum Next {
@@ -92,7 +94,10 @@ pub(super) async fn follow(writer: Writer, mut sources: Sources) -> Result<(), G
         };
         match next {
             Next::Line(line) => writer.write(&line).await?,
-            Next::Last => return writer.write(&Line::Ended).await,
+            Next::Last => {
+                let down = sources.downs.borrow().done;
+                return writer.write(&Line::Ended { down }).await;
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Tests of the rules of the control socket; over a real socket they are in `tests/it/control.rs`.
 
 use super::protocol::{Fault, Line, Request, Up};
-use super::{Admission, Outcome, Peer, Records, outcome, unready};
+use super::{Admission, Outcome, Peer, Records, Restarts, outcome, unready};
 use crate::model::status::{EngineStatus, EventRecord, ExitStatus, FileStatus, Health, ItemStatus, State, Status};
 use crate::model::workload::KindName;
 
@@ -29,9 +29,9 @@ fn item(name: &str, state: State) -> ItemStatus {
     }
 }
 
-fn looping(name: &str, attempt: u32) -> ItemStatus {
+fn looping(name: &str, restarts: u64) -> ItemStatus {
     let exit = ExitStatus { code: 1, signal: None, oom: false, at: jiff::Timestamp::UNIX_EPOCH };
-    ItemStatus { attempt, last_exit: Some(exit), ..item(name, State::Backoff) }
+    ItemStatus { restarts, attempt: 1, last_exit: Some(exit), ..item(name, State::Backoff) }
 }
 
 fn status(converged: bool, items: Vec<ItemStatus>) -> Status {
@@ -53,7 +53,8 @@ fn status(converged: bool, items: Vec<ItemStatus>) -> Status {
 #[test]
 fn waiting_ends_when_all_is_ready_or_nothing_can_become_ready() {
     use State::{Blocked, Completed, CrashLoop, Failed, Pulling, Running};
-    let is = |converged, items| outcome(&status(converged, items));
+    let before: Restarts = [(("old".to_owned(), 1), 7)].into();
+    let is = |converged, items| outcome(&status(converged, items), &before);
     assert_eq!(is(true, vec![item("db", Running), item("migrate", Completed)]), Outcome::Ready);
     assert_eq!(is(false, vec![item("db", Running)]), Outcome::Working);
     assert_eq!(is(false, vec![item("db", Pulling), item("web", Blocked)]), Outcome::Working);
@@ -62,7 +63,9 @@ fn waiting_ends_when_all_is_ready_or_nothing_can_become_ready() {
     assert_eq!(is(false, vec![looping("web", 1)]), Outcome::Working);
     assert_eq!(is(false, vec![looping("web", 3), item("db", Running)]), Outcome::Failed);
     let away = Status { engine: EngineStatus::Down, ..status(true, Vec::new()) };
-    assert_eq!(outcome(&away), Outcome::Working);
+    assert_eq!(outcome(&away, &before), Outcome::Working);
+    assert_eq!(is(false, vec![looping("old", 9)]), Outcome::Working);
+    assert_eq!(is(false, vec![looping("old", 10)]), Outcome::Failed);
 }
 
 #[test]

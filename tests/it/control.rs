@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use witwd::control::protocol::{self, Fault, Hello, Line, Request};
 use witwd::control::{
-    Admission, Client, ClientError, ConnectError, ControlSocket, Loader, Peer, Records, Service, SocketAccess, serve,
+    Admission, Client, ClientError, ConnectError, ControlSocket, Downs, Loader, Peer, Records, Service, SocketAccess, serve,
 };
 use witwd::model::stack::{DaemonSettings, Stack, StackParts};
 use witwd::model::status::{EngineStatus, EventRecord, FileStatus, Status};
@@ -85,7 +85,7 @@ impl Played {
         };
         let records = Arc::new(Records::open(directory.path()));
         let admission = Admission { uid: rustix::process::geteuid().as_raw(), group: None };
-        let (ending, downs) = (tokio::sync::watch::Sender::new(false), tokio::sync::watch::Sender::new(0));
+        let (ending, downs) = (tokio::sync::watch::Sender::new(false), tokio::sync::watch::Sender::new(Downs::default()));
         let service = Service { hello, handle, loader: Arc::new(FakeLoader), records, admission, ending, downs };
         let listener = socket.take_listener().expect("the listener");
         let serving = service.clone();
@@ -150,7 +150,7 @@ async fn an_up_is_accepted_and_followed_until_the_daemon_ends() {
     let now = Line::Status { generation: 7, looked: true, status: Box::new(status(true)) };
     assert_eq!(next(&mut lines).await, now);
     daemon.service.ending.send_replace(true);
-    assert_eq!(next(&mut lines).await, Line::Ended);
+    assert_eq!(next(&mut lines).await, Line::Ended { down: 0 });
     daemon.server.await.expect("the server ends");
     assert!(!daemon.directory.path().join("s").exists(), "the socket is removed");
 }

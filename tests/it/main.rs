@@ -4,5 +4,6 @@ mod cli;
 mod control;
 mod engine_contract;
 mod guardian;
+mod joined;
 mod scenarios;
 mod tidy;
