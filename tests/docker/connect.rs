@@ -87,11 +87,11 @@ async fn a_stream_of_events_ends_with_an_error_when_the_engine_goes() {
     let engine = DockerEngine::locate(surroundings, Arc::new(SystemClock::new())).unwrap();
     let mut events = engine.events(&test.stack).await.unwrap();
     test.engine.create_network(&test.network()).await.unwrap();
-    let first = tokio::time::timeout(Duration::from_secs(10), events.next()).await.expect("in time").unwrap().unwrap();
-    assert_eq!((first.object.as_str(), first.action.as_str()), ("network", "create"));
+    let limit = Duration::from_secs(10);
+    let made = async || events.next().await?.ok().filter(|event| event.ours && event.action == "create");
+    assert_eq!(eventually(limit, "our network is made", made).await.object, "network");
 
     cut.abort();
-    let limit = Duration::from_secs(10);
     let error = eventually(limit, "an error", async || events.next().await.and_then(Result::err)).await;
     assert_eq!(error.kind, ErrorKind::Unavailable);
     assert!(events.next().await.is_none(), "then it is over");
