@@ -50,7 +50,7 @@ drop_root() {
   mkdir -p "$PGDATA" /run/postgresql
   chmod 700 "$PGDATA"
   chmod 3775 /run/postgresql
-  if [ -n "${POSTGRES_INITDB_WALDIR:-}" ]; then
+  if [ -n "$POSTGRES_INITDB_WALDIR" ]; then
     mkdir -p "$POSTGRES_INITDB_WALDIR"
     chmod 700 "$POSTGRES_INITDB_WALDIR"
     find "$POSTGRES_INITDB_WALDIR" \! -user postgres -exec chown postgres {} +
@@ -175,12 +175,15 @@ only_asks() {
 main() {
   if [ "${1:-}" = '' ] || [ "${1#-}" != "$1" ]; then set -- postgres "$@"; fi
   if [ "$1" = postgres ] && ! only_asks "$@"; then
-    [ "$(id -u)" != 0 ] || drop_root "$@"
+    # First, because files of secrets may be for root alone.
     read_settings
+    [ "$(id -u)" != 0 ] || drop_root "$@"
     mkdir -p "$PGDATA"
     chmod 700 "$PGDATA" 2>/dev/null || true
     if [ ! -s "$PGDATA/PG_VERSION" ] && [ -e "$PGDATA/.new/.finished" ]; then publish; fi
     if [ ! -s "$PGDATA/PG_VERSION" ]; then initialise "$@"; fi
+    # The server has no use for it, and its environment can be read.
+    unset POSTGRES_PASSWORD
   fi
   exec "$@"
 }
