@@ -82,11 +82,19 @@ fn unmet_readiness(inputs: &Inputs<'_>, other: &Workload) -> Option<String> {
     if containers.iter().any(|container| is_ready(inputs, other, container)) {
         return None;
     }
-    let words = containers
-        .iter()
-        .filter(|container| container.state.is_up())
-        .find_map(|container| verdict_of(inputs, other, container).words);
+    let mut up = containers.iter().filter(|container| container.state.is_up());
+    let words = up.find_map(|container| words_of(inputs, other, container));
     Some(format!("{}: {}", other.name, words.unwrap_or_else(|| "not ready".to_owned())))
+}
+
+/// Why a running container is not ready, for people. What a server without its roles answers to
+/// the app's user would only alarm.
+pub fn words_of(inputs: &Inputs<'_>, workload: &Workload, container: &Container) -> Option<String> {
+    let verdict = verdict_of(inputs, workload, container);
+    if verdict.alive == Some(true) && !is_provisioned(inputs, workload, container) {
+        return Some("its databases and roles are being made".to_owned());
+    }
+    verdict.words
 }
 
 /// Whether a liveness verdict against `workload` counts: not while something it depends on is not

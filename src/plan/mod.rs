@@ -18,7 +18,7 @@ pub mod restart;
 mod up;
 
 pub use action::{Action, Blocked, Plan, Planned};
-pub use gates::{is_ready, verdict_of};
+pub use gates::{is_ready, verdict_of, words_of};
 pub use images::{WantedImage, wanted_image};
 pub use inputs::{InFlight, Inputs};
 

@@ -95,10 +95,10 @@ fn keep_healthy(pass: &mut Pass<'_>, replica: &Replica<'_>, current: &Container)
         if verdict.alive == Some(true) {
             pass.act(Action::Provision { key, container: current.id.clone() }, "databases and roles");
         } else {
-            pass.block(Target::Replica(key), verdict.words.unwrap_or_else(|| "starting".to_owned()));
+            pass.block(Target::Replica(key), verdict.words.unwrap_or_else(|| "no answer yet".to_owned()));
         }
     } else if verdict.ready != Some(true) {
-        let waiting = if verdict.ready.is_some() { "not ready" } else { "starting" };
+        let waiting = if verdict.ready.is_some() { "not ready" } else { "no answer yet" };
         pass.block(Target::Replica(key), verdict.words.unwrap_or_else(|| waiting.to_owned()));
     }
 }

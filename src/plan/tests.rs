@@ -37,7 +37,7 @@ fn a_database_is_started_before_its_app() {
 fn a_database_that_answers_is_provisioned_before_it_is_ready() {
     World::demo().ground().running("db").alive("db").created("app").check(expect![[r#"
         provision db | databases and roles
-        blocked app | waiting for db: not ready
+        blocked app | waiting for db: its databases and roles are being made
     "#]]);
 }
 
@@ -76,7 +76,7 @@ fn the_old_container_is_stopped_once_the_new_one_is_there() {
 fn the_old_one_runs_on_while_the_new_one_may_not_start() {
     World::demo().ground().running("db").old("app", "running").suffixed("app", "created").check(expect![[r#"
         blocked app | waiting for db: not ready
-        blocked db | starting
+        blocked db | no answer yet
     "#]]);
 }
 
@@ -134,7 +134,7 @@ fn lost_liveness_stops_and_the_next_pass_starts() {
 fn liveness_of_dependents_is_suspended_while_the_database_is_away() {
     World::demo().ground().running("db").sick("app").check(expect![[r#"
         blocked app | GET /healthz: timed out
-        blocked db | starting
+        blocked db | no answer yet
     "#]]);
 }
 
@@ -255,6 +255,6 @@ fn there_are_never_more_than_two_containers_of_a_replica() {
 #[test]
 fn an_up_that_names_some_leaves_the_rest() {
     World::demo().ground().ready("db").old("app", "running").only("db").check(expect![[r#"
-        blocked app | starting
+        blocked app | no answer yet
     "#]]);
 }

@@ -8,7 +8,7 @@ use crate::model::name::{ReplicaKey, WorkloadName};
 use crate::model::observed::{Container, ContainerState};
 use crate::model::status::{DaemonStatus, EngineStatus, ExitStatus, FileStatus, Health, ItemStatus, PortStatus, State, Status};
 use crate::model::workload::{Kind, KindName, Workload};
-use crate::plan::{Action, Inputs, Plan, is_ready, restart, verdict_of};
+use crate::plan::{Action, Inputs, Plan, is_ready, restart, verdict_of, words_of};
 
 /// What a status is made from.
 #[derive(Clone, Copy)]
@@ -169,7 +169,7 @@ fn show_container(item: &mut ItemStatus, inputs: &Inputs<'_>, workload: &Workloa
     if container.state.is_up() {
         let probed = !workload.probes().is_empty() || container.image_health.is_some();
         item.health = health_of(&verdict, probed);
-        item.cause = verdict.words.unwrap_or_default();
+        item.cause = words_of(inputs, workload, container).unwrap_or_default();
     }
 }
 

@@ -4,10 +4,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+mod browser;
 mod build;
 mod connect;
 mod contract;
 mod create;
+mod demo;
 mod engine;
 mod postgres;
 mod probes;
