@@ -1,7 +1,7 @@
 //! Text -> [`crate::model::stack::Stack`]: every problem at once, each with file, line, column,
 //! snippet and a hint; interpolation; `.env`; profiles; include; the JSON schema.
 //!
-//! Entry point: [`load`].
+//! Entry point: [`load()`].
 
 mod backup;
 mod catalog;

@@ -1,4 +1,4 @@
-//! The control socket of a daemon: [`protocol`] is shared and versioned, [`server`] forwards a line
+//! The control socket of a daemon: [`protocol`] is shared and versioned, `server` forwards a line
 //! per verb to the supervisor's handle, [`Client`] is what the command line speaks with.
 //!
 //! The socket is as powerful as root: whoever may write to it can start a container with any mount.
