@@ -187,6 +187,12 @@ impl Server {
         Ok(row?.and_then(|row| row.get(0)))
     }
 
+    /// As if nobody had ever left a mark.
+    fn forget_comment(&self) {
+        let words = ["exec", "-u", "postgres", &self.container.0, "psql", "-qc", "COMMENT ON DATABASE postgres IS NULL"];
+        assert!(docker(&words).status.success());
+    }
+
     async fn comment(&self) -> String {
         let query = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = 'postgres'";
         self.text("postgres", "postgres", query).await.unwrap().unwrap_or_default()
@@ -294,6 +300,10 @@ async fn init_is_all_or_nothing() {
     assert_eq!(server.text("app", "app", tables).await.unwrap().as_deref(), Some("0"));
     assert!(!server.comment().await.starts_with("witwd: "));
 
+    // The directory is known to be whole: an interruption here only means that it is tried again.
+    let again = server.provision(&postgres, Freshness::Interrupted).await.unwrap_err();
+    assert_eq!(again.to_string(), words);
+    server.forget_comment();
     let interrupted = server.provision(&postgres, Freshness::Interrupted).await.unwrap_err();
     assert!(matches!(interrupted, PostgresError::Interrupted(_)) && interrupted.needs_operator(), "{interrupted}");
 
@@ -324,6 +334,7 @@ async fn what_ends_the_transaction_in_secret_is_found_and_an_older_directory_is_
     let error = server.provision(&postgres, Freshness::Fresh).await.unwrap_err();
     assert!(matches!(error, PostgresError::InitEscaped(_)), "{error}");
 
+    server.forget_comment();
     let done = server.provision(&postgres, Freshness::Settled).await.unwrap();
     assert!(!done.init_ran);
     assert!(server.comment().await.starts_with("witwd: adopted"));

@@ -57,7 +57,7 @@ async fn a_container_is_asked_over_http_tcp_and_by_a_command() {
     assert_eq!(ask(&exec(&["/tiny", "exit", "3"])).await, Outcome::Failure("exec: exit code 3".to_owned()));
     assert_eq!(
         ask(&exec(&["/tiny", "nonsense"])).await,
-        Outcome::Failure("exec: exit code 64: unknown words: [\"nonsense\"]".to_owned())
+        Outcome::Failure("exec: exit code 2: tiny: no command 'nonsense'; `tiny help` lists them".to_owned())
     );
     assert!(matches!(ask(&exec(&["/none"])).await, Outcome::Failure(_)));
     assert_eq!(ask(&exec(&["/tiny", "sleep"])).await, Outcome::Failure("exec: timed out after 1s".to_owned()));
