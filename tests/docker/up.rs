@@ -158,3 +158,56 @@ async fn two_ups_at_once_join() {
     }
     assert_eq!(stack.identities().len(), 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_daemon_is_told_who_holds_the_stack() {
+    let stack = TestStack::new("second", TWO).await;
+    stack.done(&["up", "-d"]);
+    let first = stack.daemon_pid();
+    let output = stack.run(&["daemon"]);
+    let complaint = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(7), "{complaint}");
+    assert!(complaint.contains(&first.to_string()), "{complaint}");
+    assert_eq!(stack.daemon_pid(), first);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_ends_the_daemon_and_not_the_stack() {
+    let stack = TestStack::new("term", TWO).await;
+    stack.done(&["up", "-d"]);
+    let (before, daemon) = (stack.identities(), stack.daemon_pid());
+    std::process::Command::new("kill").args(["-TERM", &daemon.to_string()]).status().expect("kill");
+    eventually(Duration::from_secs(10), "the daemon is gone", async || {
+        (!std::path::Path::new(&format!("/proc/{daemon}/cmdline")).exists()).then_some(())
+    })
+    .await;
+    assert_eq!(stack.identities(), before);
+    assert_eq!(stack.item("web")["state"], "running");
+}
+
+const KEPT: &str = r#"
+name = "NAME"
+[services.web]
+image = "TINY"
+entrypoint = []
+command = ["/tiny", "serve", "--port", "8080"]
+port = 8080
+volumes = ["kept:/kept"]
+[volumes]
+kept = {}
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_down_that_says_so_removes_a_volume() {
+    let stack = TestStack::new("volumes", KEPT).await;
+    let volume = format!("{}_kept", stack.name);
+    let is_there = || docker(&["volume", "inspect", &volume]).status.success();
+    stack.done(&["up", "-d"]);
+    stack.done(&["down"]);
+    assert!(is_there());
+    let refused = stack.run(&["down", "--volumes"]);
+    assert_eq!(refused.status.code(), Some(6));
+    assert!(text(&refused.stderr).contains(&volume) && is_there());
+    stack.done(&["down", "--volumes", "--yes"]);
+    assert!(!is_there());
+}
