@@ -309,6 +309,7 @@ fn container(name: &str, replica: u32, instance: &str, state: ContainerState) ->
         identity: Some(identity),
         published: vec![published],
         networks: Vec::new(),
+        volumes: Vec::new(),
         created_at: at(9),
         image_health: None,
     }

@@ -105,6 +105,12 @@ impl Stack {
         &self.parts.volumes
     }
 
+    /// The engine's name of a volume.
+    pub fn engine_volume(&self, volume: &VolumeName) -> String {
+        let external = self.volumes().get(volume).is_some_and(|declared| declared.external);
+        if external { volume.to_string() } else { self.name().volume(volume) }
+    }
+
     /// Its secrets.
     pub fn secrets(&self) -> &BTreeMap<SecretName, Secret> {
         &self.parts.secrets

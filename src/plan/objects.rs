@@ -41,7 +41,7 @@ pub fn ensure_volumes(pass: &mut Pass<'_>, workload: &Workload) -> bool {
 fn ensure_volume(pass: &mut Pass<'_>, workload: &Workload, volume: &VolumeName) -> bool {
     let inputs = pass.inputs;
     let external = inputs.stack.volumes().get(volume).is_some_and(|declared| declared.external);
-    let name = if external { volume.to_string() } else { inputs.stack.name().volume(volume) };
+    let name = inputs.stack.engine_volume(volume);
     let target = Target::Volume(volume.clone());
     let Some(seen) = inputs.observed.volumes.iter().find(|seen| seen.name == name) else {
         if external {
@@ -68,7 +68,7 @@ fn lost_data(pass: &Pass<'_>, workload: &Workload, volume: &VolumeName) -> Optio
     let postgres = workload.postgres().filter(|postgres| &postgres.volume == volume)?;
     let known = pass.inputs.history.postgres.get(&workload.name)?;
     known.provisioned.as_ref()?;
-    let engine_name = pass.inputs.stack.name().volume(volume);
+    let engine_name = pass.inputs.stack.engine_volume(volume);
     let same = known.made_empty.as_ref().is_none_or(|made| made == &engine_name);
     same.then(|| {
         format!(

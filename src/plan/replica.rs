@@ -5,14 +5,14 @@
 //! start the new, remove the old, give the name.
 
 use super::action::Action;
-use super::gates;
 use super::inputs::Inputs;
 use super::pass::Pass;
 use super::restart::{Decision, Times, decide};
+use super::{data, gates};
 use crate::model::history::Target;
 use crate::model::name::ReplicaKey;
 use crate::model::observed::{Container, ContainerState, Exit};
-use crate::model::workload::{Workload, major_of};
+use crate::model::workload::Workload;
 
 /// What must be there before a container can be made.
 #[derive(Debug, Clone)]
@@ -173,7 +173,7 @@ fn create_now(pass: &mut Pass<'_>, replica: &Replica<'_>, ready: &Ready) {
 /// Why a container can't be made now, and whether only a person can mend it.
 fn what_is_missing(inputs: &Inputs<'_>, replica: &Replica<'_>, ready: &Ready) -> Option<(String, bool)> {
     let workload = replica.workload;
-    if let Some(refusal) = other_major(inputs, replica) {
+    if let Some(refusal) = data::misfit(inputs, workload, ready.image.as_deref()) {
         return Some((refusal, true));
     }
     if let Some(reason) = gates::not_carried_out(workload) {
@@ -186,22 +186,6 @@ fn what_is_missing(inputs: &Inputs<'_>, replica: &Replica<'_>, ready: &Ready) ->
         _ => return None,
     };
     Some((format!("waiting for {waits_for}"), false))
-}
-
-/// A data directory of another major version is refused before anything is stopped.
-fn other_major(inputs: &Inputs<'_>, replica: &Replica<'_>) -> Option<String> {
-    let wanted = replica.workload.postgres()?.major?;
-    let recorded = inputs.history.postgres.get(&replica.workload.name).and_then(|postgres| postgres.major);
-    let seen = replica.others.iter().find_map(|container| major_of(&container.image_reference));
-    let there = recorded.or(seen)?;
-    (there != wanted).then(|| {
-        let name = &replica.workload.name;
-        format!(
-            "the data of {name} is of PostgreSQL {there}, the image {} is {wanted}: a server of another major version can't read it. \
-             Put the image of {there} back; moving data to another major version is not carried out by this version",
-            replica.workload.image.reference
-        )
-    })
 }
 
 /// The final name, or one with a suffix while an older container of this replica holds it.

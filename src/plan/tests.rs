@@ -6,6 +6,8 @@ mod properties;
 use expect_test::expect;
 use fixture::World;
 
+use crate::model::family::Library;
+
 #[test]
 fn nothing_there_gives_network_image_and_volume_first() {
     World::demo().without_image("postgis:17").check(expect![[r#"
@@ -190,7 +192,44 @@ fn a_vanished_data_directory_is_never_made_anew() {
 #[test]
 fn another_major_is_refused_before_anything_is_stopped() {
     World::demo().ground().ready("db").ready("app").major("db", 16).changed("db").check(expect![[r#"
-        blocked db | the data of db is of PostgreSQL 16, the image postgis:17 is 17: a server of another major version can't read it. Put the image of 16 back; moving data to another major version is not carried out by this version
+        blocked db | postgis:17 does not fit the data of db: data directory of major 16, image is 17: go back to an image of 16; or dump it (`witwd exec db pg_dumpall -U postgres`), give it another `volume`, and load the dump there
+    "#]]);
+}
+
+#[test]
+fn another_major_is_refused_by_what_the_image_says_and_not_by_its_tag_alone() {
+    let moved = World::demo().ground().ready("db").ready("app").major("db", 17).wants_image("db", "postgis:latest");
+    moved.family("postgis:latest", 18, Library::Glibc).check(expect![[r#"
+        blocked db | postgis:latest does not fit the data of db: data directory of major 17, image is 18: go back to an image of 17; or dump it (`witwd exec db pg_dumpall -U postgres`), give it another `volume`, and load the dump there
+    "#]]);
+}
+
+#[test]
+fn another_image_family_is_refused_before_anything_is_stopped() {
+    let world = World::demo().ground().ready("db").ready("app").made_with("db", Library::Glibc);
+    world.wants_image("db", "postgis:17-alpine").family("postgis:17-alpine", 17, Library::Musl).check(expect![[r#"
+        blocked db | postgis:17-alpine does not fit the data of db: data directory made by Debian (glibc), image is Alpine (musl): they sort text differently, and indexes would give wrong answers. Go back to an image of Debian (glibc); or dump it (`witwd exec db pg_dumpall -U postgres`), give it another `volume`, and load the dump there
+    "#]]);
+}
+
+#[test]
+fn the_family_is_that_of_the_container_where_its_history_was_lost() {
+    let world = World::demo().ground().ready("db").ready("app").family("postgis:17", 17, Library::Glibc);
+    world.wants_image("db", "postgis:17-alpine").family("postgis:17-alpine", 17, Library::Musl).check(expect![[r#"
+        blocked db | postgis:17-alpine does not fit the data of db: data directory made by Debian (glibc), image is Alpine (musl): they sort text differently, and indexes would give wrong answers. Go back to an image of Debian (glibc); or dump it (`witwd exec db pg_dumpall -U postgres`), give it another `volume`, and load the dump there
+    "#]]);
+    // The oldest image counts, also where a newer container was made and never run.
+    World::demo().ground().ready("db").ready("app").wants_image("db", "postgis:18").check(expect![[r#"
+        blocked db | postgis:18 does not fit the data of db: data directory of major 17, image is 18: go back to an image of 17; or dump it (`witwd exec db pg_dumpall -U postgres`), give it another `volume`, and load the dump there
+    "#]]);
+}
+
+#[test]
+fn an_image_of_the_same_family_takes_the_place_of_another() {
+    let world = World::demo().ground().ready("db").ready("app").major("db", 17).made_with("db", Library::Glibc);
+    let world = world.wants_image("db", "localhost/demo-db:latest").family("localhost/demo-db:latest", 17, Library::Glibc);
+    world.check(expect![[r#"
+        create db as demo-db-1-bbe0479d | definition changed
     "#]]);
 }
 

@@ -115,6 +115,8 @@ impl World {
 fn seen(container: &SimContainer) -> Container {
     let mut networks = container.networks.clone();
     networks.sort();
+    let mut volumes: Vec<String> = container.volumes().map(str::to_owned).collect();
+    volumes.sort();
     Container {
         id: container.id.clone(),
         name: container.name.clone(),
@@ -124,6 +126,7 @@ fn seen(container: &SimContainer) -> Container {
         identity: container.identity(),
         published: container.published.clone(),
         networks,
+        volumes,
         created_at: container.created_at,
         image_health: None,
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use expect_test::Expect;
 
 use super::super::{Action, InFlight, Inputs, Plan, plan};
+use crate::model::family::{Families, Family, Library};
 use crate::model::hash::SpecHash;
 use crate::model::health::{Subject, Verdict, Verdicts};
 use crate::model::history::{AcceptedImage, Failure, FailureKind, Goal, History, LastExit, Target};
@@ -26,6 +27,7 @@ pub struct World {
     pub history: History,
     pub verdicts: Verdicts,
     pub in_flight: InFlight,
+    pub families: Families,
     pub provisions: BTreeMap<WorkloadName, String>,
 }
 
@@ -114,6 +116,7 @@ impl World {
             history: History::default(),
             verdicts: Verdicts::default(),
             in_flight: InFlight::default(),
+            families: Families::new(),
             provisions: [(name("db"), "wanted".to_owned())].into(),
         }
     }
@@ -140,6 +143,7 @@ impl World {
             verdicts: &self.verdicts,
             fingerprints: &BTreeMap::new(),
             provisions: &self.provisions,
+            families: &self.families,
             in_flight: &self.in_flight,
             now: NOW,
             wall: time(1000),
@@ -194,6 +198,7 @@ impl World {
             }),
             published: Vec::new(),
             networks: vec!["demo".to_owned()],
+            volumes: if text == "db" { vec!["demo_db-17".to_owned()] } else { Vec::new() },
             created_at: time(0),
             image_health: None,
         }
@@ -358,8 +363,31 @@ impl World {
     }
 
     pub fn major(mut self, text: &str, major: u32) -> Self {
-        self.history.postgres.entry(name(text)).or_default().major = Some(major);
+        self.history.postgres.entry(name(text)).or_default().family.major = Some(major);
         self
+    }
+
+    /// The data of a postgres was last run with this C library.
+    pub fn made_with(mut self, text: &str, library: Library) -> Self {
+        self.history.postgres.entry(name(text)).or_default().family.library = Some(library);
+        self
+    }
+
+    /// What an image says of itself.
+    pub fn family(mut self, reference: &str, major: u32, library: Library) -> Self {
+        let family = Family { major: Some(major), library: Some(library) };
+        self.families.insert(ImageId(format!("sha256:{reference}")), family);
+        self
+    }
+
+    /// The file asks for another image of a workload, which is here.
+    pub fn wants_image(mut self, text: &str, reference: &str) -> Self {
+        reference.clone_into(&mut self.workload(text).image.reference);
+        let major = crate::model::workload::major_of(reference);
+        if let Kind::Postgres(postgres) = &mut self.workload(text).kind {
+            postgres.major = major;
+        }
+        self.changed(text).image(reference)
     }
 
     pub fn down(mut self) -> Self {
