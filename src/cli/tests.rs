@@ -34,6 +34,7 @@ fn item(name: &str, kind: KindName, state: State) -> ItemStatus {
         kind,
         replica: 1,
         state,
+        protects_data: false,
         held: false,
         health: Health::None,
         ready: state == State::Running,

@@ -149,6 +149,23 @@ fn collide(one: &PublishedPort, other: &PublishedPort) -> bool {
     one.host.is_some() && one.host == other.host && one.protocol == other.protocol && addresses
 }
 
+/// The old name of a volume that was renamed is nobody else's: two would share its data unawares.
+fn renamed_volumes(parts: &StackParts, drafts: &[Draft], diagnostics: &Diagnostics) {
+    let mut seen: BTreeMap<&VolumeName, &VolumeName> = BTreeMap::new();
+    for (name, volume) in &parts.volumes {
+        let Some(old) = &volume.renamed_from else { continue };
+        let is_data = |draft: &&Draft| draft.active && draft.workload.postgres().is_some_and(|postgres| &postgres.volume == old);
+        let user = drafts.iter().find(is_data).map(|draft| format!("`postgres.{}`", draft.workload.name));
+        let first = seen.insert(old, name).map(|first| format!("volume `{first}`"));
+        let listed = parts.volumes.contains_key(old).then(|| format!("volume `{old}`"));
+        if let Some(other) = user.or(first).or(listed) {
+            let place = super::diagnostics::Place::default();
+            let message = format!("volume `{name}` is renamed from `{old}`, whose data {other} has");
+            diagnostics.error(place, message, "take away one of the two, or `renamed_from`");
+        }
+    }
+}
+
 fn data_volumes(drafts: &[Draft], diagnostics: &Diagnostics) {
     let mut seen: BTreeMap<&VolumeName, &WorkloadName> = BTreeMap::new();
     for draft in drafts.iter().filter(|draft| draft.active) {

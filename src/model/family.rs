@@ -65,7 +65,8 @@ pub enum Refusal {
     /// Another major version.
     #[error(
         "data directory of major {made}, image is {wanted}: go back to an image of {made}; or dump it (`witwd exec {postgres} \
-         pg_dumpall -U postgres`), give it another `volume`, and load the dump there"
+         pg_dumpall -U postgres`), give it another `volume`, begin anew there with `witwd up --fresh {postgres}`, and \
+         load the dump"
     )]
     Major {
         /// Which postgres.
@@ -79,7 +80,7 @@ pub enum Refusal {
     #[error(
         "data directory made by {made}, image is {wanted}: they sort text differently, and indexes would give wrong \
          answers. Go back to an image of {made}; or dump it (`witwd exec {postgres} pg_dumpall -U postgres`), give it \
-         another `volume`, and load the dump there"
+         another `volume`, begin anew there with `witwd up --fresh {postgres}`, and load the dump"
     )]
     Library {
         /// Which postgres.

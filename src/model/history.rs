@@ -134,10 +134,14 @@ pub struct PostgresHistory {
 }
 
 impl PostgresHistory {
+    /// The volume that all of this is known of, by its engine name.
+    pub fn volume(&self) -> Option<&str> {
+        self.data.as_deref().or(self.made_empty.as_deref())
+    }
+
     /// What its data in this volume was last run with; nothing of what is known of another volume.
     pub fn family_of(&self, volume: &str) -> Family {
-        let known = self.data.as_ref().or(self.made_empty.as_ref());
-        if known.is_none_or(|known| known == volume) { self.family } else { Family::default() }
+        if self.volume().is_none_or(|known| known == volume) { self.family } else { Family::default() }
     }
 }
 
@@ -150,6 +154,9 @@ pub struct History {
     pub drop_volumes: bool,
     /// Only these are to be changed (`up NAME...`), with what they need; empty: all.
     pub only: BTreeSet<WorkloadName>,
+    /// Postgres servers that may begin with an empty volume although older data lies unused
+    /// (`up --fresh`), until that volume is there.
+    pub fresh: BTreeSet<WorkloadName>,
     /// Restarts.
     pub replicas: BTreeMap<ReplicaKey, ReplicaHistory>,
     /// Images that were accepted.

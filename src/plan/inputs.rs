@@ -88,6 +88,7 @@ impl<'a> Inputs<'a> {
             return Some("image changed");
         }
         match (&identity.secrets, self.fingerprints.get(&workload.name)) {
+            (Some(then), Some(now)) if then.is_of_another_store(now) => Some("its passwords were lost and made anew"),
             (Some(then), Some(now)) if then.differs_from(now) => Some("a secret changed"),
             _ => None,
         }

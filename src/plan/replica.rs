@@ -119,6 +119,10 @@ fn bring_up(pass: &mut Pass<'_>, replica: &Replica<'_>, current: &Container) {
 }
 
 fn start(pass: &mut Pass<'_>, replica: &Replica<'_>, container: &Container) {
+    if let Some(other) = data::other_server(pass.inputs, replica.workload, container) {
+        pass.block(Target::Replica(replica.key.clone()), format!("waiting for {}: it runs on the same data", other.name));
+        return;
+    }
     let action = Action::Start { key: replica.key.clone(), container: container.id.clone() };
     match &container.state {
         ContainerState::Created => pass.act(action, "created, all it needs is there"),
@@ -143,10 +147,12 @@ fn restart(inputs: &Inputs<'_>, replica: &Replica<'_>, exit: &Exit) -> Decision 
 /// kept running.
 fn create(pass: &mut Pass<'_>, replica: &Replica<'_>, ready: &Ready) {
     let target = Target::Replica(replica.key.clone());
-    match what_is_missing(pass.inputs, replica, ready) {
-        Some((reason, true)) => pass.needs_operator(target, reason),
-        Some((reason, false)) => pass.block(target, reason),
-        None => return create_now(pass, replica, ready),
+    if let Some(refusal) = data::misfit(pass.inputs, replica.workload, ready.image.as_deref()) {
+        pass.protect_data(target, refusal);
+    } else if let Some(reason) = what_is_missing(replica.workload, ready) {
+        pass.block(target, reason);
+    } else {
+        return create_now(pass, replica, ready);
     }
     let old = replica.others.iter().copied().filter(|other| !is_vanishing(other)).collect::<Vec<_>>();
     let gate = gates::closed_gate(pass.inputs, replica.workload);
@@ -170,14 +176,10 @@ fn create_now(pass: &mut Pass<'_>, replica: &Replica<'_>, ready: &Ready) {
     }
 }
 
-/// Why a container can't be made now, and whether only a person can mend it.
-fn what_is_missing(inputs: &Inputs<'_>, replica: &Replica<'_>, ready: &Ready) -> Option<(String, bool)> {
-    let workload = replica.workload;
-    if let Some(refusal) = data::misfit(inputs, workload, ready.image.as_deref()) {
-        return Some((refusal, true));
-    }
+/// Why a container can't be made now.
+fn what_is_missing(workload: &Workload, ready: &Ready) -> Option<String> {
     if let Some(reason) = gates::not_carried_out(workload) {
-        return Some((reason, false));
+        return Some(reason);
     }
     let waits_for = match (&ready.image, ready.network, ready.volumes) {
         (None, _, _) => format!("image {}", workload.image.reference),
@@ -185,7 +187,7 @@ fn what_is_missing(inputs: &Inputs<'_>, replica: &Replica<'_>, ready: &Ready) ->
         (_, _, false) => "a volume".to_owned(),
         _ => return None,
     };
-    Some((format!("waiting for {waits_for}"), false))
+    Some(format!("waiting for {waits_for}"))
 }
 
 /// The final name, or one with a suffix while an older container of this replica holds it.

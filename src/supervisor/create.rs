@@ -108,6 +108,7 @@ pub fn volume_request(context: &Context, stack: &Stack, volume: &VolumeName) -> 
         stack: stack.name().clone(),
         instance: context.instance.clone(),
         directory: stack.directory().display().to_string(),
+        data_of: stack.data_of(volume).map(|workload| workload.name.clone()),
         driver: declared.driver,
         options,
         labels: declared.labels,

@@ -51,6 +51,7 @@ impl Supervisor {
             let detail = serde_json::json!({ "code": seen.exit.code, "oom": seen.exit.oom, "container": seen.container.0 });
             self.journal.record_with("exit", &seen.key, seen.exit.to_string(), detail);
         }
+        note::end_fresh(&mut self.history, &self.stack, observed);
         note::adopt_images(&mut self.history, &self.stack, &self.context.instance, observed);
         note::note_readiness(&mut self.history, &mut self.verdicts, observed, now);
         note::forgive(&mut self.history, &self.stack, now, self.context.clock.wall());
