@@ -237,8 +237,12 @@ fn an_image_of_the_same_family_takes_the_place_of_another() {
 fn passwords_that_changed_or_were_lost_recreate_those_who_use_them() {
     let world = || World::demo().ground().ready("db").ready("app");
     world().secrets("app", "key1-aa", "key1-aa").check(expect![[""]]);
-    world().secrets("app", "key1-aa", "key1-bb").check(expect![[""]]);
-    world().secrets("app", "key1-aa", "key2-cc").check(expect![[""]]);
+    world().secrets("app", "key1-aa", "key1-bb").check(expect![[r#"
+        create app as demo-app-1-82c17a76 | a secret changed
+    "#]]);
+    world().secrets("app", "key1-aa", "key2-cc").check(expect![[r#"
+        create app as demo-app-1-82c17a76 | its passwords were lost and made anew
+    "#]]);
 }
 
 #[test]
@@ -246,7 +250,7 @@ fn data_under_an_old_name_is_not_left_behind_for_an_empty_volume() {
     let world = || World::demo().ground().ready("db").ready("app").provisioned("db").data_in("db", "store");
     world().check(expect![[r#"
         blocked db | waiting for a volume
-        blocked volume store | the volume demo_store with the data of db (database demo) is gone: an empty one is not put in its place. Bring it back, or begin anew with `witwd up --fresh db`
+        blocked volume store | db would begin with an empty volume demo_store, while the data of db lies unused in demo_db-17: to go on with that, write `store = { renamed_from = "db-17" }` below `[volumes]`; to begin anew, `witwd up --fresh db`
     "#]]);
     // The other ways: it was renamed, or it is to begin anew.
     world().renamed_from("store", "db-17").check(expect![[r#"
@@ -263,7 +267,7 @@ fn another_major_in_a_volume_of_its_own_is_refused_with_the_same_words() {
     let world = || World::demo().ground().ready("db").ready("app").wants_image("db", "postgis:18").data_in("db", "db-18");
     world().check(expect![[r#"
         blocked db | waiting for a volume
-        blocked volume db-18 | the volume demo_db-18 with the data of db (database demo) is gone: an empty one is not put in its place. Bring it back, or begin anew with `witwd up --fresh db`
+        blocked volume db-18 | postgis:18 does not fit the data of db in volume demo_db-17: data directory of major 17, image is 18: go back to an image of 17; or dump it (`witwd exec db pg_dumpall -U postgres`), give it another `volume`, begin anew there with `witwd up --fresh db`, and load the dump
     "#]]);
     world().fresh("db").check(expect![[r#"
         create-volume volume db-18 | no volume
@@ -276,7 +280,7 @@ fn a_renamed_postgres_starts_when_the_old_one_no_longer_runs_on_its_data() {
     let world = World::demo().ground().ready("db").named("db", "store").data_in("store", "store-17");
     world.clone().check(expect![[r#"
         create app as demo-app-1 | no container
-        stop db db-1 | not in stack.toml
+        blocked db | not in stack.toml; kept until it is said which data is meant
         blocked store | waiting for a volume
         blocked volume store-17 | store would begin with an empty volume demo_store-17, while the data of db lies unused in demo_db-17: to go on with that, write `store-17 = { renamed_from = "db-17" }` below `[volumes]`; to begin anew, `witwd up --fresh store`
     "#]]);

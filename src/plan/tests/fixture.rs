@@ -406,7 +406,9 @@ impl World {
     pub fn secrets(mut self, text: &str, then: &str, now: &str) -> Self {
         self.fingerprints.insert(name(text), Fingerprint::parse(now).expect("a fingerprint"));
         let identities = self.observed.containers.iter_mut().filter_map(|container| container.identity.as_mut());
-        identities.filter(|identity| identity.key.name == name(text)).for_each(|identity| identity.secrets = Fingerprint::parse(then));
+        identities
+            .filter(|identity| identity.key.name == name(text))
+            .for_each(|identity| identity.secrets = Fingerprint::parse(then));
         self
     }
 
