@@ -44,6 +44,7 @@ impl FileLoader {
             .await
             .map_err(|error| Failure::of(Exit::Failed, "failed to read the file", &error))??;
         let only = workloads(&loaded.stack, &up.only)?;
+        let fresh = servers(&loaded.stack, &up.fresh)?;
         self.not_of_another_directory(loaded.stack.name()).await?;
         let Up { profiles, name, env_files, build, pull, .. } = up;
         let (at, stack) = (self.parts.clock.wall(), loaded.stack.name().to_string());
@@ -51,7 +52,7 @@ impl FileLoader {
         keep(self.parts.disk.as_ref(), &self.parts.place.state, &kept)?;
         self.leave_traces(&loaded);
         let warnings = loaded.warnings.iter().map(super::check::problem_text).collect();
-        let up = supervisor::Up { stack: loaded.stack.into(), only, build, pull, builds, notes: loaded.not_carried_out };
+        let up = supervisor::Up { stack: loaded.stack.into(), only, build, pull, builds, fresh, notes: loaded.not_carried_out };
         Ok((up, warnings))
     }
 
@@ -107,6 +108,16 @@ fn backups(workload: &Workload) -> Option<std::path::PathBuf> {
 /// The workloads of these names.
 pub(super) fn workloads(stack: &Stack, names: &[String]) -> Result<BTreeSet<WorkloadName>, Failure> {
     names.iter().map(|name| workload(stack, name).map(|workload| workload.name.clone())).collect()
+}
+
+/// The postgres servers of these names.
+pub(super) fn servers(stack: &Stack, names: &[String]) -> Result<BTreeSet<WorkloadName>, Failure> {
+    let found = workloads(stack, names)?;
+    let is_server = |name: &&WorkloadName| stack.workload(name).is_some_and(|workload| workload.postgres().is_some());
+    match found.iter().find(|name| !is_server(name)) {
+        Some(other) => Err(Failure::new(Exit::Usage, format!("{other} is no postgres: `--fresh` is about data directories"))),
+        None => Ok(found),
+    }
 }
 
 /// The workload of this name, or what may be meant.

@@ -92,6 +92,7 @@ fn item(key: &ReplicaKey, container: Option<&Container>, stack: Option<&Stack>) 
         kind,
         replica: key.replica,
         state,
+        protects_data: false,
         held: false,
         health: if has_probe && runs { Health::Unknown } else { Health::None },
         ready: runs && !has_probe,

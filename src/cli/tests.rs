@@ -34,6 +34,7 @@ fn item(name: &str, kind: KindName, state: State) -> ItemStatus {
         kind,
         replica: 1,
         state,
+        protects_data: false,
         held: false,
         health: Health::None,
         ready: state == State::Running,
@@ -309,6 +310,7 @@ fn container(name: &str, replica: u32, instance: &str, state: ContainerState) ->
         identity: Some(identity),
         published: vec![published],
         networks: Vec::new(),
+        volumes: Vec::new(),
         created_at: at(9),
         image_health: None,
     }

@@ -43,6 +43,9 @@ pub struct UpArgs {
     /// Pull images again, and leave fallbacks
     #[arg(long)]
     pull: bool,
+    /// Let this postgres begin with an empty volume although data of an older name lies unused
+    #[arg(long, value_name = "NAME")]
+    fresh: Vec<String>,
     /// Only these and what they need
     #[arg(value_name = "NAME")]
     names: Vec<String>,
@@ -62,11 +65,12 @@ fn request(context: &Context, place: &Place, args: &UpArgs) -> Result<Up, Failur
     let loaded = context.look(place);
     if let Ok(loaded) = &loaded {
         loader::workloads(&loaded.stack, &args.names)?;
+        loader::servers(&loaded.stack, &args.fresh)?;
         for part in &loaded.not_carried_out {
             context.output.note(&format!("note: {part}"));
         }
     }
-    Ok(Up { only: args.names.clone(), build: args.build, pull: args.pull, ..up })
+    Ok(Up { only: args.names.clone(), build: args.build, pull: args.pull, fresh: args.fresh.clone(), ..up })
 }
 
 async fn detached(context: &Context, place: &Place, up: Up, limit: Duration) -> Done {
@@ -125,7 +129,11 @@ pub(super) fn ready_text(status: &Status, in_background: bool) -> String {
 async fn not_ready(context: &Context, status: &Status, exit: Exit) -> Failure {
     let items = unready(status);
     let failed: Vec<&ItemStatus> = items.iter().copied().filter(|item| has_failed_or_ended(item)).collect();
-    let exit = if failed.is_empty() { exit } else { Exit::Failed };
+    let exit = match failed.as_slice() {
+        [] => exit,
+        failed if failed.iter().any(|item| item.protects_data) => Exit::Refused,
+        _ => Exit::Failed,
+    };
     if context.output.json {
         // The reader is gone where this fails, and the failure below says the same.
         let _ = context.output.document(status);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::name::{VolumeName, WorkloadName};
+use crate::model::stack::Volume;
 use crate::model::workload::{Job, JobRun, Kind, PublishedPort};
 
 use super::diagnostics::{Diagnostics, Place};
@@ -147,6 +148,23 @@ fn host_ports(drafts: &[Draft], diagnostics: &Diagnostics) {
 fn collide(one: &PublishedPort, other: &PublishedPort) -> bool {
     let addresses = one.address == other.address || one.address.is_unspecified() || other.address.is_unspecified();
     one.host.is_some() && one.host == other.host && one.protocol == other.protocol && addresses
+}
+
+/// The old name of a volume that was renamed is nobody else's: two would share its data unawares.
+/// `place` is that of the whole file.
+pub(super) fn renamed_volumes(volumes: &BTreeMap<VolumeName, Volume>, drafts: &[Draft], place: Place, diagnostics: &Diagnostics) {
+    let mut seen: BTreeMap<&VolumeName, &VolumeName> = BTreeMap::new();
+    for (name, volume) in volumes {
+        let Some(old) = &volume.renamed_from else { continue };
+        let is_data = |draft: &&Draft| draft.active && draft.workload.postgres().is_some_and(|postgres| &postgres.volume == old);
+        let user = drafts.iter().find(is_data).map(|draft| format!("`postgres.{}`", draft.workload.name));
+        let first = seen.insert(old, name).map(|first| format!("volume `{first}`"));
+        let listed = volumes.contains_key(old).then(|| format!("volume `{old}`"));
+        if let Some(other) = user.or(first).or(listed) {
+            let message = format!("volume `{name}` would have the data of `{old}`, and so would {other}");
+            diagnostics.error(place, message, "take `renamed_from` or the other one away");
+        }
+    }
 }
 
 fn data_volumes(drafts: &[Draft], diagnostics: &Diagnostics) {

@@ -112,6 +112,7 @@ impl<'a> Loading<'a> {
         let postgres = named(tree, "postgres");
         let declared = expansion.services.keys().chain(expansion.jobs.keys()).chain(postgres.keys()).cloned().collect();
         check::check(&drafts, &declared, self.diagnostics);
+        check::renamed_volumes(&volumes, &drafts, place, self.diagnostics);
         let daemon = top::daemon(&root);
         for key in ["name", "include", "host_paths", "secrets", "renamed_from"] {
             root.entry(key);

@@ -34,10 +34,9 @@ pub(super) fn sentences(parts: &StackParts, drafts: &[Draft], document: &serde_j
     for (name, _) in
         document["postgres"].as_object().into_iter().flatten().filter(|(_, table)| table.get("renamed_from").is_some())
     {
-        sentences.push(format!("postgres.{name}: `renamed_from` is not carried out by this version"));
-    }
-    for (name, _) in parts.volumes.iter().filter(|(_, volume)| volume.renamed_from.is_some()) {
-        sentences.push(format!("volumes.{name}: `renamed_from` is not carried out by this version"));
+        sentences.push(format!(
+            "postgres.{name}: `renamed_from` is not carried out by this version; that of its volume below [volumes] is"
+        ));
     }
     if parts.daemon.key_file.is_some() {
         sentences.push("daemon.key_file is not used by this version".to_owned());

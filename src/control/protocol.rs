@@ -94,6 +94,8 @@ pub struct Up {
     pub build: bool,
     /// Pull images again.
     pub pull: bool,
+    /// Postgres servers that may begin with an empty volume although older data lies unused.
+    pub fresh: Vec<String>,
 }
 
 impl std::fmt::Debug for Up {

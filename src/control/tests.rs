@@ -11,6 +11,7 @@ fn item(name: &str, state: State) -> ItemStatus {
         kind: KindName::Service,
         replica: 1,
         state,
+        protects_data: false,
         held: false,
         health: Health::None,
         ready: state == State::Running,

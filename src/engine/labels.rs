@@ -70,6 +70,17 @@ pub fn identity(labels: &BTreeMap<String, String>) -> Option<Identity> {
     })
 }
 
+/// More labels of the volume of a data directory: of which postgres.
+pub fn of_data(postgres: &WorkloadName) -> [(String, String); 2] {
+    [(KIND, KindName::Postgres.as_str().to_owned()), (NAME, postgres.to_string())].map(|(label, value)| (label.to_owned(), value))
+}
+
+/// The postgres whose data directory a volume holds, by its labels.
+pub fn data_of(labels: &BTreeMap<String, String>) -> Option<WorkloadName> {
+    let kind = labels.get(KIND).and_then(|kind| KindName::parse(kind));
+    labels.get(NAME).filter(|_| kind == Some(KindName::Postgres))?.parse().ok()
+}
+
 /// Whose a network or volume is, by its labels.
 pub fn owner(labels: &BTreeMap<String, String>) -> Option<(StackName, InstanceId)> {
     Some((labels.get(STACK)?.parse().ok()?, InstanceId(labels.get(INSTANCE)?.clone())))

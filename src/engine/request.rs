@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::model::name::{ContainerId, ImageId, InstanceId, StackName};
+use crate::model::name::{ContainerId, ImageId, InstanceId, StackName, WorkloadName};
 use crate::model::observed::Identity;
 use crate::model::workload::{Hardening, LogBounds, PublishedPort};
 
@@ -122,6 +122,8 @@ pub struct CreateVolume {
     pub instance: InstanceId,
     /// Directory of the stack.
     pub directory: String,
+    /// The postgres whose data directory it is to hold.
+    pub data_of: Option<WorkloadName>,
     /// `None`: the engine's default.
     pub driver: Option<String>,
     /// Options of the driver.

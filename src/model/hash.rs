@@ -93,10 +93,16 @@ impl Fingerprint {
         Some(Self { key_id: key_id.to_owned(), mac: mac.to_owned() })
     }
 
-    /// Whether the two were made under one key from different values. Under different keys nothing
-    /// is known, and what runs is adopted.
+    /// Whether the two were made under one key from different values. Under different keys the values
+    /// can't be compared: see [`Fingerprint::is_of_another_store`].
     pub fn differs_from(&self, other: &Fingerprint) -> bool {
         self.key_id == other.key_id && self.mac != other.mac
+    }
+
+    /// Whether the two were made under different keys. A key is made with the store of passwords and
+    /// never changed: another key means that the store was lost and all in it made anew.
+    pub fn is_of_another_store(&self, other: &Fingerprint) -> bool {
+        self.key_id != other.key_id
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::family::Family;
 use super::name::{ImageId, ReplicaKey, VolumeName, WorkloadName};
 use super::observed::{Exit, RunId};
 use super::time::Moment;
@@ -124,8 +125,24 @@ pub struct PostgresHistory {
     /// The run whose databases, roles and extensions are known to be there, with a digest of what
     /// was asked for.
     pub provisioned: Option<(RunId, String)>,
-    /// The major version of the server that was last provisioned.
-    pub major: Option<u32>,
+    /// The volume, by its engine name, that was provisioned last: what follows is known of it.
+    #[serde(default)]
+    pub data: Option<String>,
+    /// The major version and the C library of the server that was provisioned last.
+    #[serde(flatten)]
+    pub family: Family,
+}
+
+impl PostgresHistory {
+    /// The volume that all of this is known of, by its engine name.
+    pub fn volume(&self) -> Option<&str> {
+        self.data.as_deref().or(self.made_empty.as_deref())
+    }
+
+    /// What its data in this volume was last run with; nothing of what is known of another volume.
+    pub fn family_of(&self, volume: &str) -> Family {
+        if self.volume().is_none_or(|known| known == volume) { self.family } else { Family::default() }
+    }
 }
 
 /// Everything the planner knows of the past.
@@ -137,6 +154,9 @@ pub struct History {
     pub drop_volumes: bool,
     /// Only these are to be changed (`up NAME...`), with what they need; empty: all.
     pub only: BTreeSet<WorkloadName>,
+    /// Postgres servers that may begin with an empty volume although older data lies unused
+    /// (`up --fresh`), until that volume is there.
+    pub fresh: BTreeSet<WorkloadName>,
     /// Restarts.
     pub replicas: BTreeMap<ReplicaKey, ReplicaHistory>,
     /// Images that were accepted.

@@ -5,6 +5,7 @@
 //! A leaf: it uses nothing of this crate, does no I/O, reads no clock and no random source.
 //! Constructors enforce invariants, so that a value that exists is a value that makes sense.
 
+pub mod family;
 pub mod hash;
 pub mod health;
 pub mod history;

@@ -42,6 +42,8 @@ pub struct Container {
     pub published: Vec<PublishedSeen>,
     /// Names of its networks, sorted.
     pub networks: Vec<String>,
+    /// Names of the volumes it mounts, sorted.
+    pub volumes: Vec<String>,
     /// When it was made.
     pub created_at: Timestamp,
     /// The engine's verdict of the image's HEALTHCHECK, where it has one.
@@ -241,6 +243,8 @@ pub struct VolumeSeen {
     pub name: String,
     /// Our labels: stack, instance.
     pub owner: Option<(StackName, InstanceId)>,
+    /// The postgres whose data directory it was made for, by our labels.
+    pub data_of: Option<WorkloadName>,
     /// When it was made, where the engine says so.
     pub created_at: Option<Timestamp>,
     /// Its driver.

@@ -105,6 +105,23 @@ impl Stack {
         &self.parts.volumes
     }
 
+    /// The engine's name of a volume. One that was renamed keeps the engine volume of its old name:
+    /// engines can't rename, and its data is there.
+    pub fn engine_volume(&self, volume: &VolumeName) -> String {
+        match self.volumes().get(volume) {
+            Some(declared) if declared.external => volume.to_string(),
+            declared => self.name().volume(declared.and_then(|declared| declared.renamed_from.as_ref()).unwrap_or(volume)),
+        }
+    }
+
+    /// The postgres whose data directory a volume holds.
+    pub fn data_of(&self, volume: &VolumeName) -> Option<&Workload> {
+        let holds = |workload: &&Workload| {
+            workload.postgres().is_some_and(|postgres| !postgres.is_external() && &postgres.volume == volume)
+        };
+        self.workloads.values().find(holds)
+    }
+
     /// Its secrets.
     pub fn secrets(&self) -> &BTreeMap<SecretName, Secret> {
         &self.parts.secrets

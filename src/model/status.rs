@@ -76,6 +76,9 @@ pub struct ItemStatus {
     pub replica: u32,
     /// What it is doing.
     pub state: State,
+    /// Whether it waits for a person so that no data is lost or misread.
+    #[serde(default)]
+    pub protects_data: bool,
     /// Whether it is held by hand (`stop`, `scale`).
     pub held: bool,
     /// What its probes say.

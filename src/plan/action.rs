@@ -155,6 +155,8 @@ pub struct Blocked {
     pub cause: String,
     /// Whether only a person can mend it.
     pub needs_operator: bool,
+    /// Whether it is refused so that no data is lost or misread.
+    pub protects_data: bool,
 }
 
 /// What is safe to do now, what is blocked and why, and when to look again.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::action::Action;
+use crate::model::family::Families;
 use crate::model::hash::{Fingerprint, SCHEME};
 use crate::model::health::Verdicts;
 use crate::model::history::{History, Target};
@@ -34,6 +35,8 @@ pub struct Inputs<'a> {
     pub fingerprints: &'a BTreeMap<WorkloadName, Fingerprint>,
     /// Digests of the databases, roles and extensions that are wanted of each postgres.
     pub provisions: &'a BTreeMap<WorkloadName, String>,
+    /// What images of postgres servers make: those that are wanted, and those of containers.
+    pub families: &'a Families,
     /// What is under way.
     pub in_flight: &'a InFlight,
     /// The monotonic moment, for delays.
@@ -85,6 +88,7 @@ impl<'a> Inputs<'a> {
             return Some("image changed");
         }
         match (&identity.secrets, self.fingerprints.get(&workload.name)) {
+            (Some(then), Some(now)) if then.is_of_another_store(now) => Some("its passwords were lost and made anew"),
             (Some(then), Some(now)) if then.differs_from(now) => Some("a secret changed"),
             _ => None,
         }

@@ -1,6 +1,7 @@
 //! Network and volumes: made when missing, named and left alone when somebody else holds the name.
 
 use super::action::Action;
+use super::data;
 use super::pass::Pass;
 use crate::model::history::Target;
 use crate::model::name::VolumeName;
@@ -41,13 +42,15 @@ pub fn ensure_volumes(pass: &mut Pass<'_>, workload: &Workload) -> bool {
 fn ensure_volume(pass: &mut Pass<'_>, workload: &Workload, volume: &VolumeName) -> bool {
     let inputs = pass.inputs;
     let external = inputs.stack.volumes().get(volume).is_some_and(|declared| declared.external);
-    let name = if external { volume.to_string() } else { inputs.stack.name().volume(volume) };
+    let name = inputs.stack.engine_volume(volume);
     let target = Target::Volume(volume.clone());
     let Some(seen) = inputs.observed.volumes.iter().find(|seen| seen.name == name) else {
         if external {
             pass.needs_operator(target, format!("volume {name} is external and does not exist: make it, or leave out external"));
         } else if let Some(lost) = lost_data(pass, workload, volume) {
-            pass.needs_operator(target, lost);
+            pass.protect_data(target, lost);
+        } else if let Some(refusal) = data::renamed(inputs, workload, volume) {
+            pass.protect_data(target, refusal);
         } else {
             pass.act(Action::CreateVolume { volume: volume.clone() }, "no volume");
         }
@@ -67,14 +70,14 @@ fn ensure_volume(pass: &mut Pass<'_>, workload: &Workload, volume: &VolumeName) 
 fn lost_data(pass: &Pass<'_>, workload: &Workload, volume: &VolumeName) -> Option<String> {
     let postgres = workload.postgres().filter(|postgres| &postgres.volume == volume)?;
     let known = pass.inputs.history.postgres.get(&workload.name)?;
-    known.provisioned.as_ref()?;
-    let engine_name = pass.inputs.stack.name().volume(volume);
-    let same = known.made_empty.as_ref().is_none_or(|made| made == &engine_name);
+    known.provisioned.as_ref().filter(|_| !pass.inputs.history.fresh.contains(&workload.name))?;
+    let engine_name = pass.inputs.stack.engine_volume(volume);
+    let same = known.volume().is_none_or(|known| known == engine_name);
     same.then(|| {
         format!(
             "the volume {engine_name} with the data of {} (database {}) is gone: an empty one is not put in its place. \
-             Bring it back, or begin anew with `witwd down --volumes` and `witwd up`",
-            workload.name, postgres.database
+             Bring it back, or begin anew with `witwd up --fresh {}`",
+            workload.name, postgres.database, workload.name
         )
     })
 }

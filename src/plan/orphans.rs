@@ -5,6 +5,7 @@ use super::action::Action;
 use super::pass::Pass;
 use crate::model::history::Target;
 use crate::model::observed::{Container, ContainerState};
+use crate::model::workload::KindName;
 use std::time::Duration;
 
 use super::inputs::is_kept;
@@ -12,8 +13,7 @@ use super::inputs::is_kept;
 /// The grace of a container whose definition is gone: the contract's default of a service, or of a
 /// postgres.
 pub fn orphan_grace(container: &Container) -> Duration {
-    let postgres =
-        container.identity.as_ref().is_some_and(|identity| identity.kind == crate::model::workload::KindName::Postgres);
+    let postgres = container.identity.as_ref().is_some_and(|identity| identity.kind == KindName::Postgres);
     Duration::from_secs(if postgres { 90 } else { 10 })
 }
 
@@ -24,6 +24,10 @@ pub fn remove_orphans(pass: &mut Pass<'_>) {
         let Some(identity) = &container.identity else { continue };
         let declared = inputs.stack.workload(&identity.key.name).filter(|workload| workload.kind_name() == identity.kind);
         match declared {
+            // It may be the old name of one that waits to be told so: what runs goes on running.
+            None if identity.kind == KindName::Postgres && pass.protects_data() => {
+                pass.block(Target::Replica(identity.key.clone()), "not in stack.toml; kept until it is said which data is meant");
+            }
             None if inputs.history.only.is_empty() => end(pass, container, "not in stack.toml"),
             Some(workload) if identity.key.replica > workload.replicas() => end(pass, container, "more replicas than wanted"),
             _ => {}

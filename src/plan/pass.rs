@@ -42,12 +42,22 @@ impl<'a> Pass<'a> {
 
     /// Notes that something can't be done now.
     pub fn block(&mut self, target: Target, cause: impl Into<String>) {
-        self.plan.blocked.push(Blocked { target, cause: cause.into(), needs_operator: false });
+        self.plan.blocked.push(Blocked { target, cause: cause.into(), needs_operator: false, protects_data: false });
     }
 
     /// Notes that only a person can go on.
     pub fn needs_operator(&mut self, target: Target, cause: impl Into<String>) {
-        self.plan.blocked.push(Blocked { target, cause: cause.into(), needs_operator: true });
+        self.plan.blocked.push(Blocked { target, cause: cause.into(), needs_operator: true, protects_data: false });
+    }
+
+    /// Notes that going on would lose data, or misread it, and that a person must say what is meant.
+    pub fn protect_data(&mut self, target: Target, cause: impl Into<String>) {
+        self.plan.blocked.push(Blocked { target, cause: cause.into(), needs_operator: true, protects_data: true });
+    }
+
+    /// Whether something is refused to protect data.
+    pub fn protects_data(&self) -> bool {
+        self.plan.blocked.iter().any(|blocked| blocked.protects_data)
     }
 
     /// Asks for another look at `moment` at the latest.

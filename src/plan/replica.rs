@@ -5,14 +5,14 @@
 //! start the new, remove the old, give the name.
 
 use super::action::Action;
-use super::gates;
 use super::inputs::Inputs;
 use super::pass::Pass;
 use super::restart::{Decision, Times, decide};
+use super::{data, gates};
 use crate::model::history::Target;
 use crate::model::name::ReplicaKey;
 use crate::model::observed::{Container, ContainerState, Exit};
-use crate::model::workload::{Workload, major_of};
+use crate::model::workload::Workload;
 
 /// What must be there before a container can be made.
 #[derive(Debug, Clone)]
@@ -119,6 +119,10 @@ fn bring_up(pass: &mut Pass<'_>, replica: &Replica<'_>, current: &Container) {
 }
 
 fn start(pass: &mut Pass<'_>, replica: &Replica<'_>, container: &Container) {
+    if let Some(other) = data::other_server(pass.inputs, replica.workload, container) {
+        pass.block(Target::Replica(replica.key.clone()), format!("waiting for {}: it runs on the same data", other.name));
+        return;
+    }
     let action = Action::Start { key: replica.key.clone(), container: container.id.clone() };
     match &container.state {
         ContainerState::Created => pass.act(action, "created, all it needs is there"),
@@ -143,10 +147,12 @@ fn restart(inputs: &Inputs<'_>, replica: &Replica<'_>, exit: &Exit) -> Decision 
 /// kept running.
 fn create(pass: &mut Pass<'_>, replica: &Replica<'_>, ready: &Ready) {
     let target = Target::Replica(replica.key.clone());
-    match what_is_missing(pass.inputs, replica, ready) {
-        Some((reason, true)) => pass.needs_operator(target, reason),
-        Some((reason, false)) => pass.block(target, reason),
-        None => return create_now(pass, replica, ready),
+    if let Some(refusal) = data::misfit(pass.inputs, replica.workload, ready.image.as_deref()) {
+        pass.protect_data(target, refusal);
+    } else if let Some(reason) = what_is_missing(replica.workload, ready) {
+        pass.block(target, reason);
+    } else {
+        return create_now(pass, replica, ready);
     }
     let old = replica.others.iter().copied().filter(|other| !is_vanishing(other)).collect::<Vec<_>>();
     let gate = gates::closed_gate(pass.inputs, replica.workload);
@@ -170,14 +176,10 @@ fn create_now(pass: &mut Pass<'_>, replica: &Replica<'_>, ready: &Ready) {
     }
 }
 
-/// Why a container can't be made now, and whether only a person can mend it.
-fn what_is_missing(inputs: &Inputs<'_>, replica: &Replica<'_>, ready: &Ready) -> Option<(String, bool)> {
-    let workload = replica.workload;
-    if let Some(refusal) = other_major(inputs, replica) {
-        return Some((refusal, true));
-    }
+/// Why a container can't be made now.
+fn what_is_missing(workload: &Workload, ready: &Ready) -> Option<String> {
     if let Some(reason) = gates::not_carried_out(workload) {
-        return Some((reason, false));
+        return Some(reason);
     }
     let waits_for = match (&ready.image, ready.network, ready.volumes) {
         (None, _, _) => format!("image {}", workload.image.reference),
@@ -185,23 +187,7 @@ fn what_is_missing(inputs: &Inputs<'_>, replica: &Replica<'_>, ready: &Ready) ->
         (_, _, false) => "a volume".to_owned(),
         _ => return None,
     };
-    Some((format!("waiting for {waits_for}"), false))
-}
-
-/// A data directory of another major version is refused before anything is stopped.
-fn other_major(inputs: &Inputs<'_>, replica: &Replica<'_>) -> Option<String> {
-    let wanted = replica.workload.postgres()?.major?;
-    let recorded = inputs.history.postgres.get(&replica.workload.name).and_then(|postgres| postgres.major);
-    let seen = replica.others.iter().find_map(|container| major_of(&container.image_reference));
-    let there = recorded.or(seen)?;
-    (there != wanted).then(|| {
-        let name = &replica.workload.name;
-        format!(
-            "the data of {name} is of PostgreSQL {there}, the image {} is {wanted}: a server of another major version can't read it. \
-             Put the image of {there} back; moving data to another major version is not carried out by this version",
-            replica.workload.image.reference
-        )
-    })
+    Some(format!("waiting for {waits_for}"))
 }
 
 /// The final name, or one with a suffix while an older container of this replica holds it.

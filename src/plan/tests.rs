@@ -6,6 +6,8 @@ mod properties;
 use expect_test::expect;
 use fixture::World;
 
+use crate::model::family::Library;
+
 #[test]
 fn nothing_there_gives_network_image_and_volume_first() {
     World::demo().without_image("postgis:17").check(expect![[r#"
@@ -183,14 +185,114 @@ fn a_foreign_volume_is_not_mounted() {
 fn a_vanished_data_directory_is_never_made_anew() {
     World::demo().ground().provisioned("db").without_volume("demo_db-17").ready("app").check(expect![[r#"
         blocked db | waiting for a volume
-        blocked volume db-17 | the volume demo_db-17 with the data of db (database demo) is gone: an empty one is not put in its place. Bring it back, or begin anew with `witwd down --volumes` and `witwd up`
+        blocked volume db-17 | the volume demo_db-17 with the data of db (database demo) is gone: an empty one is not put in its place. Bring it back, or begin anew with `witwd up --fresh db`
     "#]]);
 }
 
 #[test]
 fn another_major_is_refused_before_anything_is_stopped() {
     World::demo().ground().ready("db").ready("app").major("db", 16).changed("db").check(expect![[r#"
-        blocked db | the data of db is of PostgreSQL 16, the image postgis:17 is 17: a server of another major version can't read it. Put the image of 16 back; moving data to another major version is not carried out by this version
+        blocked db | postgis:17 does not fit the data of db: data directory of major 16, image is 17: go back to an image of 16; or dump it (`witwd exec db pg_dumpall -U postgres`), give it another `volume`, begin anew there with `witwd up --fresh db`, and load the dump
+    "#]]);
+}
+
+#[test]
+fn another_major_is_refused_by_what_the_image_says_and_not_by_its_tag_alone() {
+    let moved = World::demo().ground().ready("db").ready("app").major("db", 17).wants_image("db", "postgis:latest");
+    moved.family("postgis:latest", 18, Library::Glibc).check(expect![[r#"
+        blocked db | postgis:latest does not fit the data of db: data directory of major 17, image is 18: go back to an image of 17; or dump it (`witwd exec db pg_dumpall -U postgres`), give it another `volume`, begin anew there with `witwd up --fresh db`, and load the dump
+    "#]]);
+}
+
+#[test]
+fn another_image_family_is_refused_before_anything_is_stopped() {
+    let world = World::demo().ground().ready("db").ready("app").made_with("db", Library::Glibc);
+    world.wants_image("db", "postgis:17-alpine").family("postgis:17-alpine", 17, Library::Musl).check(expect![[r#"
+        blocked db | postgis:17-alpine does not fit the data of db: data directory made by Debian (glibc), image is Alpine (musl): they sort text differently, and indexes would give wrong answers. Go back to an image of Debian (glibc); or dump it (`witwd exec db pg_dumpall -U postgres`), give it another `volume`, begin anew there with `witwd up --fresh db`, and load the dump
+    "#]]);
+}
+
+#[test]
+fn the_family_is_that_of_the_container_where_its_history_was_lost() {
+    let world = World::demo().ground().ready("db").ready("app").family("postgis:17", 17, Library::Glibc);
+    world.wants_image("db", "postgis:17-alpine").family("postgis:17-alpine", 17, Library::Musl).check(expect![[r#"
+        blocked db | postgis:17-alpine does not fit the data of db: data directory made by Debian (glibc), image is Alpine (musl): they sort text differently, and indexes would give wrong answers. Go back to an image of Debian (glibc); or dump it (`witwd exec db pg_dumpall -U postgres`), give it another `volume`, begin anew there with `witwd up --fresh db`, and load the dump
+    "#]]);
+    // The oldest image counts, also where a newer container was made and never run.
+    World::demo().ground().ready("db").ready("app").wants_image("db", "postgis:18").check(expect![[r#"
+        blocked db | postgis:18 does not fit the data of db: data directory of major 17, image is 18: go back to an image of 17; or dump it (`witwd exec db pg_dumpall -U postgres`), give it another `volume`, begin anew there with `witwd up --fresh db`, and load the dump
+    "#]]);
+}
+
+#[test]
+fn an_image_of_the_same_family_takes_the_place_of_another() {
+    let world = World::demo().ground().ready("db").ready("app").major("db", 17).made_with("db", Library::Glibc);
+    let world = world.wants_image("db", "localhost/demo-db:latest").family("localhost/demo-db:latest", 17, Library::Glibc);
+    world.check(expect![[r#"
+        create db as demo-db-1-bbe0479d | definition changed
+    "#]]);
+}
+
+#[test]
+fn passwords_that_changed_or_were_lost_recreate_those_who_use_them() {
+    let world = || World::demo().ground().ready("db").ready("app");
+    world().secrets("app", "key1-aa", "key1-aa").check(expect![[""]]);
+    world().secrets("app", "key1-aa", "key1-bb").check(expect![[r#"
+        create app as demo-app-1-82c17a76 | a secret changed
+    "#]]);
+    world().secrets("app", "key1-aa", "key2-cc").check(expect![[r#"
+        create app as demo-app-1-82c17a76 | its passwords were lost and made anew
+    "#]]);
+}
+
+#[test]
+fn data_under_an_old_name_is_not_left_behind_for_an_empty_volume() {
+    let world = || World::demo().ground().ready("db").ready("app").provisioned("db").data_in("db", "store");
+    world().check(expect![[r#"
+        blocked db | waiting for a volume
+        blocked volume store | db would begin with an empty volume demo_store, while the data of db lies unused in demo_db-17: to go on with that, write `store = { renamed_from = "db-17" }` below `[volumes]`; to begin anew, `witwd up --fresh db`
+    "#]]);
+    // The other ways: it was renamed, or it is to begin anew.
+    world().renamed_from("store", "db-17").check(expect![[r#"
+        create db as demo-db-1-bbe0479d | definition changed
+    "#]]);
+    world().fresh("db").check(expect![[r#"
+        create-volume volume store | no volume
+        blocked db | waiting for a volume
+    "#]]);
+}
+
+#[test]
+fn another_major_in_a_volume_of_its_own_is_refused_with_the_same_words() {
+    let world = || World::demo().ground().ready("db").ready("app").wants_image("db", "postgis:18").data_in("db", "db-18");
+    world().check(expect![[r#"
+        blocked db | waiting for a volume
+        blocked volume db-18 | postgis:18 does not fit the data of db in volume demo_db-17: data directory of major 17, image is 18: go back to an image of 17; or dump it (`witwd exec db pg_dumpall -U postgres`), give it another `volume`, begin anew there with `witwd up --fresh db`, and load the dump
+    "#]]);
+    world().fresh("db").check(expect![[r#"
+        create-volume volume db-18 | no volume
+        blocked db | waiting for a volume
+    "#]]);
+}
+
+#[test]
+fn a_renamed_postgres_starts_when_the_old_one_no_longer_runs_on_its_data() {
+    let world = World::demo().ground().ready("db").named("db", "store").data_in("store", "store-17");
+    world.clone().check(expect![[r#"
+        create app as demo-app-1 | no container
+        blocked db | not in stack.toml; kept until it is said which data is meant
+        blocked store | waiting for a volume
+        blocked volume store-17 | store would begin with an empty volume demo_store-17, while the data of db lies unused in demo_db-17: to go on with that, write `store-17 = { renamed_from = "db-17" }` below `[volumes]`; to begin anew, `witwd up --fresh store`
+    "#]]);
+    world.clone().renamed_from("store-17", "db-17").check(expect![[r#"
+        create store as demo-store-1 | no container
+        create app as demo-app-1 | no container
+        stop db db-1 | not in stack.toml
+    "#]]);
+    world.renamed_from("store-17", "db-17").created_on("store", "demo_db-17").check(expect![[r#"
+        create app as demo-app-1 | no container
+        stop db db-1 | not in stack.toml
+        blocked store | waiting for demo-db-1: it runs on the same data
     "#]]);
 }
 

@@ -1,38 +1,7 @@
-//! Which images fit a data directory: same major version, same kind of C library. Another library
-//! sorts text differently, and indexes made under the old order would give wrong answers. Pure.
-
-use std::fmt;
+//! What an image says of the data directories that it would make. Pure.
 
 use crate::engine::request::ImageFacts;
-use crate::model::name::WorkloadName;
-
-/// The C library of an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Library {
-    /// Debian and most others.
-    Glibc,
-    /// Alpine.
-    Musl,
-}
-
-impl fmt::Display for Library {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Glibc => "Debian (glibc)",
-            Self::Musl => "Alpine (musl)",
-        })
-    }
-}
-
-/// What a data directory is made with, or an image would make one with. `None`: not known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
-pub struct Family {
-    /// The major version.
-    pub major: Option<u32>,
-    /// The C library.
-    pub library: Option<Library>,
-}
+pub use crate::model::family::{Family, Library, Refusal};
 
 impl Family {
     /// The family of an image by what it says of itself and by its reference.
@@ -44,50 +13,4 @@ impl Family {
         let library = if alpine { Some(Library::Musl) } else { postgres.then_some(Library::Glibc) };
         Self { major: env("PG_MAJOR").and_then(|major| major.parse().ok()), library }
     }
-
-    /// Whether an image of family `wanted` may run on a data directory of this one. What is not
-    /// known fits.
-    pub fn fits(self, wanted: Self, postgres: &WorkloadName) -> Result<(), Refusal> {
-        let postgres = postgres.clone();
-        match (self.major, wanted.major) {
-            (Some(made), Some(wanted)) if made != wanted => return Err(Refusal::Major { postgres, made, wanted }),
-            _ => {}
-        }
-        match (self.library, wanted.library) {
-            (Some(made), Some(wanted)) if made != wanted => Err(Refusal::Library { postgres, made, wanted }),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// Why an image may not run on a data directory, with the way out.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// Another major version.
-    #[error(
-        "data directory of major {made}, image is {wanted}: go back to an image of {made}; or dump it (`witwd exec {postgres} \
-         pg_dumpall -U postgres`), give it another `volume`, and load the dump there"
-    )]
-    Major {
-        /// Which postgres.
-        postgres: WorkloadName,
-        /// Of the data directory.
-        made: u32,
-        /// Of the image.
-        wanted: u32,
-    },
-    /// Another C library.
-    #[error(
-        "data directory made by {made}, image is {wanted}: they sort text differently, and indexes would give wrong \
-         answers. Go back to an image of {made}; or dump it (`witwd exec {postgres} pg_dumpall -U postgres`), give it \
-         another `volume`, and load the dump there"
-    )]
-    Library {
-        /// Which postgres.
-        postgres: WorkloadName,
-        /// Of the data directory.
-        made: Library,
-        /// Of the image.
-        wanted: Library,
-    },
 }

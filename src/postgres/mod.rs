@@ -2,7 +2,7 @@
 //!
 //! [`Passwords`] makes, keeps and fills in passwords; [`readiness`] asks a server as the app would;
 //! [`Caretaker`] makes databases, roles and extensions and runs `init` once, all or nothing;
-//! [`family`] says which images fit a data directory. Nothing here ever drops anything, and no
+//! [`family`] says what data directories an image makes. Nothing here ever drops anything, and no
 //! password is ever in an argument, a log or an error.
 
 mod connect;

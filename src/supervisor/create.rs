@@ -14,12 +14,6 @@ use super::event::ActionError;
 /// Where a container finds its secrets.
 pub const SECRETS: &str = "/run/secrets";
 
-/// The engine's name of a volume of the stack.
-pub fn volume_name(stack: &Stack, volume: &VolumeName) -> String {
-    let external = stack.volumes().get(volume).is_some_and(|declared| declared.external);
-    if external { volume.to_string() } else { stack.name().volume(volume) }
-}
-
 /// The directory of the host that is bound to a container's `/run/secrets`.
 pub fn secrets_directory(context: &Context, key: &ReplicaKey) -> PathBuf {
     context.secrets_directory.join(format!("{}-{}", key.name, key.replica))
@@ -94,7 +88,7 @@ fn environment(context: &Context, workload: &Workload) -> Result<std::collection
 
 fn mount_request(stack: &Stack, mount: &crate::model::workload::Mount) -> MountRequest {
     let source = match &mount.source {
-        MountSource::Volume(volume) => MountFrom::Volume(volume_name(stack, volume)),
+        MountSource::Volume(volume) => MountFrom::Volume(stack.engine_volume(volume)),
         MountSource::Bind(path) => MountFrom::Bind(path.clone()),
     };
     MountRequest { source, target: mount.target.clone(), read_only: mount.read_only }
@@ -109,11 +103,12 @@ pub fn volume_request(context: &Context, stack: &Stack, volume: &VolumeName) -> 
         options.extend(bind.map(|(option, value)| (option.to_owned(), value)));
     }
     CreateVolume {
-        name: volume_name(stack, volume),
+        name: stack.engine_volume(volume),
         volume: volume.to_string(),
         stack: stack.name().clone(),
         instance: context.instance.clone(),
         directory: stack.directory().display().to_string(),
+        data_of: stack.data_of(volume).map(|workload| workload.name.clone()),
         driver: declared.driver,
         options,
         labels: declared.labels,

@@ -1,6 +1,7 @@
 //! Everything that can happen to the supervisor: a closed set.
 
 use crate::engine::{EngineError, ErrorKind};
+use crate::model::family::Families;
 use crate::model::health::{Subject, Verdict};
 use crate::model::history::{FailureKind, Target};
 use crate::model::name::ImageId;
@@ -17,8 +18,8 @@ pub enum Event {
     Looked {
         /// Which look.
         number: u64,
-        /// What was seen.
-        result: Result<Observed, EngineError>,
+        /// What was seen, and what was learnt of images of Postgres servers.
+        result: Result<(Observed, Families), EngineError>,
     },
     /// An action is over.
     Done {

@@ -23,6 +23,8 @@ pub struct Up {
     /// Digests of definition and context of each build: another one than its image was made from is
     /// a reason to build again.
     pub builds: BTreeMap<WorkloadName, String>,
+    /// Postgres servers that may begin with an empty volume although older data lies unused.
+    pub fresh: BTreeSet<WorkloadName>,
     /// What is written into `Status::notes`: parts of the file that are not carried out.
     pub notes: Vec<String>,
 }

@@ -8,6 +8,7 @@
 mod apply;
 mod create;
 mod event;
+mod families;
 mod handle;
 mod images;
 mod journal;

@@ -105,6 +105,16 @@ pub fn adopt_images(history: &mut History, stack: &Stack, instance: &InstanceId,
     }
 }
 
+/// The word that a postgres may begin anew ends with the volume that it was given for: one that is
+/// lost later is another matter.
+pub fn end_fresh(history: &mut History, stack: &Stack, observed: &Observed) {
+    history.fresh.retain(|name| {
+        let postgres = stack.workload(name).and_then(|workload| workload.postgres());
+        let volume = postgres.map(|postgres| stack.engine_volume(&postgres.volume));
+        volume.is_some_and(|volume| observed.volumes.iter().all(|seen| seen.name != volume))
+    });
+}
+
 /// Counts a start of a container that had ended.
 pub fn count_restart(history: &mut History, key: &ReplicaKey, wall: jiff::Timestamp) {
     let replica = history.replicas.entry(key.clone()).or_default();

@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use futures_util::FutureExt as _;
 use jiff::{RoundMode, TimestampRound, Unit};
 
+use crate::model::family::Family;
 use crate::model::health::Subject;
 use crate::model::history::{AcceptedImage, Failure, FailureKind, History, PostgresHistory, Target, retry_delay};
 use crate::model::name::{ContainerId, ReplicaKey, WorkloadName};
@@ -12,7 +13,6 @@ use crate::model::observed::{ContainerState, Observed};
 use crate::plan::{Action, Planned};
 
 use super::apply::{Order, apply};
-use super::create::volume_name;
 use super::event::{ActionError, Effect, Event};
 use super::keeper::DataDirectory;
 use super::note;
@@ -40,7 +40,7 @@ impl Supervisor {
     fn remember_before(&mut self, observed: &Observed, action: &Action) {
         match action {
             Action::CreateVolume { volume } => {
-                let engine_name = volume_name(&self.stack, volume);
+                let engine_name = self.stack.engine_volume(volume);
                 for workload in self
                     .stack
                     .in_order()
@@ -71,7 +71,7 @@ impl Supervisor {
         };
         let made = self.history.postgres.get(&key.name).and_then(|known| known.made_empty.clone());
         let postgres = self.stack.workload(&key.name).and_then(|workload| workload.postgres());
-        let volume = postgres.map(|postgres| volume_name(&self.stack, &postgres.volume));
+        let volume = postgres.map(|postgres| self.stack.engine_volume(&postgres.volume));
         let freshness = if made.is_some() && made == volume { Freshness::Interrupted } else { Freshness::Settled };
         let run = observed.containers.iter().find(|seen| &seen.id == container).and_then(crate::model::observed::Container::run);
         // Time stamps of files may be whole seconds: down to the second for a first run, up for a
@@ -164,17 +164,22 @@ impl Supervisor {
     }
 
     fn remember_provisioned(&mut self, key: &ReplicaKey, container: &ContainerId) {
-        let run =
-            self.observed.as_ref().and_then(|observed| observed.containers.iter().find(|seen| &seen.id == container)?.run());
+        let seen = self.observed.as_ref().and_then(|observed| observed.containers.iter().find(|seen| &seen.id == container));
         let workload = self.stack.workload(&key.name);
         let digest = workload.and_then(|workload| self.context.keeper.wanted(workload));
-        let major = workload.and_then(|workload| workload.postgres()).and_then(|postgres| postgres.major);
-        if let (Some(run), Some(digest)) = (run, digest) {
+        let (Some(seen), Some(postgres), Some(digest)) = (seen, workload.and_then(|workload| workload.postgres()), digest) else {
+            return;
+        };
+        // Provisioning refuses a server of another major than the file says.
+        let tagged = Family { major: postgres.major, library: None };
+        let family = tagged.or(self.families.get(&seen.image).copied().unwrap_or_default());
+        if let Some(run) = seen.run() {
             self.monitor.hasten(&Subject::Run(run.clone()));
+            let volume = self.stack.engine_volume(&postgres.volume);
             let known = self.history.postgres.entry(key.name.clone()).or_default();
+            known.family = family.or(known.family_of(&volume));
             known.provisioned = Some((run, digest));
-            // Provisioning refuses a server of another major than the file says.
-            known.major = major.or(known.major);
+            known.data = Some(volume);
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::engine::EngineError;
 use crate::health::Watched;
+use crate::model::family::Families;
 use crate::model::health::Subject;
 use crate::model::history::Target;
 use crate::model::name::WorkloadName;
@@ -18,10 +19,11 @@ use super::run::{Supervisor, UnderWay};
 
 impl Supervisor {
     /// A look is over: either something was seen, or the engine does not answer and nothing is known.
-    pub(super) fn looked(&mut self, number: u64, result: Result<Observed, EngineError>) {
+    pub(super) fn looked(&mut self, number: u64, result: Result<(Observed, Families), EngineError>) {
         self.looks.end(result.is_ok());
         match result {
-            Ok(observed) => {
+            Ok((observed, learnt)) => {
+                self.families.extend(learnt);
                 if self.engine == EngineStatus::Down {
                     self.journal.record("engine-up", &"engine", "it answers");
                 }
@@ -49,6 +51,7 @@ impl Supervisor {
             let detail = serde_json::json!({ "code": seen.exit.code, "oom": seen.exit.oom, "container": seen.container.0 });
             self.journal.record_with("exit", &seen.key, seen.exit.to_string(), detail);
         }
+        note::end_fresh(&mut self.history, &self.stack, observed);
         note::adopt_images(&mut self.history, &self.stack, &self.context.instance, observed);
         note::note_readiness(&mut self.history, &mut self.verdicts, observed, now);
         note::forgive(&mut self.history, &self.stack, now, self.context.clock.wall());
@@ -121,6 +124,7 @@ impl Supervisor {
             verdicts: &self.verdicts,
             fingerprints: &fingerprints,
             provisions: &provisions,
+            families: &self.families,
             in_flight,
             now: self.context.clock.moment(),
             wall: self.context.clock.wall(),

@@ -82,6 +82,7 @@ fn blank(report: &Report<'_>, workload: &Workload, replica: u32) -> ItemStatus {
         kind: workload.kind_name(),
         replica,
         state: State::Pending,
+        protects_data: false,
         held: false,
         health: Health::None,
         ready: false,
@@ -136,6 +137,7 @@ fn replica_item(report: &Report<'_>, workload: &Workload, replica: u32) -> ItemS
         show_container(&mut item, inputs, workload, container);
     }
     let explained = explain(report, &key);
+    item.protects_data = matches!(explained, Explained::Blocked { protects_data: true, .. });
     item.state = state_of(report, &item, shown.copied(), &explained);
     if item.state == State::Backoff {
         item.next = report.plan.wake_at.and_then(|at| inputs.wall.checked_add(at.since(inputs.now)).ok());
@@ -194,7 +196,7 @@ fn health_of(verdict: &Verdict, probed: bool) -> Health {
 enum Explained {
     Nothing,
     UnderWay(Action, Option<String>),
-    Blocked { cause: String, needs_operator: bool, failed: bool },
+    Blocked { cause: String, needs_operator: bool, protects_data: bool, failed: bool },
 }
 
 impl Explained {
@@ -221,6 +223,7 @@ fn explain(report: &Report<'_>, key: &ReplicaKey) -> Explained {
     found.map_or(Explained::Nothing, |blocked| Explained::Blocked {
         cause: blocked.cause.clone(),
         needs_operator: blocked.needs_operator,
+        protects_data: blocked.protects_data,
         failed: inputs.history.failures.get(&blocked.target).is_some_and(|failure| failure.attempts > 1),
     })
 }

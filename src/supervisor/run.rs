@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::engine::request::Scope;
 use crate::health::{HealthEvent, Monitor, Prober};
+use crate::model::family::Families;
 use crate::model::health::Verdicts;
 use crate::model::history::{Goal, History, Target};
 use crate::model::name::WorkloadName;
@@ -21,8 +22,8 @@ use crate::model::workload::{ImageOrigin, MountSource, PullPolicy, Workload};
 use crate::plan::{Action, Plan};
 
 use super::apply::Context;
-use super::create::volume_name;
 use super::event::Event;
+use super::families::learn;
 use super::handle::{Command, Down, Ends, Up};
 use super::journal::Journal;
 use super::looks::Looks;
@@ -41,6 +42,8 @@ pub struct Supervisor {
     pub(super) builds: BTreeMap<WorkloadName, String>,
     pub(super) history: History,
     pub(super) observed: Option<Observed>,
+    /// What images of Postgres servers say of themselves.
+    pub(super) families: Families,
     pub(super) verdicts: Verdicts,
     pub(super) under_way: BTreeMap<Target, UnderWay>,
     pub(super) progress: BTreeMap<Target, String>,
@@ -144,6 +147,7 @@ impl Supervisor {
             builds: BTreeMap::new(),
             history: beginning.history,
             observed: None,
+            families: Families::new(),
             verdicts: Verdicts::default(),
             under_way: BTreeMap::new(),
             progress: BTreeMap::new(),
@@ -223,8 +227,14 @@ impl Supervisor {
         };
         self.look_generation = self.generation;
         let (context, scope) = (self.context.clone(), self.scope());
+        let (stack, known) = (self.stack.clone(), self.families.clone());
         self.tasks.spawn(async move {
-            let result = context.engine.observe(&scope).await;
+            let look = async {
+                let observed = context.engine.observe(&scope).await?;
+                let learnt = learn(context.engine.as_ref(), &stack, &observed, &known).await?;
+                Ok((observed, learnt))
+            };
+            let result = look.await;
             let _ = context.events.send(Event::Looked { number, result });
         });
     }
@@ -239,7 +249,7 @@ impl Supervisor {
         });
         let mounts = workloads.iter().flat_map(|workload| &workload.container.mounts);
         let volumes = mounts.filter_map(|mount| match &mount.source {
-            MountSource::Volume(volume) => Some(volume_name(&self.stack, volume)),
+            MountSource::Volume(volume) => Some(self.stack.engine_volume(volume)),
             MountSource::Bind(_) => None,
         });
         let unique = |names: std::collections::BTreeSet<String>| names.into_iter().filter(|name| !name.is_empty()).collect();
@@ -267,6 +277,7 @@ impl Supervisor {
         self.history.goal = Goal::Up;
         self.history.drop_volumes = false;
         self.history.only = up.only;
+        self.history.fresh.extend(up.fresh);
         // Whoever asks wants it tried now: the delays of what failed before are over.
         for replica in self.history.replicas.values_mut() {
             replica.attempt = 0;

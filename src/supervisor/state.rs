@@ -1,7 +1,7 @@
 //! What must outlive the daemon: a small file beside the stack, old or new, never half. One that
 //! can't be read is moved aside and rebuilt from labels; what runs is left alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -35,6 +35,8 @@ struct Kept {
     postgres: BTreeMap<WorkloadName, PostgresHistory>,
     #[serde(default)]
     builds: BTreeMap<WorkloadName, String>,
+    #[serde(default)]
+    fresh: BTreeSet<WorkloadName>,
 }
 
 /// The file, and what was last written to it.
@@ -90,6 +92,7 @@ impl Kept {
             images: history.images.clone(),
             postgres: history.postgres.clone(),
             builds: history.builds.clone(),
+            fresh: history.fresh.clone(),
         }
     }
 
@@ -100,6 +103,7 @@ impl Kept {
             images: self.images,
             postgres: self.postgres,
             builds: self.builds,
+            fresh: self.fresh,
             ..History::default()
         }
     }

@@ -117,6 +117,7 @@ impl TestEngine {
             stack: self.stack.clone(),
             instance: self.instance.clone(),
             directory: "/nowhere".to_owned(),
+            data_of: None,
             driver: None,
             options: BTreeMap::new(),
             labels: BTreeMap::new(),

@@ -58,7 +58,7 @@ impl Loader for FakeLoader {
         };
         let stack = Arc::new(Stack::new(parts).expect("a stack"));
         let (only, builds) = ([].into(), [].into());
-        let up = supervisor::Up { stack, only, build: up.build, pull: up.pull, builds, notes: Vec::new() };
+        let up = supervisor::Up { stack, only, build: up.build, pull: up.pull, builds, fresh: [].into(), notes: Vec::new() };
         Ok((up, vec!["a warning".into()]))
     }
 }

@@ -243,6 +243,7 @@ impl Bench {
             stack: self.stack.clone(),
             instance: self.instance.clone(),
             directory: "/srv/contract".to_owned(),
+            data_of: None,
             driver: None,
             options: BTreeMap::new(),
             labels: BTreeMap::new(),

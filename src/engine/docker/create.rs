@@ -45,6 +45,7 @@ pub(super) fn kept_volumes(request: &CreateContainer, image: &ImageFacts) -> Vec
                 stack: identity.stack.clone(),
                 instance: identity.instance.clone(),
                 directory: identity.directory.clone(),
+                data_of: None,
                 driver: None,
                 options: std::collections::BTreeMap::new(),
                 labels: std::collections::BTreeMap::new(),

@@ -118,9 +118,17 @@ fn of_summary(summary: &ContainerSummary, labels: &BTreeMap<String, String>) -> 
         identity: labels::identity(labels),
         published: published(summary),
         networks,
+        volumes: mounted(summary),
         created_at,
         image_health: health(&status),
     }
+}
+
+fn mounted(summary: &ContainerSummary) -> Vec<String> {
+    let volumes = summary.mounts.iter().flatten().filter(|mount| mount.typ.as_deref() == Some("volume"));
+    let mut names: Vec<String> = volumes.filter_map(|mount| mount.name.clone()).collect();
+    names.sort();
+    names
 }
 
 /// A container's own name: the one without a second slash, for links add names of theirs.
@@ -211,6 +219,7 @@ async fn volumes(engine: &DockerEngine, scope: &Scope) -> Result<Vec<VolumeSeen>
             (labelled || scope.volumes.contains(&volume.name)).then(|| VolumeSeen {
                 name: volume.name,
                 owner: labels::owner(&labels),
+                data_of: labels::data_of(&labels),
                 created_at: volume.created_at.and_then(|text| text.parse().ok()),
                 driver: volume.driver,
             })

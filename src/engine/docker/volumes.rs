@@ -19,6 +19,9 @@ pub(super) async fn create(engine: &DockerEngine, request: &CreateVolume) -> Res
     let mut all_labels: HashMap<String, String> = request.labels.clone().into_iter().collect();
     all_labels.extend(labels::of_owner(&request.stack, &request.instance, &request.directory));
     all_labels.insert(labels::VOLUME.to_owned(), request.volume.clone());
+    if let Some(postgres) = &request.data_of {
+        all_labels.extend(labels::of_data(postgres));
+    }
     let body = VolumeCreateRequest {
         name: Some(request.name.clone()),
         driver: Some(request.driver.clone().unwrap_or_else(|| "local".to_owned())),

@@ -44,6 +44,7 @@ impl World {
         let volumes = volumes.map(|(name, volume)| VolumeSeen {
             name: name.clone(),
             owner: volume.owner.clone(),
+            data_of: volume.data_of.clone(),
             created_at: Some(volume.created_at),
             driver: volume.driver.clone(),
         });
@@ -68,6 +69,7 @@ impl World {
             let mut there = SimVolume::empty(volume.owner.clone(), now);
             there.created_at = volume.created_at.unwrap_or(now.wall);
             there.driver.clone_from(&volume.driver);
+            there.data_of.clone_from(&volume.data_of);
             world.volumes.insert(volume.name.clone(), there);
         }
         for container in &observed.containers {
@@ -115,6 +117,8 @@ impl World {
 fn seen(container: &SimContainer) -> Container {
     let mut networks = container.networks.clone();
     networks.sort();
+    let mut volumes: Vec<String> = container.volumes().map(str::to_owned).collect();
+    volumes.sort();
     Container {
         id: container.id.clone(),
         name: container.name.clone(),
@@ -124,6 +128,7 @@ fn seen(container: &SimContainer) -> Container {
         identity: container.identity(),
         published: container.published.clone(),
         networks,
+        volumes,
         created_at: container.created_at,
         image_health: None,
     }

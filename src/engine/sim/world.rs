@@ -14,7 +14,7 @@ use super::trace::Operation;
 use crate::engine::request::{Exec, ExecOutput, FileToPut, LogLine, MountFrom, MountRequest};
 use crate::engine::{EngineError, ErrorKind, labels};
 use crate::model::hash::hex;
-use crate::model::name::{ContainerId, ImageId, InstanceId, StackName};
+use crate::model::name::{ContainerId, ImageId, InstanceId, StackName, WorkloadName};
 use crate::model::observed::{ContainerState, Identity, Observed, PublishedSeen};
 use crate::model::time::Moment;
 use crate::model::workload::{Protocol, PublishedPort};
@@ -149,6 +149,8 @@ pub struct SimNetwork {
 pub struct SimVolume {
     /// Whose it is.
     pub owner: Option<(StackName, InstanceId)>,
+    /// The postgres whose data directory it was made for.
+    pub data_of: Option<WorkloadName>,
     /// When it was made.
     pub created_at: Timestamp,
     /// Its driver.

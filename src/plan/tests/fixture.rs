@@ -6,10 +6,11 @@ use std::time::Duration;
 use expect_test::Expect;
 
 use super::super::{Action, InFlight, Inputs, Plan, plan};
-use crate::model::hash::SpecHash;
+use crate::model::family::{Families, Family, Library};
+use crate::model::hash::{Fingerprint, SpecHash};
 use crate::model::health::{Subject, Verdict, Verdicts};
 use crate::model::history::{AcceptedImage, Failure, FailureKind, Goal, History, LastExit, Target};
-use crate::model::name::{ContainerId, ImageId, InstanceId, ReplicaKey, WorkloadName};
+use crate::model::name::{ContainerId, ImageId, InstanceId, ReplicaKey, VolumeName, WorkloadName};
 use crate::model::observed::{Container, ContainerState, Exit, Identity, Network, Observed, RunId, VolumeSeen};
 use crate::model::probe::{Check, Probe, Probes};
 use crate::model::stack::{DaemonSettings, Stack, StackParts, Volume};
@@ -26,6 +27,9 @@ pub struct World {
     pub history: History,
     pub verdicts: Verdicts,
     pub in_flight: InFlight,
+    pub families: Families,
+    pub fingerprints: BTreeMap<WorkloadName, Fingerprint>,
+    pub volumes: BTreeMap<VolumeName, Volume>,
     pub provisions: BTreeMap<WorkloadName, String>,
 }
 
@@ -114,6 +118,9 @@ impl World {
             history: History::default(),
             verdicts: Verdicts::default(),
             in_flight: InFlight::default(),
+            families: Families::new(),
+            fingerprints: BTreeMap::new(),
+            volumes: BTreeMap::new(),
             provisions: [(name("db"), "wanted".to_owned())].into(),
         }
     }
@@ -124,7 +131,7 @@ impl World {
             directory: "/stack".into(),
             profiles: Vec::new(),
             workloads: self.workloads.clone(),
-            volumes: [("db-17".parse().expect("a name"), Volume::default())].into(),
+            volumes: self.volumes.clone(),
             secrets: BTreeMap::new(),
             daemon: DaemonSettings::default(),
         })
@@ -138,8 +145,9 @@ impl World {
             observed: &self.observed,
             history: &self.history,
             verdicts: &self.verdicts,
-            fingerprints: &BTreeMap::new(),
+            fingerprints: &self.fingerprints,
             provisions: &self.provisions,
+            families: &self.families,
             in_flight: &self.in_flight,
             now: NOW,
             wall: time(1000),
@@ -158,6 +166,7 @@ impl World {
         self.observed.volumes.push(VolumeSeen {
             name: "demo_db-17".to_owned(),
             owner,
+            data_of: Some(name("db")),
             created_at: None,
             driver: "local".to_owned(),
         });
@@ -194,6 +203,7 @@ impl World {
             }),
             published: Vec::new(),
             networks: vec!["demo".to_owned()],
+            volumes: if text == "db" { vec!["demo_db-17".to_owned()] } else { Vec::new() },
             created_at: time(0),
             image_health: None,
         }
@@ -207,6 +217,14 @@ impl World {
 
     pub fn created(self, text: &str) -> Self {
         let container = self.container(text, &format!("{text}-1"), "created", 1);
+        self.add(container)
+    }
+
+    /// A container on this volume that was never started.
+    pub fn created_on(self, text: &str, volume: &str) -> Self {
+        let mut container = self.container(text, &format!("{text}-1"), "created", 1);
+        container.volumes = vec![volume.to_owned()];
+        container.identity.as_mut().expect("ours").spec = Some(spec("changed"));
         self.add(container)
     }
 
@@ -267,7 +285,9 @@ impl World {
     pub fn provisioned(mut self, text: &str) -> Self {
         if text == "db" {
             let run = RunId { container: ContainerId("db-1".to_owned()), started_at: time(0) };
-            self.history.postgres.entry(name(text)).or_default().provisioned = Some((run, "wanted".to_owned()));
+            let known = self.history.postgres.entry(name(text)).or_default();
+            known.provisioned = Some((run, "wanted".to_owned()));
+            known.data = Some("demo_db-17".to_owned());
         }
         self
     }
@@ -358,8 +378,73 @@ impl World {
     }
 
     pub fn major(mut self, text: &str, major: u32) -> Self {
-        self.history.postgres.entry(name(text)).or_default().major = Some(major);
+        self.history.postgres.entry(name(text)).or_default().family.major = Some(major);
         self
+    }
+
+    /// The postgres keeps its data in a volume of another name from now on.
+    pub fn data_in(mut self, text: &str, volume: &str) -> Self {
+        let volume: crate::model::name::VolumeName = volume.parse().expect("a name");
+        let workload = self.workload(text);
+        workload.container.mounts[0].source = MountSource::Volume(volume.clone());
+        if let Kind::Postgres(postgres) = &mut workload.kind {
+            postgres.volume = volume;
+        }
+        self.changed(text)
+    }
+
+    /// `renamed_from` of a volume.
+    pub fn renamed_from(mut self, volume: &str, old: &str) -> Self {
+        self.volumes.insert(
+            volume.parse().expect("a name"),
+            Volume { renamed_from: Some(old.parse().expect("a name")), ..Volume::default() },
+        );
+        self
+    }
+
+    /// The containers of a workload were made with the secrets `then`, and would be with `now`.
+    pub fn secrets(mut self, text: &str, then: &str, now: &str) -> Self {
+        self.fingerprints.insert(name(text), Fingerprint::parse(now).expect("a fingerprint"));
+        let identities = self.observed.containers.iter_mut().filter_map(|container| container.identity.as_mut());
+        identities
+            .filter(|identity| identity.key.name == name(text))
+            .for_each(|identity| identity.secrets = Fingerprint::parse(then));
+        self
+    }
+
+    /// The postgres is named otherwise from now on.
+    pub fn named(mut self, old: &str, new: &str) -> Self {
+        self.workload(old).name = name(new);
+        self.workloads.iter_mut().flat_map(|workload| &mut workload.dependencies).for_each(|needs| needs.on = name(new));
+        self
+    }
+
+    pub fn fresh(mut self, text: &str) -> Self {
+        self.history.fresh.insert(name(text));
+        self
+    }
+
+    /// The data of a postgres was last run with this C library.
+    pub fn made_with(mut self, text: &str, library: Library) -> Self {
+        self.history.postgres.entry(name(text)).or_default().family.library = Some(library);
+        self
+    }
+
+    /// What an image says of itself.
+    pub fn family(mut self, reference: &str, major: u32, library: Library) -> Self {
+        let family = Family { major: Some(major), library: Some(library) };
+        self.families.insert(ImageId(format!("sha256:{reference}")), family);
+        self
+    }
+
+    /// The file asks for another image of a workload, which is here.
+    pub fn wants_image(mut self, text: &str, reference: &str) -> Self {
+        reference.clone_into(&mut self.workload(text).image.reference);
+        let major = crate::model::workload::major_of(reference);
+        if let Kind::Postgres(postgres) = &mut self.workload(text).kind {
+            postgres.major = major;
+        }
+        self.changed(text).image(reference)
     }
 
     pub fn down(mut self) -> Self {

@@ -140,6 +140,7 @@ impl Daemon {
             build: false,
             pull: false,
             builds: std::collections::BTreeMap::new(),
+            fresh: std::collections::BTreeSet::new(),
             notes: Vec::new(),
         };
         self.handle.up(up).await.expect("a daemon that lives")

@@ -15,6 +15,7 @@ fn volume(name: &str) -> CreateVolume {
         stack: stack(),
         instance: instance(),
         directory: String::new(),
+        data_of: None,
         driver: None,
         options: std::collections::BTreeMap::default(),
         labels: std::collections::BTreeMap::default(),
