@@ -310,6 +310,7 @@ fn container(name: &str, replica: u32, instance: &str, state: ContainerState) ->
         published: vec![published],
         networks: Vec::new(),
         created_at: at(9),
+        volumes: Vec::new(),
         image_health: None,
     }
 }

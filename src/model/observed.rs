@@ -42,6 +42,8 @@ pub struct Container {
     pub published: Vec<PublishedSeen>,
     /// Names of its networks, sorted.
     pub networks: Vec<String>,
+    /// Names of its volumes on the engine, sorted.
+    pub volumes: Vec<String>,
     /// When it was made.
     pub created_at: Timestamp,
     /// The engine's verdict of the image's HEALTHCHECK, where it has one.

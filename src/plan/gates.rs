@@ -5,7 +5,7 @@ use crate::model::health::{Subject, Verdict};
 use crate::model::name::WorkloadName;
 use crate::model::observed::{Container, ContainerState, ImageHealth};
 use crate::model::template::Part;
-use crate::model::workload::{Condition, Dependency, Kind, Workload};
+use crate::model::workload::{Condition, Dependency, Kind, KindName, Workload};
 
 /// The verdict of a container's present run. Where no probe is declared, that of the image's own
 /// HEALTHCHECK counts.
@@ -45,6 +45,15 @@ pub fn is_provisioned(inputs: &Inputs<'_>, workload: &Workload, container: &Cont
 pub fn closed_gate(inputs: &Inputs<'_>, workload: &Workload) -> Option<String> {
     let waiting = workload.dependencies.iter().find_map(|dependency| unmet(inputs, dependency));
     waiting.map(|reason| format!("waiting for {reason}"))
+}
+
+/// A container of ours that is up with the data directory of this postgres: one of another name,
+/// that the file called otherwise until now. Two servers on one directory destroy it.
+pub fn other_on_data<'a>(inputs: &Inputs<'a>, workload: &Workload, container: &Container) -> Option<&'a Container> {
+    let data = inputs.stack.name().volume(&workload.postgres()?.volume);
+    let is_other = |other: &&Container| other.id != container.id && other.state.is_up() && other.volumes.contains(&data);
+    let is_postgres = |other: &&Container| other.identity.as_ref().is_some_and(|identity| identity.kind == KindName::Postgres);
+    inputs.ours().filter(is_other).find(is_postgres)
 }
 
 /// Why a workload can't be made by this version, where it can't.

@@ -221,7 +221,11 @@ fn explain(report: &Report<'_>, key: &ReplicaKey) -> Explained {
     found.map_or(Explained::Nothing, |blocked| Explained::Blocked {
         cause: blocked.cause.clone(),
         needs_operator: blocked.needs_operator,
-        failed: inputs.history.failures.get(&blocked.target).is_some_and(|failure| failure.attempts > 1),
+        failed: inputs
+            .history
+            .failures
+            .get(&blocked.target)
+            .is_some_and(|failure| failure.attempts > 1 && failure.error == blocked.cause),
     })
 }
 

@@ -1,14 +1,16 @@
 //! The loop.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::engine::request::Scope;
+use crate::engine::{EngineError, ErrorKind};
 use crate::health::{HealthEvent, Monitor, Prober};
 use crate::model::health::Verdicts;
 use crate::model::history::{Goal, History, Target};
@@ -224,7 +226,10 @@ impl Supervisor {
         self.look_generation = self.generation;
         let (context, scope) = (self.context.clone(), self.scope());
         self.tasks.spawn(async move {
-            let result = context.engine.observe(&scope).await;
+            // A panic in here is an outcome like any other: without one there would be no later look.
+            let result = AssertUnwindSafe(context.engine.observe(&scope)).catch_unwind().await;
+            let bug = || EngineError::new("observe", "engine", ErrorKind::Other, "a bug in witwd: this look panicked");
+            let result = result.unwrap_or_else(|_| Err(bug()));
             let _ = context.events.send(Event::Looked { number, result });
         });
     }

@@ -118,9 +118,17 @@ fn of_summary(summary: &ContainerSummary, labels: &BTreeMap<String, String>) -> 
         identity: labels::identity(labels),
         published: published(summary),
         networks,
+        volumes: volumes_of(summary),
         created_at,
         image_health: health(&status),
     }
+}
+
+fn volumes_of(summary: &ContainerSummary) -> Vec<String> {
+    let mut names: Vec<String> = summary.mounts.iter().flatten().filter_map(|mount| mount.name.clone()).collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// A container's own name: the one without a second slash, for links add names of theirs.

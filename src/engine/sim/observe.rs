@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::world::{End, Now, Run, SimContainer, SimNetwork, SimVolume, World};
 use crate::engine::labels;
-use crate::engine::request::{MountRequest, Scope};
+use crate::engine::request::{MountFrom, MountRequest, Scope};
 use crate::model::name::{ContainerId, StackName};
 use crate::model::observed::{Container, ContainerState, Network, Observed, VolumeSeen};
 use crate::model::workload::PublishedPort;
@@ -115,6 +115,7 @@ impl World {
 fn seen(container: &SimContainer) -> Container {
     let mut networks = container.networks.clone();
     networks.sort();
+    let volumes: std::collections::BTreeSet<&str> = container.volumes().collect();
     Container {
         id: container.id.clone(),
         name: container.name.clone(),
@@ -124,9 +125,15 @@ fn seen(container: &SimContainer) -> Container {
         identity: container.identity(),
         published: container.published.clone(),
         networks,
+        volumes: volumes.into_iter().map(str::to_owned).collect(),
         created_at: container.created_at,
         image_health: None,
     }
+}
+
+/// Where it is mounted can't be seen.
+fn revived_mount(volume: &str) -> MountRequest {
+    MountRequest { source: MountFrom::Volume(volume.to_owned()), target: format!("/volumes/{volume}"), read_only: false }
 }
 
 fn revived(container: &Container, number: u64) -> SimContainer {
@@ -144,7 +151,7 @@ fn revived(container: &Container, number: u64) -> SimContainer {
         image_reference: container.image_reference.clone(),
         command: Vec::new(),
         env: std::collections::BTreeMap::new(),
-        mounts: Vec::<MountRequest>::new(),
+        mounts: container.volumes.iter().map(|volume| revived_mount(volume)).collect(),
         ports: container.published.iter().map(port).collect(),
         published: container.published.clone(),
         networks: container.networks.clone(),
