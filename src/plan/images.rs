@@ -20,7 +20,8 @@ pub enum WantedImage {
 /// The image a workload wants now.
 pub fn wanted_image(inputs: &Inputs<'_>, workload: &Workload) -> WantedImage {
     let reference = &workload.image.reference;
-    let here = inputs.observed.images.contains_key(reference);
+    // Its tag may be gone: what containers are made from is the accepted image, by its id.
+    let here = inputs.observed.images.contains_key(reference) || is_kept(inputs, workload, reference);
     let refresh = inputs.history.refresh.contains(&workload.name);
     let cause = if here { "asked to refresh" } else { "image not here" };
     match &workload.image.origin {
@@ -60,10 +61,16 @@ fn pull_or_fallback(inputs: &Inputs<'_>, workload: &Workload, fallback: Option<&
     WantedImage::Get(Action::Pull { workload: workload.name.clone(), reference: workload.image.reference.clone() }, cause)
 }
 
+/// Whether the image that was accepted under `reference` is here, whatever the tag means now.
+fn is_kept(inputs: &Inputs<'_>, workload: &Workload, reference: &str) -> bool {
+    let accepted = inputs.accepted(workload).filter(|accepted| accepted.reference == reference);
+    accepted.is_some_and(|accepted| inputs.observed.images.contains_key(&accepted.id.0))
+}
+
 /// What a container is made from where `reference` is the image that is wanted: normally that. Where
 /// somebody moved the tag since it was accepted, the accepted image by its id, as long as it is here.
 fn made_from(inputs: &Inputs<'_>, workload: &Workload, reference: String) -> String {
-    let accepted = inputs.history.images.get(&workload.name).filter(|accepted| accepted.reference == reference);
+    let accepted = inputs.accepted(workload).filter(|accepted| accepted.reference == reference);
     let moved = accepted.filter(|accepted| inputs.observed.images.get(&reference) != Some(&accepted.id));
     let still_here = moved.filter(|accepted| inputs.observed.images.contains_key(&accepted.id.0));
     still_here.map_or(reference, |accepted| accepted.id.0.clone())
@@ -76,7 +83,7 @@ pub fn ensure_image(pass: &mut Pass<'_>, workload: &Workload) -> Option<String> 
     match wanted_image(pass.inputs, workload) {
         WantedImage::Here(reference) => Some(made_from(pass.inputs, workload, reference)),
         WantedImage::Never(cause) => {
-            pass.block(target, cause);
+            pass.needs_operator(target, cause);
             None
         }
         WantedImage::Get(action, cause) => {

@@ -8,7 +8,7 @@ use super::action::Action;
 use crate::model::family::Families;
 use crate::model::hash::{Fingerprint, SCHEME};
 use crate::model::health::Verdicts;
-use crate::model::history::{History, Target};
+use crate::model::history::{AcceptedImage, History, Target};
 use crate::model::name::{InstanceId, ReplicaKey, WorkloadName};
 use crate::model::observed::{Container, Observed, Owner};
 use crate::model::stack::Stack;
@@ -83,7 +83,7 @@ impl<'a> Inputs<'a> {
         if identity.spec.as_ref().is_some_and(|spec| spec.scheme() == SCHEME && spec != &workload.spec) {
             return Some("definition changed");
         }
-        let accepted = self.history.images.get(&workload.name);
+        let accepted = self.accepted(workload);
         if accepted.is_some_and(|accepted| accepted.id != container.image) {
             return Some("image changed");
         }
@@ -92,6 +92,14 @@ impl<'a> Inputs<'a> {
             (Some(then), Some(now)) if then.differs_from(now) => Some("a secret changed"),
             _ => None,
         }
+    }
+
+    /// The image that was accepted for a workload, under the reference it has now or as its fallback.
+    /// What was accepted under another reference says nothing any more.
+    pub fn accepted(&self, workload: &Workload) -> Option<&'a AcceptedImage> {
+        let accepted = self.history.images.get(&workload.name)?;
+        let is_fallback = || accepted.reference == self.stack.name().fallback_image(&workload.name);
+        (accepted.reference == workload.image.reference || is_fallback()).then_some(accepted)
     }
 
     /// Whoever holds a container name, where anybody does.

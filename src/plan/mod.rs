@@ -21,7 +21,7 @@ mod up;
 pub use action::{Action, Blocked, Plan, Planned};
 pub use gates::{is_ready, verdict_of, words_of};
 pub use images::{WantedImage, wanted_image};
-pub use inputs::{InFlight, Inputs};
+pub use inputs::{InFlight, Inputs, is_kept};
 
 use crate::model::history::Goal;
 

@@ -10,6 +10,10 @@ use crate::model::workload::{MountSource, Workload};
 /// Plans the stack's network; whether it is there.
 pub fn ensure_network(pass: &mut Pass<'_>) -> bool {
     let inputs = pass.inputs;
+    // A `down` that was taken back may still be removing it.
+    if pass.is_busy(&Target::Network) {
+        return false;
+    }
     let name = inputs.stack.name().network();
     let mut same = inputs.observed.networks.iter().filter(|network| network.name == name).peekable();
     if same.peek().is_none() {

@@ -46,7 +46,7 @@ pub fn plan_replica(pass: &mut Pass<'_>, workload: &Workload, key: ReplicaKey, r
     let meant = inputs.is_meant(&workload.name);
     let matching = |container: &&Container| !meant || inputs.divergence(workload, container).is_none();
     let usable = containers.iter().copied().filter(|container| !is_vanishing(container)).filter(matching);
-    let current = usable.min_by_key(|container| (!container.state.is_up(), container.created_at, container.id.clone()));
+    let current = usable.min_by_key(|container| (rank(container), container.created_at, container.id.clone()));
     let others =
         containers.iter().copied().filter(|container| current.is_none_or(|current| current.id != container.id)).collect();
     let replica = Replica { workload, key, current, others };
@@ -58,48 +58,83 @@ pub fn plan_replica(pass: &mut Pass<'_>, workload: &Workload, key: ReplicaKey, r
     }
 }
 
+/// Of several that are what is wanted, the one that runs stays: then one that only is up.
+fn rank(container: &Container) -> u8 {
+    match container.state {
+        ContainerState::Running { .. } => 0,
+        _ if container.state.is_up() => 1,
+        _ => 2,
+    }
+}
+
 /// Whether the engine is taking a container away, or has half done so.
 fn is_vanishing(container: &Container) -> bool {
     matches!(container.state, ContainerState::Removing | ContainerState::Dead)
 }
 
-/// The wanted container is up: end the others, give it its name, keep it healthy.
+/// The wanted container is up: end the others that run, keep it healthy, then put the rest in order.
+/// Health comes first, for a removal that fails again and again must not keep a database from its
+/// roles.
 fn tend(pass: &mut Pass<'_>, replica: &Replica<'_>, current: &Container) {
-    if let Some(other) = replica.others.iter().find(|other| other.state.is_up()).or(replica.others.first()) {
+    if let Some(other) = replica.others.iter().find(|other| other.state.is_up()) {
         super::orphans::end(pass, other, &format!("replaced by {}", current.id));
         return;
     }
-    let name = pass.inputs.stack.name().container(&replica.key);
-    if current.name != name && pass.inputs.holder(&name).is_none() {
-        pass.act(
-            Action::Rename { key: replica.key.clone(), container: current.id.clone(), name },
-            "takes the place of the old one",
-        );
+    if heal(pass, replica, current) || put_in_order(pass, replica, current) {
         return;
     }
+    let target = Target::Replica(replica.key.clone());
     match current.state {
-        ContainerState::Running { .. } => keep_healthy(pass, replica, current),
-        ContainerState::Paused { .. } => pass.block(Target::Replica(replica.key.clone()), "paused by hand"),
-        _ => pass.block(Target::Replica(replica.key.clone()), "the engine restarts it: its restart policy was changed by hand"),
+        ContainerState::Running { .. } => wait_for_health(pass, replica, current),
+        ContainerState::Paused { .. } => pass.block(target, "paused by hand"),
+        _ => pass.block(target, "the engine restarts it: its restart policy was changed by hand"),
     }
 }
 
-fn keep_healthy(pass: &mut Pass<'_>, replica: &Replica<'_>, current: &Container) {
+/// Removes what was replaced and gives the wanted container its name; whether there was anything
+/// to do.
+fn put_in_order(pass: &mut Pass<'_>, replica: &Replica<'_>, current: &Container) -> bool {
+    let removable = replica.others.iter().find(|other| other.state != ContainerState::Removing);
+    if let Some(other) = removable.or(replica.others.first()) {
+        super::orphans::end(pass, other, &format!("replaced by {}", current.id));
+        return true;
+    }
+    let name = pass.inputs.stack.name().container(&replica.key);
+    let is_free = current.name != name && pass.inputs.holder(&name).is_none();
+    if is_free {
+        let action = Action::Rename { key: replica.key.clone(), container: current.id.clone(), name };
+        pass.act(action, "takes the place of the old one");
+    }
+    is_free
+}
+
+/// Stops what has lost its liveness, makes the databases of what answers; whether there was
+/// anything to do.
+fn heal(pass: &mut Pass<'_>, replica: &Replica<'_>, current: &Container) -> bool {
+    if !matches!(current.state, ContainerState::Running { .. }) {
+        return false;
+    }
     let verdict = gates::verdict_of(pass.inputs, replica.workload, current);
     let key = replica.key.clone();
     if verdict.alive == Some(false) && gates::liveness_counts(pass.inputs, replica.workload) {
         let cause = format!("liveness lost: {}", verdict.words.unwrap_or_default());
         let grace = replica.workload.container.stop_grace;
         pass.act(Action::Stop { key, container: current.id.clone(), grace }, cause);
-    } else if !gates::is_provisioned(pass.inputs, replica.workload, current) {
-        if verdict.alive == Some(true) {
-            pass.act(Action::Provision { key, container: current.id.clone() }, "databases and roles");
-        } else {
-            pass.block(Target::Replica(key), verdict.words.unwrap_or_else(|| "no answer yet".to_owned()));
-        }
-    } else if verdict.ready != Some(true) {
-        let waiting = if verdict.ready.is_some() { "not ready" } else { "no answer yet" };
-        pass.block(Target::Replica(key), verdict.words.unwrap_or_else(|| waiting.to_owned()));
+        return true;
+    }
+    if verdict.alive == Some(true) && !gates::is_provisioned(pass.inputs, replica.workload, current) {
+        pass.act(Action::Provision { key, container: current.id.clone() }, "databases and roles");
+        return true;
+    }
+    false
+}
+
+fn wait_for_health(pass: &mut Pass<'_>, replica: &Replica<'_>, current: &Container) {
+    if !gates::is_ready(pass.inputs, replica.workload, current) {
+        let verdict = gates::verdict_of(pass.inputs, replica.workload, current);
+        let waiting = if verdict.ready == Some(false) { "not ready" } else { "no answer yet" };
+        let words = verdict.words.unwrap_or_else(|| waiting.to_owned());
+        pass.block(Target::Replica(replica.key.clone()), words);
     }
 }
 
@@ -132,6 +167,8 @@ fn start(pass: &mut Pass<'_>, replica: &Replica<'_>, container: &Container) {
                 pass.wake(until);
                 pass.block(Target::Replica(replica.key.clone()), cause);
             }
+            // It has done what it was for: what it replaced goes, and it takes its place.
+            Decision::Ended if replica.current.is_some() => drop(put_in_order(pass, replica, container)),
             Decision::Ended => {}
         },
         _ => {}
@@ -149,6 +186,8 @@ fn create(pass: &mut Pass<'_>, replica: &Replica<'_>, ready: &Ready) {
     let target = Target::Replica(replica.key.clone());
     if let Some(refusal) = data::misfit(pass.inputs, replica.workload, ready.image.as_deref()) {
         pass.protect_data(target, refusal);
+    } else if let Some(reason) = gates::not_carried_out(replica.workload) {
+        pass.needs_operator(target, reason);
     } else if let Some(reason) = what_is_missing(replica.workload, ready) {
         pass.block(target, reason);
     } else {
@@ -178,9 +217,6 @@ fn create_now(pass: &mut Pass<'_>, replica: &Replica<'_>, ready: &Ready) {
 
 /// Why a container can't be made now.
 fn what_is_missing(workload: &Workload, ready: &Ready) -> Option<String> {
-    if let Some(reason) = gates::not_carried_out(workload) {
-        return Some(reason);
-    }
     let waits_for = match (&ready.image, ready.network, ready.volumes) {
         (None, _, _) => format!("image {}", workload.image.reference),
         (_, false, _) => "the network".to_owned(),

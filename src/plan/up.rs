@@ -42,7 +42,7 @@ fn held_by_another(inputs: &Inputs<'_>) -> Option<String> {
 
 fn plan_workload(pass: &mut Pass<'_>, workload: &Workload, network: bool) {
     let image = pass.inputs.is_meant(&workload.name).then(|| images::ensure_image(pass, workload)).flatten();
-    let volumes = objects::ensure_volumes(pass, workload);
+    let volumes = pass.inputs.is_meant(&workload.name) && objects::ensure_volumes(pass, workload);
     for number in 1..=workload.replicas() {
         let key = ReplicaKey { name: workload.name.clone(), replica: number };
         replica::plan_replica(pass, workload, key, &replica::Ready { image: image.clone(), network, volumes });

@@ -43,13 +43,33 @@ impl Looks {
 
     /// When the next look is due although nothing happened: soon after a failed one, every 5 s while
     /// anything is unsettled, else every 30 s (`engine-facts.md`, agreed numbers).
+    /// While one is under way nothing is due: its end wakes.
     pub fn due(&self, settled: bool) -> Moment {
         use std::time::Duration;
+        if self.running {
+            return Moment::at(Duration::MAX);
+        }
         let pause = match (self.failures, settled) {
             (0, true) => Duration::from_secs(30),
             (0, false) => Duration::from_secs(5),
             (failures, _) => Duration::from_millis(100 << failures.min(5)),
         };
         self.last.map_or_else(Moment::default, |last| last + pause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn while_a_look_is_under_way_nothing_is_due() {
+        let mut looks = Looks::default();
+        looks.want();
+        assert_eq!(looks.begin(Moment::default()), Some(1));
+        assert!(looks.due(false) > Moment::at(Duration::from_secs(3600)), "a loop that never sleeps");
+        looks.end(true);
+        assert_eq!(looks.due(false), Moment::at(Duration::from_secs(5)));
     }
 }

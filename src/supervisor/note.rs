@@ -6,7 +6,8 @@ use crate::model::name::{InstanceId, ReplicaKey, WorkloadName};
 use crate::model::observed::{Container, ContainerState, Exit, Observed, Owner};
 use crate::model::stack::Stack;
 use crate::model::time::Moment;
-use crate::plan::restart;
+use crate::model::workload::Workload;
+use crate::plan::{is_kept, restart};
 
 /// An end that was seen for the first time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +43,9 @@ fn note_exit(history: &mut History, container: &Container, now: Moment) -> Optio
         return None;
     }
     // An older container of the same replica that was replaced says nothing about the new one.
-    if replica.last_exit.as_ref().is_some_and(|last| last.run.started_at > run.started_at) {
+    // Of one container the end that is seen is always the newest, whatever the wall clock did.
+    let is_older = |last: &LastExit| last.run.container != run.container && last.run.started_at > run.started_at;
+    if replica.last_exit.as_ref().is_some_and(is_older) {
         return None;
     }
     replica.last_exit = Some(LastExit { run, exit, seen: now });
@@ -93,14 +96,22 @@ pub fn accept_image(history: &mut History, observed: &Observed, workload: &Workl
     history.images.insert(workload.clone(), AcceptedImage { reference: image.to_owned(), id: id.clone() });
 }
 
-/// The image of containers that were there before us is accepted: they are adopted as they are.
+/// The image of containers that were there before us is accepted: they are adopted as they are. Of
+/// several, that of the one that is up. What was accepted under a reference that is not the
+/// workload's any more is forgotten.
 pub fn adopt_images(history: &mut History, stack: &Stack, instance: &InstanceId, observed: &Observed) {
-    for container in observed.containers.iter().filter(|container| container.owner(stack.name(), instance) == Owner::Ours) {
+    history.images.retain(|name, accepted| {
+        let fallback = stack.name().fallback_image(name);
+        stack.workload(name).is_none_or(|workload| [&workload.image.reference, &fallback].contains(&&accepted.reference))
+    });
+    let ours = observed.containers.iter().filter(|container| container.owner(stack.name(), instance) == Owner::Ours);
+    let mut ours: Vec<&Container> = ours.filter(|container| is_kept(container)).collect();
+    ours.sort_by_key(|container| (!container.state.is_up(), container.id.clone()));
+    for container in ours {
         let Some(workload) = container.workload().and_then(|name| stack.workload(name)) else { continue };
-        let accepted = AcceptedImage { reference: container.image_reference.clone(), id: container.image.clone() };
-        let current = container.identity.as_ref().is_some_and(|identity| identity.spec.as_ref() == Some(&workload.spec));
-        if current && !history.images.contains_key(&workload.name) {
-            history.images.insert(workload.name.clone(), accepted);
+        let is_current = container.identity.as_ref().is_some_and(|identity| identity.spec.as_ref() == Some(&workload.spec));
+        if is_current && !history.images.contains_key(&workload.name) {
+            history.images.insert(workload.name.clone(), adopted(stack, workload, container));
         }
     }
 }
@@ -113,6 +124,13 @@ pub fn end_fresh(history: &mut History, stack: &Stack, observed: &Observed) {
         let volume = postgres.map(|postgres| stack.engine_volume(&postgres.volume));
         volume.is_some_and(|volume| observed.volumes.iter().all(|seen| seen.name != volume))
     });
+}
+
+/// A container that was made from an id says nothing of the tag.
+fn adopted(stack: &Stack, workload: &Workload, container: &Container) -> AcceptedImage {
+    let fallback = stack.name().fallback_image(&workload.name);
+    let reference = if container.image_reference == fallback { fallback } else { workload.image.reference.clone() };
+    AcceptedImage { reference, id: container.image.clone() }
 }
 
 /// Counts a start of a container that had ended.

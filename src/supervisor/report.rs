@@ -224,7 +224,11 @@ fn explain(report: &Report<'_>, key: &ReplicaKey) -> Explained {
         cause: blocked.cause.clone(),
         needs_operator: blocked.needs_operator,
         protects_data: blocked.protects_data,
-        failed: inputs.history.failures.get(&blocked.target).is_some_and(|failure| failure.attempts > 1),
+        failed: inputs
+            .history
+            .failures
+            .get(&blocked.target)
+            .is_some_and(|failure| failure.attempts > 1 && failure.error == blocked.cause),
     })
 }
 

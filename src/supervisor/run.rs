@@ -1,14 +1,16 @@
 //! The loop.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::engine::request::Scope;
+use crate::engine::{EngineError, ErrorKind};
 use crate::health::{HealthEvent, Monitor, Prober};
 use crate::model::family::Families;
 use crate::model::health::Verdicts;
@@ -234,7 +236,9 @@ impl Supervisor {
                 let learnt = learn(context.engine.as_ref(), &stack, &observed, &known).await?;
                 Ok((observed, learnt))
             };
-            let result = look.await;
+            // A panic in here is an outcome like any other: without one there would be no later look.
+            let bug = || EngineError::new("observe", "engine", ErrorKind::Other, "a bug in witwd: this look panicked");
+            let result = AssertUnwindSafe(look).catch_unwind().await.unwrap_or_else(|_| Err(bug()));
             let _ = context.events.send(Event::Looked { number, result });
         });
     }

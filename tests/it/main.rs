@@ -2,6 +2,7 @@
 
 mod cli;
 mod control;
+mod converge;
 mod engine_contract;
 mod guardian;
 mod joined;

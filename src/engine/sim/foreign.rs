@@ -91,7 +91,12 @@ impl World {
             }
             Foreign::RemoveVolume(name) => self.drop_volume(name, now).map_err(|error| error.to_string()),
             Foreign::RemoveImage(reference) => {
-                self.images.remove(reference);
+                let id = self.images.id(reference);
+                if self.containers.values().any(|container| Some(&container.image) == id.as_ref()) {
+                    self.images.untag(reference);
+                } else {
+                    self.images.remove(reference);
+                }
                 Ok(())
             }
             Foreign::GrabPort(port) => {

@@ -65,6 +65,14 @@ impl Images {
 
     /// Takes an image away.
     pub fn remove(&mut self, reference: &str) {
+        let Some(id) = self.here.remove(&normal(reference)) else { return };
+        if !self.here.values().any(|other| *other == id) {
+            self.facts.remove(&id);
+        }
+    }
+
+    /// Takes a tag away, as `docker rmi --force` does while containers use the image.
+    pub fn untag(&mut self, reference: &str) {
         self.here.remove(&normal(reference));
     }
 
@@ -85,7 +93,8 @@ impl Images {
 
     /// What a reference or id means here.
     pub fn id(&self, reference: &str) -> Option<ImageId> {
-        let by_id = || self.facts.keys().find(|id| id.0 == reference && self.here.values().any(|here| here == *id));
+        // One that lost its tag to another is still here.
+        let by_id = || self.facts.keys().find(|id| id.0 == reference);
         self.here.get(&normal(reference)).or_else(by_id).cloned()
     }
 

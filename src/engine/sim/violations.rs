@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::world::{SimContainer, World};
 use crate::engine::request::MountFrom;
+use crate::model::name::InstanceId;
 use crate::model::workload::KindName;
 
 /// What is wrong with a world now, and what should never have happened to it.
@@ -16,20 +17,20 @@ pub fn violations(world: &World) -> Vec<String> {
 }
 
 fn wrong_now(world: &World) -> Vec<String> {
-    let mut replicas: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let mut replicas: BTreeMap<(InstanceId, String), Vec<&str>> = BTreeMap::new();
     let mut data: BTreeMap<&str, Vec<(&str, bool)>> = BTreeMap::new();
     for container in world.containers.values().filter(|container| container.state.is_up()) {
         let Some(identity) = container.identity() else { continue };
         if matches!(identity.kind, KindName::Service | KindName::Postgres) {
             let replica = format!("{} {}", identity.stack, identity.key);
-            replicas.entry(replica).or_default().push(container.id.short());
+            replicas.entry((identity.instance.clone(), replica)).or_default().push(container.id.short());
         }
         for volume in written_volumes(container) {
             data.entry(volume).or_default().push((container.id.short(), identity.kind == KindName::Postgres));
         }
     }
     let twice = replicas.iter().filter(|(_, ids)| ids.len() > 1);
-    let twice = twice.map(|(replica, ids)| format!("{replica} runs more than once: {}", ids.join(", ")));
+    let twice = twice.map(|((_, replica), ids)| format!("{replica} runs more than once: {}", ids.join(", ")));
     let shared = data.iter().filter(|(_, users)| users.len() > 1 && users.iter().any(|(_, postgres)| *postgres));
     let shared = shared.map(|(volume, users)| {
         let ids: Vec<&str> = users.iter().map(|(id, _)| *id).collect();

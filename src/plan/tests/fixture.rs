@@ -71,7 +71,15 @@ pub fn service(text: &str, needs: &[&str]) -> Workload {
     }
 }
 
-fn postgres(text: &str) -> Workload {
+fn volumes_of(workload: &Workload) -> Vec<String> {
+    let named = workload.container.mounts.iter().filter_map(|mount| match &mount.source {
+        MountSource::Volume(volume) => Some(format!("demo_{volume}")),
+        MountSource::Bind(_) => None,
+    });
+    named.collect()
+}
+
+pub fn postgres(text: &str) -> Workload {
     let volume: crate::model::name::VolumeName = "db-17".parse().expect("a name");
     let probe = Probes::both(Probe::new(Check::Postgres, Some(5432)));
     let backup = Backup {
@@ -203,7 +211,7 @@ impl World {
             }),
             published: Vec::new(),
             networks: vec!["demo".to_owned()],
-            volumes: if text == "db" { vec!["demo_db-17".to_owned()] } else { Vec::new() },
+            volumes: workload.into_iter().flat_map(volumes_of).collect(),
             created_at: time(0),
             image_health: None,
         }

@@ -2,4 +2,5 @@
 
 mod converging;
 mod killed;
-mod world;
+mod storms;
+pub mod world;

@@ -99,7 +99,7 @@ fn blank() -> Status {
     .expect("a status")
 }
 
-fn instance() -> InstanceId {
+pub fn instance() -> InstanceId {
     InstanceId("here".to_owned())
 }
 

@@ -1,0 +1,136 @@
+//! From any world to the one of the file, in a bounded number of steps, and then nothing more.
+
+mod random;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use witwd::engine::sim::{Call, Operation, SimContainer, World};
+use witwd::model::status::{ItemStatus, State, Status};
+
+use crate::scenarios::world::{Machine, instance, stack};
+use random::{Case, case};
+
+/// Long enough for everything that must happen: stops with their grace, pulls, first delays.
+const ENOUGH: Duration = Duration::from_secs(600);
+
+/// What is not ours, as text: it must be the same before and after.
+fn foreign(world: &World) -> Vec<String> {
+    let ours = Some(("demo".parse().expect("a name"), instance()));
+    let is_ours = |container: &SimContainer| {
+        container.identity().is_some_and(|identity| identity.stack.as_str() == "demo" && identity.instance == instance())
+    };
+    let containers = world.containers.values().filter(|container| !is_ours(container));
+    let containers = containers.map(|container| format!("{} {} {:?}", container.id, container.name, container.state));
+    let networks = world.networks.iter().filter(|(_, network)| network.owner != ours);
+    let volumes = world.volumes.iter().filter(|(_, volume)| volume.owner != ours);
+    let networks = networks.map(|(id, network)| format!("network {id} {}", network.name));
+    containers.chain(networks).chain(volumes.map(|(name, volume)| format!("volume {name} {:?}", volume.owner))).collect()
+}
+
+fn running_twice(world: &World) -> Vec<String> {
+    let mut running: BTreeMap<String, u32> = BTreeMap::new();
+    for container in world.containers.values().filter(|container| container.state.is_up()) {
+        if let Some(identity) = container.identity().filter(|identity| identity.instance == instance()) {
+            *running.entry(identity.key.to_string()).or_default() += 1;
+        }
+    }
+    running.into_iter().filter(|(_, count)| *count > 1).map(|(key, _)| key).collect()
+}
+
+/// Calls that make or change something; attempts to reach a registry that is away are counted apart.
+fn changes(calls: &[Call], offline: bool) -> usize {
+    calls.iter().filter(|call| call.mutating && !(offline && call.operation == Operation::Pull)).count()
+}
+
+fn is_done(item: &ItemStatus) -> bool {
+    item.ready || item.state == State::Completed
+}
+
+/// Whether only a person can go on with it, or it waits for one with which only a person can.
+fn waits_for_a_person(status: &Status, offline: bool) -> bool {
+    let stuck = |item: &ItemStatus| {
+        matches!(item.state, State::NeedsOperator | State::Paused) || (offline && item.state == State::Failed)
+    };
+    // Nothing ever makes what is completed ready again: its dependents wait for a person too.
+    let root = status.items.iter().any(|item| stuck(item) || (item.state == State::Completed && !item.ready));
+    let rest = status.items.iter().filter(|item| !is_done(item));
+    root && rest.clone().all(|item| stuck(item) || item.state == State::Blocked || item.cause.contains("waiting for"))
+}
+
+async fn converges(case: Case) {
+    let machine = Machine::new();
+    let stack = stack(&case.stack_text());
+    case.furnish(&machine, &stack);
+    let (before, twice, volumes) =
+        machine.engine.with(|world| (foreign(world), running_twice(world), world.volumes.keys().cloned().collect::<Vec<_>>()));
+    let bound = case.bound(&machine, &stack);
+    let daemon = machine.daemon(&stack);
+    daemon.up(&stack).await;
+    tokio::time::sleep(ENOUGH).await;
+    let calls = machine.trace().calls;
+    let made = changes(&calls, case.offline);
+    assert!(made <= bound, "{made} changes, at most {bound} were expected: {:#?}", machine.trace().lines());
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    let all = machine.trace();
+    let later = &all.calls[calls.len()..];
+    assert_eq!(changes(later, case.offline), 0, "it does not rest: {later:#?}");
+    let status = daemon.handle.status();
+    assert!(status.converged || waits_for_a_person(&status, case.offline), "{:#?} {status:#?}", machine.containers());
+    machine.engine.with(|world| {
+        assert_eq!(foreign(world), before);
+        assert_eq!(running_twice(world), Vec::<String>::new());
+        for volume in &volumes {
+            assert!(world.volumes.contains_key(volume), "{volume} was removed");
+        }
+    });
+    if twice.is_empty() {
+        assert_eq!(machine.engine.violations(), Vec::<String>::new());
+    }
+    if status.converged && case.is_ours_alone() {
+        let names: Vec<String> =
+            machine.containers().iter().map(|told| told.split(' ').next().unwrap_or_default().to_owned()).collect();
+        assert_eq!(names, case.wanted(&stack));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn from_any_world_the_loop_comes_to_rest(case in case()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime");
+        runtime.block_on(converges(case));
+    }
+}
+
+/// A clock that every test of this module shares: kept here so that the seed of a failure can be
+/// tried by hand.
+#[test]
+fn the_same_world_gives_the_same_calls() {
+    use proptest::strategy::ValueTree as _;
+    use proptest::test_runner::{Config, TestRunner};
+    let mut runner = TestRunner::new_with_rng(
+        Config::default(),
+        proptest::test_runner::TestRng::deterministic_rng(Config::default().rng_algorithm),
+    );
+    for _ in 0..20 {
+        let case = case().new_tree(&mut runner).expect("a case").current();
+        let hashes: Vec<String> = (0..2).map(|_| hash_of(&case)).collect();
+        assert_eq!(hashes[0], hashes[1], "{case:?}");
+    }
+}
+
+fn hash_of(case: &Case) -> String {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime");
+    runtime.block_on(async {
+        let machine = Machine::new();
+        let stack: Arc<_> = stack(&case.stack_text());
+        case.furnish(&machine, &stack);
+        let daemon = machine.daemon(&stack);
+        daemon.up(&stack).await;
+        tokio::time::sleep(ENOUGH).await;
+        machine.engine.trace_hash()
+    })
+}
