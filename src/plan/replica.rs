@@ -98,7 +98,11 @@ fn keep_healthy(pass: &mut Pass<'_>, replica: &Replica<'_>, current: &Container)
             pass.block(Target::Replica(key), verdict.words.unwrap_or_else(|| "no answer yet".to_owned()));
         }
     } else if verdict.ready != Some(true) {
-        let waiting = if verdict.ready.is_some() { "not ready" } else { "no answer yet" };
+        let waiting = match verdict.ready {
+            Some(_) => "not ready",
+            None if replica.workload.probes().is_empty() && current.image_health.is_none() => "has not run for 300 ms yet",
+            None => "no answer yet",
+        };
         pass.block(Target::Replica(key), verdict.words.unwrap_or_else(|| waiting.to_owned()));
     }
 }
@@ -106,6 +110,10 @@ fn keep_healthy(pass: &mut Pass<'_>, replica: &Replica<'_>, current: &Container)
 /// The wanted container is there and not up: stop the old one, then start it.
 fn bring_up(pass: &mut Pass<'_>, replica: &Replica<'_>, current: &Container) {
     let target = Target::Replica(replica.key.clone());
+    if let Some(reason) = gates::never_opens(pass.inputs, replica.workload) {
+        pass.needs_operator(target, reason);
+        return;
+    }
     if let Some(reason) = gates::closed_gate(pass.inputs, replica.workload) {
         pass.block(target, reason);
         return;
@@ -177,7 +185,7 @@ fn what_is_missing(inputs: &Inputs<'_>, replica: &Replica<'_>, ready: &Ready) ->
         return Some((refusal, true));
     }
     if let Some(reason) = gates::not_carried_out(workload) {
-        return Some((reason, false));
+        return Some((reason, true));
     }
     let waits_for = match (&ready.image, ready.network, ready.volumes) {
         (None, _, _) => format!("image {}", workload.image.reference),

@@ -171,6 +171,10 @@ impl Supervisor {
         let major = workload.and_then(|workload| workload.postgres()).and_then(|postgres| postgres.major);
         if let (Some(run), Some(digest)) = (run, digest) {
             self.monitor.hasten(&Subject::Run(run.clone()));
+            // What the server said before its roles were there would only alarm.
+            if let Some(verdict) = self.verdicts.get_mut(&Subject::Run(run.clone())) {
+                verdict.words = None;
+            }
             let known = self.history.postgres.entry(key.name.clone()).or_default();
             known.provisioned = Some((run, digest));
             // Provisioning refuses a server of another major than the file says.
