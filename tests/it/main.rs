@@ -7,3 +7,4 @@ mod guardian;
 mod joined;
 mod scenarios;
 mod tidy;
+mod words;
