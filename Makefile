@@ -20,7 +20,7 @@ up: build ## install what is missing, build, start the demo in the background
 down: ## stop the demo; its data stays
 	@$(RUN) $(WITWD) down
 
-ps: ## what runs, and why not what does not
+ps: ## what runs, and why what does not
 	@$(RUN) $(WITWD) ps
 
 test: bootstrap-test ## every test, those against the real engine and browser too

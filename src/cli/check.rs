@@ -53,7 +53,7 @@ fn valid(context: &Context, args: &CheckArgs, loaded: &Loaded) -> Done {
 
 fn summary(loaded: &Loaded) -> String {
     let names: Vec<String> = loaded.stack.in_order().map(|workload| workload.name.to_string()).collect();
-    names.join(", ")
+    if names.is_empty() { "it has nothing to run yet".to_owned() } else { names.join(", ") }
 }
 
 /// A problem for people: with its place in the text.

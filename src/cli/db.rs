@@ -50,7 +50,7 @@ pub struct PsqlArgs {
 pub(super) async fn run(context: &Context, args: DbArgs) -> Done {
     match args.verb {
         DbVerb::Psql(args) => psql(context, args).await,
-        DbVerb::Other(words) => Err(super::words::unknown_verb(words.first().map_or("", String::as_str), &["psql".to_owned()])),
+        DbVerb::Other(words) => Err(super::words::unknown_verb_of_db(words.first().map_or("", String::as_str))),
     }
 }
 

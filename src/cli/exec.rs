@@ -75,7 +75,7 @@ pub(super) fn find(observed: &Observed, stack: &StackName, instance: &InstanceId
     match meant.first() {
         Some((container, ..)) if container.state.is_up() => Ok((*container).clone()),
         Some((container, ..)) => {
-            let failure = Failure::new(Exit::NotRun, format!("{name} does not run: it is {}", container.state.word()));
+            let failure = Failure::new(Exit::NotRun, format!("{name} does not run ({})", container.state.word()));
             Err(failure.hint("`witwd ps` shows why, `witwd up` starts it"))
         }
         None => {

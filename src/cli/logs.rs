@@ -12,11 +12,13 @@ use tokio::sync::mpsc;
 use super::Done;
 use super::context::Context;
 use super::exit_code::{Exit, Failure};
+use super::loader::workloads;
+use super::merge::{Merge, forward};
 use super::output::Output;
 use super::paint::{Ink, paint, printable, printable_colored};
 use super::place::Place;
 use crate::engine::request::{LogLine, LogQuery, Scope};
-use crate::engine::{Engine, EngineError, LogStream};
+use crate::engine::{Engine, EngineError};
 use crate::model::name::{ContainerId, InstanceId, ReplicaKey, StackName};
 use crate::model::observed::{Container, Owner};
 use crate::model::workload::KindName;
@@ -58,14 +60,30 @@ pub(super) async fn run(context: &Context, args: LogsArgs) -> Done {
     }
     let selection = Selection::new(context, &place, names).await?;
     let mut reader = Reader::new(context, selection).await?;
+    let missing = reader.missing();
+    reject_unknown(context, &place, &missing)?;
     if reader.sources.is_empty() && !args.follow {
         return Err(reader.selection.nothing());
+    }
+    for name in &missing {
+        context.output.note(&format!("there is no container of {name}"));
     }
     reader.history(&LogQuery { follow: false, tail: args.tail, since }).await?;
     if args.follow {
         reader.follow(since).await?;
     }
     Ok(Exit::Done)
+}
+
+/// A name that has no container is a slip where the file does not have it either.
+fn reject_unknown(context: &Context, place: &Place, names: &[String]) -> Result<(), Failure> {
+    let Ok(loaded) = context.look(place) else { return Ok(()) };
+    let whole = |name: &String| match name.rsplit_once('.') {
+        Some((whole, number)) if number.parse::<u32>().is_ok() => whole.to_owned(),
+        _ => name.clone(),
+    };
+    let whole: Vec<String> = names.iter().map(whole).collect();
+    workloads(&loaded.stack, &whole).map(|_| ())
 }
 
 /// A duration before now, or a time.
@@ -136,15 +154,21 @@ impl Selection {
         let identity = container.identity.as_ref().filter(|_| container.owner(&self.stack, &self.instance) == Owner::Ours)?;
         let is_kept = matches!(identity.kind, KindName::Service | KindName::Postgres | KindName::Job);
         let key = &identity.key;
-        let is_named = |name: &String| *name == key.name.as_str() || *name == format!("{}.{}", key.name, key.replica);
+        let is_named = |name: &String| means(name, key);
         (is_kept && (self.names.is_empty() || self.names.iter().any(is_named))).then_some(key)
     }
 
     fn nothing(&self) -> Failure {
         let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
         let whose = if names.is_empty() { format!("stack {}", self.stack) } else { names.join(", ") };
-        Failure::new(Exit::Failed, format!("there is no container of {whose}")).hint("`witwd ps` shows what there is")
+        Failure::new(Exit::Failed, format!("there is no container of {whose}"))
+            .hint("a log goes with its container; `witwd up` makes new ones")
     }
+}
+
+/// Whether `NAME` or `NAME.2` means this replica.
+fn means(name: &str, key: &ReplicaKey) -> bool {
+    name == key.name.as_str() || name == format!("{}.{}", key.name, key.replica)
 }
 
 /// A container whose log is read.
@@ -171,6 +195,12 @@ impl Reader {
         let mut reader = Self { engine, output, clock, selection, sources: Vec::new(), inks: BTreeMap::new() };
         reader.look().await?;
         Ok(reader)
+    }
+
+    /// The names that no container has.
+    fn missing(&self) -> Vec<String> {
+        let has_one = |name: &&String| self.sources.iter().any(|source| means(name, &source.key));
+        self.selection.names.iter().filter(|name| !has_one(name)).cloned().collect()
     }
 
     /// Finds containers that were not there before.
@@ -249,46 +279,6 @@ impl Reader {
         let key = &self.sources[index].key;
         let ink = Ink::Name(self.inks.get(key.name.as_str()).copied().unwrap_or(0));
         self.output.data(&(line_text(&key.to_string(), width, ink, &line.line, self.output.color()) + "\n"))
-    }
-}
-
-async fn forward(
-    engine: Arc<dyn Engine>,
-    container: ContainerId,
-    query: LogQuery,
-    lines: mpsc::Sender<(ContainerId, Option<LogLine>)>,
-) {
-    if let Ok(mut stream) = engine.logs(&container, &query).await {
-        while let Some(Ok(line)) = stream.next().await {
-            if lines.send((container.clone(), Some(line))).await.is_err() {
-                return;
-            }
-        }
-    }
-    // It ended, or the engine went away: it is asked again in the next round.
-    let _ = lines.send((container, None)).await;
-}
-
-/// Several logs as one, by time. A line without a time stays where it stood.
-#[derive(Default)]
-struct Merge {
-    streams: Vec<LogStream>,
-    heads: Vec<Option<LogLine>>,
-}
-
-impl Merge {
-    async fn add(&mut self, mut stream: LogStream) -> Result<(), EngineError> {
-        self.heads.push(stream.next().await.transpose()?);
-        self.streams.push(stream);
-        Ok(())
-    }
-
-    async fn next(&mut self) -> Result<Option<(usize, LogLine)>, EngineError> {
-        let heads = self.heads.iter().enumerate().filter_map(|(index, head)| Some((head.as_ref()?.at, index)));
-        let Some((_, index)) = heads.min() else { return Ok(None) };
-        let next = self.streams[index].next().await.transpose()?;
-        let line = std::mem::replace(&mut self.heads[index], next);
-        Ok(line.map(|line| (index, line)))
     }
 }
 

@@ -24,6 +24,7 @@ mod follow;
 mod guardian;
 mod loader;
 mod logs;
+mod merge;
 mod output;
 mod paint;
 mod place;
@@ -39,6 +40,7 @@ mod words;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, Parser as _};
 
 pub use docs::commands_page;
@@ -113,7 +115,9 @@ fn verbs() -> Vec<String> {
 /// Help, version, or a command line that makes no sense: to programs in their own way.
 fn unparsed(arguments: &[OsString], error: &clap::Error) -> Exit {
     let json = arguments.iter().any(|argument| argument == "--json");
-    if error.use_stderr() && json {
+    if let Some(failure) = known(error) {
+        Output::new(json, false, ColorChoice::Auto).failure(&failure);
+    } else if error.use_stderr() && json {
         let text = error.render().to_string();
         let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
         let failure = Failure::new(Exit::Usage, message).hint("`witwd help VERB` shows how it is used");
@@ -123,6 +127,19 @@ fn unparsed(arguments: &[OsString], error: &clap::Error) -> Exit {
         let _ = error.print();
     }
     if error.use_stderr() { Exit::Usage } else { Exit::Done }
+}
+
+/// What is known better of a refused word than clap does.
+fn known(error: &clap::Error) -> Option<Failure> {
+    let word = |kind| match error.get(kind) {
+        Some(ContextValue::String(word)) => Some(word.as_str()),
+        _ => None,
+    };
+    match error.kind() {
+        ErrorKind::UnknownArgument => words::unknown_flag(word(ContextKind::InvalidArg)?),
+        ErrorKind::InvalidSubcommand => Some(words::unknown_verb(word(ContextKind::InvalidSubcommand)?, &verbs())),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,8 @@ use super::place::Place;
 use super::ports::port_text;
 use super::seen;
 use super::table::{Cell, age, table, wrap};
-use crate::model::status::{EngineStatus, Health, ItemStatus, State, Status};
+use crate::config::load;
+use crate::model::status::{EngineStatus, FileStatus, Health, ItemStatus, State, Status};
 
 /// Flags of `ps`.
 #[derive(Debug, Args)]
@@ -36,9 +37,19 @@ pub(super) async fn run(context: &Context, _: PsArgs) -> Done {
 /// How things are: as the daemon says, or as the engine shows where there is none.
 pub(super) async fn status(context: &Context, place: &Place) -> Result<Status, Failure> {
     match context.daemon(place).await? {
-        Some(client) => Ok(client.status().await?),
+        Some(client) => {
+            let status = client.status().await?;
+            let invalid = load(&context.request_to_look(place)?).err();
+            Ok(with_file(status, seen::file_status(place, invalid.as_ref())))
+        }
         None => seen::status(context, place).await,
     }
+}
+
+/// What the daemon says, with the file as it is now: the daemon knows the one that it accepted.
+pub(super) fn with_file(status: Status, now: FileStatus) -> Status {
+    let FileStatus { path, ok, errors, .. } = now;
+    Status { file: FileStatus { path, ok, errors, ..status.file }, ..status }
 }
 
 /// The table and what is to be said beside it.

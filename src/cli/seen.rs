@@ -32,7 +32,7 @@ pub(super) async fn status(context: &Context, place: &Place) -> Result<Status, F
     Ok(status)
 }
 
-fn file_status(place: &Place, invalid: Option<&InvalidFile>) -> FileStatus {
+pub(super) fn file_status(place: &Place, invalid: Option<&InvalidFile>) -> FileStatus {
     let problems = invalid.map(|invalid| invalid.problems.as_slice()).unwrap_or_default();
     let errors = problems.iter().filter_map(|problem| serde_json::to_value(problem).ok()).collect();
     FileStatus { path: place.file.display().to_string(), ok: invalid.is_none(), pending: false, reasons: Vec::new(), errors }

@@ -171,8 +171,51 @@ fn a_stack_that_is_ready_says_where_to_find_it() {
 fn a_stack_that_is_not_ready_says_who_and_why() {
     let all = a_shop();
     let named = crate::control::unready(&all);
-    expect![[r"stack shop is not ready: worker is backoff: exited with code 1: it can't reach the queue that it was told to read from, and gave up"]]
+    expect![[r"stack shop is not ready: worker backoff: exited with code 1: it can't reach the queue that it was told to read from, and gave up"]]
         .assert_eq(&up::not_ready_text(&all, &named));
+}
+
+#[test]
+fn a_block_is_not_told_beside_what_it_waits_for() {
+    let db = ItemStatus { cause: "no answer yet".into(), ..item("db", KindName::Postgres, State::Starting) };
+    let web = ItemStatus { cause: "waiting for db: no answer yet".into(), ..item("web", KindName::Service, State::Blocked) };
+    let names = |told: Vec<&ItemStatus>| told.iter().map(|item| item.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(up::told(vec![&db, &web], Vec::new())), ["db"]);
+    assert_eq!(names(up::told(vec![&db, &web], vec![&web])), ["web"]);
+    assert_eq!(names(up::told(vec![&web], Vec::new())), ["web"]);
+}
+
+#[test]
+fn the_file_that_is_shown_is_the_one_that_is_there_now() {
+    let now = FileStatus { ok: false, errors: vec!["wrong".into()], path: "now.toml".into(), ..a_shop().file };
+    let pending = Status { file: FileStatus { pending: true, reasons: vec!["drops db".into()], ..a_shop().file }, ..a_shop() };
+    let shown = ps::with_file(pending, now).file;
+    assert_eq!((shown.ok, shown.pending, shown.path.as_str(), shown.errors.len()), (false, true, "now.toml", 1));
+}
+
+#[test]
+fn the_document_of_ps_has_the_fields_of_the_contract() {
+    let mut shop = a_shop();
+    shop.items[0].backup = Some(crate::model::status::BackupStatus { last_good: None, proven: None, offsite: None });
+    shop.items[0].last_exit = Some(ExitStatus { code: 1, signal: None, oom: false, at: at(3) });
+    let document = serde_json::to_value(&shop).expect("JSON");
+    let fields = |value: &serde_json::Value| {
+        let mut names: Vec<String> = value.as_object().expect("an object").keys().cloned().collect();
+        names.sort();
+        names.join(" ")
+    };
+    let item = &document["items"][0];
+    assert_eq!(fields(&document), "converged daemon engine file items notes profiles stack v");
+    assert_eq!(fields(&document["file"]), "errors ok path pending reasons");
+    assert_eq!(fields(&document["daemon"]), "pid since version");
+    assert_eq!(
+        fields(item),
+        "attempt backup cause container digest health held image kind last_exit name next port ports protects_data ready replica restarts \
+         since state"
+    );
+    assert_eq!(fields(&item["ports"][0]), "address container host protocol");
+    assert_eq!(fields(&item["last_exit"]), "at code oom signal");
+    assert_eq!(fields(&item["backup"]), "last_good offsite proven");
 }
 
 #[test]
@@ -228,6 +271,7 @@ fn a_failure_is_said_once_with_its_way_out() {
 fn words_are_told_apart() {
     let verbs = ["up".to_owned(), "logs".to_owned()];
     assert!(unknown_verb("lgos", &verbs).hint.is_some_and(|hint| hint.contains("`witwd logs`")));
+    assert_eq!(super::words::nearest("wbe", ["web", "db"].into_iter()), Some("web"));
     assert!(unknown_verb("plan", &verbs).message.contains("not in this version"));
     assert!(unknown_verb("zzz", &verbs).hint.is_some_and(|hint| hint.contains("`witwd help`")));
     // What is said instead names only verbs that are there.

@@ -20,7 +20,7 @@ use super::ps::state_text;
 use super::{Done, loader};
 use crate::control::protocol::{Down, Request, Up};
 use crate::control::{Client, Outcome, has_failed_or_ended, unready};
-use crate::model::status::{ItemStatus, Status};
+use crate::model::status::{ItemStatus, State, Status};
 
 /// Lines of log that are shown of each that failed.
 const LOG_TAIL: u32 = 20;
@@ -142,8 +142,15 @@ async fn not_ready(context: &Context, status: &Status, exit: Exit) -> Failure {
             show_tail(context, item).await;
         }
     }
-    let named = if failed.is_empty() { items } else { failed };
-    Failure::new(exit, not_ready_text(status, &named)).hint("the rest keeps running; `witwd ps` shows it, `witwd down` stops it")
+    Failure::new(exit, not_ready_text(status, &told(items, failed)))
+        .hint("the rest keeps running; `witwd ps` shows it, `witwd down` stops it")
+}
+
+/// Of whom it is told: those that failed, else those that are not ready themselves. A block only
+/// repeats the cause of another.
+pub(super) fn told<'a>(items: Vec<&'a ItemStatus>, failed: Vec<&'a ItemStatus>) -> Vec<&'a ItemStatus> {
+    let own: Vec<&ItemStatus> = items.iter().copied().filter(|item| item.state != State::Blocked).collect();
+    [failed, own, items].into_iter().find(|found| !found.is_empty()).unwrap_or_default()
 }
 
 /// Who is not ready, and why.
@@ -151,7 +158,7 @@ pub(super) fn not_ready_text(status: &Status, items: &[&ItemStatus]) -> String {
     let of_item = |item: &&ItemStatus| {
         let ended = || item.last_exit.as_ref().map(|exit| format!("ended with code {} and was started again", exit.code));
         let cause = if item.cause.is_empty() { ended() } else { Some(printable(&item.cause)) };
-        format!("{} is {}{}", item.name, state_text(item), cause.map(|cause| format!(": {cause}")).unwrap_or_default())
+        format!("{} {}{}", item.name, state_text(item), cause.map(|cause| format!(": {cause}")).unwrap_or_default())
     };
     let items: Vec<String> = items.iter().map(of_item).collect();
     if items.is_empty() {

@@ -19,11 +19,20 @@ const OTHERS: [(&str, &str); 12] = [
 ];
 
 /// Verbs of the contract that this version does not have.
-const LATER: [&str; 30] = [
+const LATER: [&str; 27] = [
     "enable", "disable", "top", "ls", "plan", "build", "pull", "port", "open", "restart", "stop", "start", "scale", "run",
     "backup", "restore", "snapshot", "job", "secret", "clean", "init", "import", "history", "export", "bundle", "promote",
-    "watch", "url", "reset", "upgrade",
+    "watch",
 ];
+
+/// Verbs of `db` of the contract that this version does not have.
+const LATER_OF_DB: [&str; 3] = ["url", "reset", "upgrade"];
+
+/// Flags of the contract that this version does not have.
+const LATER_FLAGS: [&str; 5] = ["--take-over", "--fresh", "--previous", "--host", "--exit-code"];
+
+/// Flags that stand before the verb only.
+const BEFORE_THE_VERB: [&str; 6] = ["-f", "--file", "--name", "--profile", "--env-file", "--color"];
 
 /// Why `word` is no verb, and what to do instead.
 pub fn unknown_verb(word: &str, verbs: &[String]) -> Failure {
@@ -41,9 +50,31 @@ pub fn unknown_verb(word: &str, verbs: &[String]) -> Failure {
     }
 }
 
+/// Why `word` is no verb of `db`.
+pub fn unknown_verb_of_db(word: &str) -> Failure {
+    let what = if LATER_OF_DB.contains(&word) { "is not in this version" } else { "is not a command" };
+    Failure::new(Exit::Usage, format!("`witwd db {word}` {what}")).hint("`witwd db psql` is what there is")
+}
+
+/// What is known of a flag that was refused where it stood.
+pub fn unknown_flag(flag: &str) -> Option<Failure> {
+    let name = flag.split('=').next().unwrap_or(flag);
+    if BEFORE_THE_VERB.contains(&name) {
+        let failure = Failure::new(Exit::Usage, format!("{name} stands before the verb"));
+        return Some(failure.hint(format!("`witwd {name} … VERB`; only --json and -q stand in either place")));
+    }
+    LATER_FLAGS.contains(&name).then(|| {
+        Failure::new(Exit::Usage, format!("{name} is not in this version"))
+            .hint(format!("`witwd help VERB` lists what is; this is witwd {}", env!("CARGO_PKG_VERSION")))
+    })
+}
+
 /// The candidate that `word` is most likely a slip for.
 pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let scored = candidates.map(|candidate| (strsim::jaro_winkler(word, candidate), candidate));
+    // Two letters of a short word that changed places are one slip.
+    let is_one_slip = |candidate: &str| word.len() > 2 && strsim::osa_distance(word, candidate) == 1;
+    let score = |candidate: &str| if is_one_slip(candidate) { 0.95 } else { strsim::jaro_winkler(word, candidate) };
+    let scored = candidates.map(|candidate| (score(candidate), candidate));
     let best = scored.max_by(|one, other| one.0.total_cmp(&other.0))?;
     (best.0 > 0.75).then_some(best.1)
 }

@@ -121,7 +121,8 @@ impl Loader<'_> {
                     None => "",
                     Some(_) => "a path in `include` is meant from the file that names it",
                 };
-                diagnostics.error(place, format!("{} can't be read: {why}", path.display()), hint);
+                let what = if named.is_some() { path.display().to_string() } else { "the file".to_owned() };
+                diagnostics.error(place, format!("{what} can't be read: {why}"), hint);
                 return None;
             }
         };

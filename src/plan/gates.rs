@@ -57,6 +57,13 @@ pub fn not_carried_out(workload: &Workload) -> Option<String> {
     Some(format!("needs secret {secret}: secrets are not carried out by this version"))
 }
 
+/// Why a workload never starts under this version: it waits for a job.
+pub fn never_opens(inputs: &Inputs<'_>, workload: &Workload) -> Option<String> {
+    let is_job = |on: &WorkloadName| inputs.stack.workload(on).is_some_and(|other| matches!(other.kind, Kind::Job(_)));
+    let waiting = workload.dependencies.iter().find(|dependency| is_job(&dependency.on))?;
+    unmet(inputs, waiting).map(|reason| format!("waiting for {reason}"))
+}
+
 fn unmet(inputs: &Inputs<'_>, dependency: &Dependency) -> Option<String> {
     let name = &dependency.on;
     let other = inputs.stack.workload(name)?;

@@ -132,7 +132,11 @@ fn heal(pass: &mut Pass<'_>, replica: &Replica<'_>, current: &Container) -> bool
 fn wait_for_health(pass: &mut Pass<'_>, replica: &Replica<'_>, current: &Container) {
     if !gates::is_ready(pass.inputs, replica.workload, current) {
         let verdict = gates::verdict_of(pass.inputs, replica.workload, current);
-        let waiting = if verdict.ready == Some(false) { "not ready" } else { "no answer yet" };
+        let waiting = match verdict.ready {
+            Some(_) => "not ready",
+            None if replica.workload.probes().is_empty() && current.image_health.is_none() => "has not run for 300 ms yet",
+            None => "no answer yet",
+        };
         let words = verdict.words.unwrap_or_else(|| waiting.to_owned());
         pass.block(Target::Replica(replica.key.clone()), words);
     }
@@ -141,6 +145,10 @@ fn wait_for_health(pass: &mut Pass<'_>, replica: &Replica<'_>, current: &Contain
 /// The wanted container is there and not up: stop the old one, then start it.
 fn bring_up(pass: &mut Pass<'_>, replica: &Replica<'_>, current: &Container) {
     let target = Target::Replica(replica.key.clone());
+    if let Some(reason) = gates::never_opens(pass.inputs, replica.workload) {
+        pass.needs_operator(target, reason);
+        return;
+    }
     if let Some(reason) = gates::closed_gate(pass.inputs, replica.workload) {
         pass.block(target, reason);
         return;

@@ -12,6 +12,7 @@ use super::connect::{Session, Trouble, config, trouble, within};
 use super::passwords::Access;
 use crate::host::Clock;
 use crate::model::time::seconds;
+use crate::model::workload::wanted_tls;
 
 /// What a server said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +30,18 @@ pub enum Answer {
 pub async fn ask(access: &Access, address: Option<SocketAddr>, clock: &dyn Clock, limit: Duration) -> Result<Answer, String> {
     let config = target(access, address)?;
     let answer = within(clock, limit, query(&config, clock)).await;
-    Ok(answer.unwrap_or_else(|| Answer::Silent(format!("no answer within {}", seconds(limit)))))
+    let answer = answer.unwrap_or_else(|| Answer::Silent(format!("no answer within {}", seconds(limit))));
+    Ok(if access.url.is_some() { with_address(answer, &config) } else { answer })
+}
+
+/// A silence with the address that was tried: nobody sees it anywhere else.
+fn with_address(answer: Answer, config: &Config) -> Answer {
+    match (answer, config.get_hosts().first(), config.get_ports().first()) {
+        (Answer::Silent(words), Some(tokio_postgres::config::Host::Tcp(host)), port) => {
+            Answer::Silent(format!("{host}:{}: {words}", port.unwrap_or(&super::PORT)))
+        }
+        (answer, ..) => answer,
+    }
 }
 
 fn target(access: &Access, address: Option<SocketAddr>) -> Result<Config, String> {
@@ -44,6 +56,9 @@ fn target(access: &Access, address: Option<SocketAddr>) -> Result<Config, String
 }
 
 fn external(url: &SecretString, access: &Access) -> Result<Config, String> {
+    if let Some(mode) = wanted_tls(url.expose_secret()) {
+        return Err(format!("its url says sslmode={mode}: TLS to an external server is not carried out by this version"));
+    }
     // The parser's words may quote the address, and with it a password.
     let mut config: Config = url.expose_secret().parse().map_err(|_| "its url is not one of a Postgres server".to_owned())?;
     if config.get_dbname().is_none() {

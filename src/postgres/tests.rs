@@ -11,6 +11,7 @@ use super::init::{Script, first_error};
 use super::marker::{Decision, Freshness, decide};
 use super::objects::wanted_roles;
 use super::passwords::Passwords;
+use super::readiness::{Answer, ask};
 use super::sql::{identifier, literal};
 use super::whole::read;
 use crate::engine::request::ImageFacts;
@@ -240,6 +241,23 @@ fn an_external_server_has_the_password_of_its_url() {
     assert_eq!((text(&passwords, "app").as_deref(), text(&passwords, "postgres")), (Some("geheim"), None));
     let access = passwords.access(&db()).unwrap();
     assert!(access.url.is_some() && !format!("{access:?}").contains("geheim"));
+}
+
+#[tokio::test]
+async fn an_external_server_that_is_silent_is_named_without_its_password() {
+    let (passwords, _) = open(&Arc::new(SimDisk::default()), 1);
+    let limit = std::time::Duration::from_secs(5);
+    for (url, expected) in [
+        ("postgresql://app:geheim@127.0.0.1:1/app", Ok(Answer::Silent("127.0.0.1:1: connection refused".into()))),
+        (
+            "postgresql://app:geheim@127.0.0.1:1/app?sslmode=verify-full",
+            Err("its url says sslmode=verify-full: TLS to an external server is not carried out by this version".to_owned()),
+        ),
+    ] {
+        passwords.ensure(&stack(Postgres { url: Some(Template::text(url)), ..server() })).unwrap();
+        let access = passwords.access(&db()).unwrap();
+        assert_eq!(ask(&access, None, &crate::host::SystemClock::new(), limit).await, expected);
+    }
 }
 
 #[test]

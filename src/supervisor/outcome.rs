@@ -176,6 +176,10 @@ impl Supervisor {
         if let Some(run) = seen.run() {
             self.monitor.hasten(&Subject::Run(run.clone()));
             let volume = self.stack.engine_volume(&postgres.volume);
+            // What the server said before its roles were there would only alarm.
+            if let Some(verdict) = self.verdicts.get_mut(&Subject::Run(run.clone())) {
+                verdict.words = None;
+            }
             let known = self.history.postgres.entry(key.name.clone()).or_default();
             known.family = family.or(known.family_of(&volume));
             known.provisioned = Some((run, digest));

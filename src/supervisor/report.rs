@@ -33,7 +33,9 @@ pub fn report(report: &Report<'_>) -> Status {
     let items: Vec<ItemStatus> = inputs.stack.in_order().flat_map(|workload| items_of(report, workload)).collect();
     let settled = report.engine == EngineStatus::Up && report.plan.is_empty() && inputs.in_flight.is_empty();
     let reached = match inputs.history.goal {
-        Goal::Up => items.iter().all(|item| item.kind == KindName::Job || item.ready || item.state == State::Completed),
+        Goal::Up => items
+            .iter()
+            .all(|item| item.kind == KindName::Job || item.ready || matches!(item.state, State::Completed | State::Stopped)),
         Goal::Down => true,
     };
     Status {
@@ -121,9 +123,16 @@ fn job_item(report: &Report<'_>, workload: &Workload) -> ItemStatus {
 fn external_item(report: &Report<'_>, workload: &Workload) -> ItemStatus {
     let subject = crate::model::health::Subject::External(workload.name.clone());
     let verdict = report.inputs.verdicts.get(&subject).cloned().unwrap_or_default();
+    if report.inputs.history.goal == Goal::Down {
+        let cause = "an external server: it is left alone".to_owned();
+        return ItemStatus { state: State::Stopped, cause, image: String::new(), ..blank(report, workload, 1) };
+    }
     let ready = verdict.ready == Some(true);
     let state = if ready { State::Running } else { State::Starting };
-    let cause = verdict.words.clone().unwrap_or_else(|| "external server".to_owned());
+    let cause = verdict
+        .words
+        .clone()
+        .unwrap_or_else(|| if ready { "external server" } else { "external server: no answer yet" }.to_owned());
     ItemStatus { state, ready, health: health_of(&verdict, true), cause, image: String::new(), ..blank(report, workload, 1) }
 }
 
@@ -141,6 +150,9 @@ fn replica_item(report: &Report<'_>, workload: &Workload, replica: u32) -> ItemS
     item.state = state_of(report, &item, shown.copied(), &explained);
     if item.state == State::Backoff {
         item.next = report.plan.wake_at.and_then(|at| inputs.wall.checked_add(at.since(inputs.now)).ok());
+    }
+    if item.state == State::Stopped && inputs.history.goal == Goal::Up {
+        item.cause = format!("not asked for: `witwd up {}` starts it", item.name);
     }
     let quiet = item.ready && matches!(explained, Explained::Nothing);
     if let (false, Some(cause)) = (quiet, explained.cause()) {
@@ -220,6 +232,11 @@ fn explain(report: &Report<'_>, key: &ReplicaKey) -> Explained {
     targets.extend(volumes_of(inputs, &key.name));
     targets.extend([Target::Network, Target::Replica(key.clone())]);
     let found = targets.iter().find_map(|target| report.plan.blocked.iter().find(|blocked| &blocked.target == target));
+    // Network or volumes are being made: what waits for them is under way too.
+    let grounds = targets.iter().find_map(|target| inputs.in_flight.get(target));
+    if let (Some(action), false) = (grounds, found.is_some_and(|blocked| blocked.needs_operator)) {
+        return Explained::UnderWay(action.clone(), None);
+    }
     found.map_or(Explained::Nothing, |blocked| Explained::Blocked {
         cause: blocked.cause.clone(),
         needs_operator: blocked.needs_operator,
@@ -260,10 +277,16 @@ fn state_of(report: &Report<'_>, item: &ItemStatus, shown: Option<&Container>, e
         Some(ContainerState::Exited { exit, .. }) => ended(report, item, exit.code, blocked),
         Some(ContainerState::Removing) => State::Stopping,
         Some(_) | None if report.inputs.history.goal == Goal::Down => State::Stopped,
+        None if !is_meant(report, item) => State::Stopped,
         Some(_) | None if blocked => State::Blocked,
         Some(_) => State::Starting,
         None => State::Pending,
     }
+}
+
+/// Whether the last `up` was about it.
+fn is_meant(report: &Report<'_>, item: &ItemStatus) -> bool {
+    item.name.parse().map_or(true, |name| report.inputs.is_meant(&name))
 }
 
 fn ended(report: &Report<'_>, item: &ItemStatus, code: i64, blocked: bool) -> State {

@@ -8,3 +8,4 @@ mod guardian;
 mod joined;
 mod scenarios;
 mod tidy;
+mod words;

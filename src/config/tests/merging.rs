@@ -188,6 +188,18 @@ fn what_this_version_leaves_out_is_said() {
 }
 
 #[test]
+fn tls_that_must_be_there_is_said_to_be_missing() {
+    let base = "name = \"app\"\n[services.web]\nimage = \"w:1\"\nenv.U = \"${db.url}\"\n[postgres.db]\nurl = ";
+    let of = |url: &str| Stack::of(&format!("{base}\"{url}\"\n")).loaded().not_carried_out;
+    assert_eq!(
+        of("postgresql://a:pw@db.example.com/app?sslmode=verify-full"),
+        ["postgres.db: `sslmode=verify-full` of its `url` is not carried out by this version, which never calls it ready: \
+          what depends on it waits"]
+    );
+    assert_eq!(of("postgresql://a:pw@db.example.com/app?sslmode=prefer"), Vec::<String>::new());
+}
+
+#[test]
 fn a_link_that_leads_out_is_refused() {
     let stack = Stack::of(&format!("{WEB}volumes = [\"./link:/x\"]\n"));
     std::os::unix::fs::symlink("/srv", stack.directory.path().join("demo/link")).expect("a link");

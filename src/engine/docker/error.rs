@@ -73,7 +73,15 @@ fn explain(message: &str) -> String {
              or give it more with \"default-address-pools\" in daemon.json"
         );
     }
-    message.to_owned()
+    taken_port(message).unwrap_or_else(|| message.to_owned())
+}
+
+/// A port that is taken, without what the engine says of its drivers and endpoints before it.
+fn taken_port(message: &str) -> Option<String> {
+    let (before, _) =
+        message.split_once(": bind: address already in use").or_else(|| message.split_once(" failed: port is already"))?;
+    let address = before.rsplit(' ').next().filter(|address| address.contains(':'))?;
+    Some(format!("{address} is taken: `witwd doctor` shows by whom"))
 }
 
 /// What a failure of the connection is about, without saying anything twice.

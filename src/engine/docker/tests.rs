@@ -182,3 +182,24 @@ fn a_line_that_the_engine_cut_is_joined() {
     assert_eq!(lines.take(frame("2024-01-01T00:00:00.5Z end")), None);
     assert_eq!(lines.rest().map(|line| line.line).collect::<Vec<_>>(), ["end"]);
 }
+
+#[test]
+fn a_port_that_is_taken_is_named_first() {
+    for (said, address) in [
+        (
+            "driver failed programming external connectivity on endpoint web (82ce96): Error starting userland proxy: \
+             listen tcp4 127.0.0.1:18472: bind: address already in use",
+            "127.0.0.1:18472",
+        ),
+        (
+            "driver failed programming external connectivity on endpoint web (ee6d27): Bind for 0.0.0.0:80 failed: port is \
+             already allocated",
+            "0.0.0.0:80",
+        ),
+    ] {
+        let error = bollard::errors::Error::DockerResponseServerError { status_code: 500, message: said.to_owned() };
+        let told = error::classify("start container", "c1", &error);
+        assert_eq!(told.kind, ErrorKind::PortInUse);
+        assert!(told.to_string().ends_with(&format!(": {address} is taken: `witwd doctor` shows by whom")), "{told}");
+    }
+}

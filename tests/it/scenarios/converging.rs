@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use witwd::control::{Outcome, Restarts, outcome};
 use witwd::engine::ErrorKind;
 use witwd::engine::sim::{Fault, Foreign, Operation, PullCourse, Script};
 use witwd::model::status::State;
@@ -210,4 +211,34 @@ async fn a_tag_that_somebody_moved_recreates_nothing_and_makes_nothing_twice() {
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(machine.trace().of(Operation::Create).len(), 3, "two at first, one for the removed one");
     assert_eq!(machine.containers(), ["demo-app-1 running", "demo-db-1 running"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_this_version_does_not_carry_out_is_not_waited_for() {
+    let machine = Machine::new();
+    let waiting = "[services.page]\nimage = \"cache:1\"\ndepends_on = [\"migrate\"]\n[jobs.migrate]\nimage = \"cache:1\"\n";
+    let secret = "[services.mail]\nimage = \"cache:1\"\nsecrets = [\"token\"]\n[secrets]\ntoken = {}\n";
+    machine.engine.fail_next(Operation::CreateNetwork, Fault::Delay(Duration::from_secs(5)));
+    let daemon = machine.daemon(&stack(DEMO));
+    let generation = daemon.up(&stack(&format!("{DEMO}{waiting}{secret}"))).await;
+    let status = daemon.settled(generation, |status| outcome(status, &Restarts::new()) == Outcome::Failed).await;
+    let of = |name: &str| status.items.iter().find(|item| item.name == name).map(|item| (item.state, item.cause.as_str()));
+    let page = (State::NeedsOperator, "waiting for migrate: jobs are not run by this version");
+    let mail = (State::NeedsOperator, "needs secret token: secrets are not carried out by this version");
+    assert_eq!((of("page"), of("mail")), (Some(page), Some(mail)));
+    // Nobody gave up before the rest was ready.
+    assert!(status.items.iter().any(|item| item.name == "app" && item.ready), "{status:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_up_that_names_some_is_done_without_the_rest() {
+    let machine = Machine::new();
+    let both = stack(&format!("{DEMO}[services.cache]\nimage = \"cache:1\"\n"));
+    let daemon = machine.daemon(&both);
+    let generation = daemon.up_of(&both, &["cache"]).await;
+    let status = daemon.settled(generation, |status| status.converged).await;
+    assert_eq!(outcome(&status, &Restarts::new()), Outcome::Ready);
+    let app = status.items.iter().find(|item| item.name == "app").expect("it is declared");
+    assert_eq!((app.state, app.cause.as_str()), (State::Stopped, "not asked for: `witwd up app` starts it"));
+    assert_eq!(machine.containers(), ["demo-cache-1 running"]);
 }

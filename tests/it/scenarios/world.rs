@@ -134,9 +134,14 @@ impl Daemon {
 
     /// Asks to run a stack; returns the request's generation.
     pub async fn up(&self, stack: &Arc<Stack>) -> u64 {
+        self.up_of(stack, &[]).await
+    }
+
+    /// Asks to run these of a stack, or all of it; returns the request's generation.
+    pub async fn up_of(&self, stack: &Arc<Stack>, names: &[&str]) -> u64 {
         let up = Up {
             stack: stack.clone(),
-            only: std::collections::BTreeSet::new(),
+            only: names.iter().map(|name| name.parse().expect("a name")).collect(),
             build: false,
             pull: false,
             builds: std::collections::BTreeMap::new(),
