@@ -25,7 +25,9 @@ pub fn remove_orphans(pass: &mut Pass<'_>) {
         let declared = inputs.stack.workload(&identity.key.name).filter(|workload| workload.kind_name() == identity.kind);
         match declared {
             None if inputs.history.only.is_empty() => end(pass, container, "not in stack.toml"),
-            Some(workload) if identity.key.replica > workload.replicas() && inputs.is_meant(&workload.name) => end(pass, container, "more replicas than wanted"),
+            Some(workload) if identity.key.replica > workload.replicas() && inputs.is_meant(&workload.name) => {
+                end(pass, container, "more replicas than wanted")
+            }
             _ => {}
         }
     }

@@ -388,3 +388,9 @@ impl World {
         self
     }
 }
+
+pub fn never_again(workload: &mut Workload) {
+    if let Kind::Service(service) = &mut workload.kind {
+        service.restart = Restart::Never;
+    }
+}

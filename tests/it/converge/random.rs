@@ -61,16 +61,14 @@ fn service() -> impl Strategy<Value = Service> {
     let origin = prop::sample::select(vec!["pull", "pull", "pull", "fallback", "build", "never", "always"]);
     let restart = prop::sample::select(vec!["always", "always", "on-failure", "never"]);
     let needs = prop::collection::vec(any::<prop::sample::Index>(), 0..3);
-    (0..IMAGES.len(), origin, 1_u32..=3, restart, needs, any::<bool>()).prop_map(
-        |(image, origin, replicas, restart, needs, volume)| Service { image, origin, replicas, restart, needs, volume },
-    )
+    (0..IMAGES.len(), origin, 1_u32..=3, restart, needs, any::<bool>())
+        .prop_map(|(image, origin, replicas, restart, needs, volume)| Service { image, origin, replicas, restart, needs, volume })
 }
 
 fn found() -> impl Strategy<Value = Found> {
     let state = prop::sample::select(vec!["created", "running", "running", "exited", "failed", "dead", "paused", "removing"]);
-    (any::<prop::sample::Index>(), 1_u32..=4, state, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
-        |(whose, replica, state, current, named, newest)| Found { whose, replica, state, current, named, newest },
-    )
+    (any::<prop::sample::Index>(), 1_u32..=4, state, any::<bool>(), any::<bool>(), any::<bool>())
+        .prop_map(|(whose, replica, state, current, named, newest)| Found { whose, replica, state, current, named, newest })
 }
 
 /// Every case there is.
@@ -116,7 +114,8 @@ impl Case {
                 "always" => format!("image = \"{image}\"\npull = \"always\"\n"),
                 _ => format!("image = \"{image}\"\n"),
             };
-            let needs: BTreeSet<&String> = service.needs.iter().filter(|_| !declared.is_empty()).map(|need| need.get(&declared)).collect();
+            let needs: BTreeSet<&String> =
+                service.needs.iter().filter(|_| !declared.is_empty()).map(|need| need.get(&declared)).collect();
             text += &format!("depends_on = {:?}\n", needs.into_iter().collect::<Vec<_>>());
             if service.volume {
                 text += "volumes = [\"kept:/data\"]\n";
@@ -132,6 +131,11 @@ impl Case {
     /// Whether nobody else has anything here.
     pub fn is_ours_alone(&self) -> bool {
         self.strangers.is_empty()
+    }
+
+    /// Whether a copy of the stack's directory has containers here: then nothing is touched.
+    pub fn is_held(&self) -> bool {
+        self.strangers.contains(&"other-instance")
     }
 
     /// The containers that the file wants, as [`Machine::containers`] tells them; those that may
@@ -260,7 +264,8 @@ impl Case {
         let (name, labels) = match stranger {
             "name" if free("demo-s0-1") => ("demo-s0-1", BTreeMap::new()),
             "volume" => {
-                let volume = volumes(stack).into_iter().find(|name| machine.engine.with(|world| !world.volumes.contains_key(name)));
+                let volume =
+                    volumes(stack).into_iter().find(|name| machine.engine.with(|world| !world.volumes.contains_key(name)));
                 let now = "2025-12-31T00:00:00Z".parse().expect("a time");
                 let there = SimVolume {
                     owner: None,
