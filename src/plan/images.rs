@@ -4,6 +4,7 @@ use super::action::Action;
 use super::inputs::Inputs;
 use super::pass::Pass;
 use crate::model::history::{FailureKind, Target};
+use crate::model::name::ImageId;
 use crate::model::workload::{Build, ImageOrigin, PullPolicy, Workload};
 
 /// What the world says of a workload's image.
@@ -64,7 +65,12 @@ fn pull_or_fallback(inputs: &Inputs<'_>, workload: &Workload, fallback: Option<&
 /// Whether the image that was accepted under `reference` is here, whatever the tag means now.
 fn is_kept(inputs: &Inputs<'_>, workload: &Workload, reference: &str) -> bool {
     let accepted = inputs.accepted(workload).filter(|accepted| accepted.reference == reference);
-    accepted.is_some_and(|accepted| inputs.observed.images.contains_key(&accepted.id.0))
+    accepted.is_some_and(|accepted| is_here(inputs, &accepted.id))
+}
+
+/// Whether an image is here by its id: it was asked for, or a container of ours is made from it.
+fn is_here(inputs: &Inputs<'_>, id: &ImageId) -> bool {
+    inputs.observed.images.contains_key(&id.0) || inputs.ours().any(|container| &container.image == id)
 }
 
 /// What a container is made from where `reference` is the image that is wanted: normally that. Where
@@ -72,7 +78,7 @@ fn is_kept(inputs: &Inputs<'_>, workload: &Workload, reference: &str) -> bool {
 fn made_from(inputs: &Inputs<'_>, workload: &Workload, reference: String) -> String {
     let accepted = inputs.accepted(workload).filter(|accepted| accepted.reference == reference);
     let moved = accepted.filter(|accepted| inputs.observed.images.get(&reference) != Some(&accepted.id));
-    let still_here = moved.filter(|accepted| inputs.observed.images.contains_key(&accepted.id.0));
+    let still_here = moved.filter(|accepted| is_here(inputs, &accepted.id));
     still_here.map_or(reference, |accepted| accepted.id.0.clone())
 }
 

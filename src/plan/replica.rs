@@ -45,6 +45,10 @@ pub fn plan_replica(pass: &mut Pass<'_>, workload: &Workload, key: ReplicaKey, r
     let containers = inputs.of_replica(&key);
     let meant = inputs.is_meant(&workload.name);
     let matching = |container: &&Container| !meant || inputs.divergence(workload, container).is_none();
+    if let Some((surplus, kept)) = surplus(&containers, matching) {
+        super::orphans::end(pass, surplus, &format!("replaced by {}", kept.id));
+        return;
+    }
     let usable = containers.iter().copied().filter(|container| !is_vanishing(container)).filter(matching);
     let current = usable.min_by_key(|container| (rank(container), container.created_at, container.id.clone()));
     let others =
@@ -55,6 +59,19 @@ pub fn plan_replica(pass: &mut Pass<'_>, workload: &Workload, key: ReplicaKey, r
         Some(current) => bring_up(pass, &replica, current),
         None if meant => create(pass, &replica, ready),
         None => {}
+    }
+}
+
+/// Where more than one is up, one to be ended and one that stays: whatever else waits, this does not.
+fn surplus<'a>(
+    containers: &[&'a Container],
+    matching: impl Fn(&&'a Container) -> bool,
+) -> Option<(&'a Container, &'a Container)> {
+    let mut up: Vec<&Container> = containers.iter().copied().filter(|container| container.state.is_up()).collect();
+    up.sort_by_key(|container| (rank(container), !matching(container), container.created_at, container.id.clone()));
+    match up.as_slice() {
+        [kept, .., surplus] => Some((surplus, kept)),
+        _ => None,
     }
 }
 
@@ -72,14 +89,10 @@ fn is_vanishing(container: &Container) -> bool {
     matches!(container.state, ContainerState::Removing | ContainerState::Dead)
 }
 
-/// The wanted container is up: end the others that run, keep it healthy, then put the rest in order.
+/// The wanted container is up, and no other: keep it healthy, then put the rest in order.
 /// Health comes first, for a removal that fails again and again must not keep a database from its
 /// roles.
 fn tend(pass: &mut Pass<'_>, replica: &Replica<'_>, current: &Container) {
-    if let Some(other) = replica.others.iter().find(|other| other.state.is_up()) {
-        super::orphans::end(pass, other, &format!("replaced by {}", current.id));
-        return;
-    }
     if heal(pass, replica, current) || put_in_order(pass, replica, current) {
         return;
     }

@@ -360,3 +360,80 @@ fn an_up_that_names_some_leaves_the_rest() {
         blocked app | no answer yet
     "#]]);
 }
+
+#[test]
+fn what_was_accepted_under_another_reference_says_nothing_any_more() {
+    let mut world = World::demo().ground().ready("db").ready("app").accepted("app", "sha256:of-app-2");
+    world.history.images.values_mut().for_each(|accepted| accepted.reference = "app:2".to_owned());
+    world.check(expect![[""]]);
+}
+
+#[test]
+fn an_image_without_its_tag_is_not_pulled_while_containers_are_made_from_it() {
+    let world = World::demo().ground().ready("db").ready("app").replicas("app", 2).without_image("app:1");
+    world.accepted("app", "sha256:app:1").check(expect![[r#"
+        create app.2 as demo-app-2 | no container
+    "#]]);
+}
+
+#[test]
+fn two_servers_never_share_a_data_directory() {
+    let mut world = World::demo().ground().running("db").alive("db");
+    world.workloads = vec![fixture::postgres("main")];
+    world.created("main").check(expect![[r#"
+        stop db db-1 | not in stack.toml
+        blocked main | waiting for demo-db-1: it runs on the same data
+    "#]]);
+}
+
+#[test]
+fn of_two_old_ones_that_run_one_is_stopped_whatever_else_waits() {
+    World::demo()
+        .ground()
+        .running("db")
+        .without_image("app:1")
+        .old("app", "running")
+        .ready_replica("app", 1)
+        .changed("app")
+        .check(expect![[r#"
+        pull app app:1 | image not here
+        stop app app-old | replaced by app-1
+        blocked db | no answer yet
+    "#]]);
+}
+
+#[test]
+fn a_database_gets_its_roles_before_what_it_replaced_is_removed() {
+    World::demo().ground().running("db").alive("db").old("db", "exited").check(expect![[r#"
+        provision db | databases and roles
+        create app as demo-app-1 | no container
+    "#]]);
+}
+
+#[test]
+fn what_ended_for_good_takes_its_place_all_the_same() {
+    let mut world = World::demo().ground().ready("db").old("app", "exited").suffixed("app", "exited");
+    world.workloads.iter_mut().for_each(fixture::never_again);
+    world.check(expect![[r#"
+        remove app app-old | replaced by app-new
+    "#]]);
+}
+
+#[test]
+fn an_up_that_names_some_makes_no_volumes_for_the_rest() {
+    let mut world = World::demo().ground().without_volume("demo_db-17").only("cache");
+    world.workloads.push(fixture::service("cache", &[]));
+    world.check(expect![[r#"
+        create cache as demo-cache-1 | no container
+    "#]]);
+}
+
+#[test]
+fn a_network_that_is_being_removed_is_waited_for() {
+    let mut world = World::demo().ground();
+    world.in_flight.insert(crate::model::history::Target::Network, super::Action::RemoveNetwork { id: "net".to_owned() });
+    world.check(expect![[r#"
+        blocked app | waiting for the network
+        blocked db | waiting for the network
+    "#]]);
+}

@@ -105,7 +105,8 @@ pub fn adopt_images(history: &mut History, stack: &Stack, instance: &InstanceId,
         stack.workload(name).is_none_or(|workload| [&workload.image.reference, &fallback].contains(&&accepted.reference))
     });
     let ours = observed.containers.iter().filter(|container| container.owner(stack.name(), instance) == Owner::Ours);
-    let mut ours: Vec<&Container> = ours.filter(|container| is_kept(container)).collect();
+    let stays = |container: &&Container| !matches!(container.state, ContainerState::Removing | ContainerState::Dead);
+    let mut ours: Vec<&Container> = ours.filter(|container| is_kept(container)).filter(stays).collect();
     ours.sort_by_key(|container| (!container.state.is_up(), container.id.clone()));
     for container in ours {
         let Some(workload) = container.workload().and_then(|name| stack.workload(name)) else { continue };

@@ -1,5 +1,6 @@
 //! How an action begins and ends: what must be remembered before it, and what is learnt from it.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt as _;
@@ -16,7 +17,7 @@ use super::apply::{Order, apply};
 use super::event::{ActionError, Effect, Event};
 use super::keeper::DataDirectory;
 use super::note;
-use super::run::{Supervisor, UnderWay};
+use super::run::{Before, Supervisor, UnderWay};
 use crate::postgres::Freshness;
 
 impl Supervisor {
@@ -26,6 +27,7 @@ impl Supervisor {
         self.remember_before(observed, &action);
         self.save();
         self.journal.record(action.verb(), &action.target(), planned.cause.clone());
+        self.before.insert(action.target(), self.before(&action));
         self.under_way.insert(action.target(), UnderWay { action: action.clone(), over_since: None });
         let order = Order { data_directory: self.data_directory(observed, &action), action };
         let (context, stack) = (self.context.clone(), self.stack.clone());
@@ -35,6 +37,16 @@ impl Supervisor {
             let result = result.unwrap_or_else(|_| Err(ActionError::transient("a bug in witwd: this step panicked")));
             let _ = context.events.send(Event::Done { action: order.action, result });
         });
+    }
+
+    /// What an action is carried out for.
+    fn before(&self, action: &Action) -> Before {
+        let workload = match action {
+            Action::Provision { key, .. } => self.stack.workload(&key.name),
+            _ => None,
+        };
+        let builds = if matches!(action, Action::Build { .. }) { self.builds.clone() } else { BTreeMap::new() };
+        Before { builds, provision: workload.and_then(|workload| self.context.keeper.wanted(workload)) }
     }
 
     fn remember_before(&mut self, observed: &Observed, action: &Action) {
@@ -94,6 +106,7 @@ impl Supervisor {
             }
             Err(error) => self.fail(action, error),
         }
+        self.before.remove(&target);
         self.save();
         self.looks.want();
     }
@@ -139,12 +152,10 @@ impl Supervisor {
                     .filter(|workload| workload.name == own || (!fallback && &workload.image.reference == tag))
                     .map(|workload| workload.name.clone())
                     .collect();
+                let image = AcceptedImage { reference, id };
                 for workload in sharing {
-                    self.history.refresh.remove(&workload);
-                    if let (Action::Build { .. }, Some(digest)) = (action, self.builds.get(&workload)) {
-                        self.history.builds.insert(workload.clone(), digest.clone());
-                    }
-                    self.history.images.insert(workload, AcceptedImage { reference: reference.clone(), id: id.clone() });
+                    let is_own = workload == own;
+                    self.remember_image(action, workload, is_own, &image);
                 }
             }
             (Action::Provision { key, container }, Effect::Provisioned(provisioned)) => {
@@ -163,10 +174,28 @@ impl Supervisor {
         }
     }
 
+    /// A workload has the image it asked for. One that did not ask keeps what it was made from.
+    fn remember_image(&mut self, action: &Action, workload: WorkloadName, is_own: bool, image: &AcceptedImage) {
+        let before = self.before.get(&action.target());
+        let digest = before.and_then(|before| before.builds.get(&workload));
+        let is_build = matches!(action, Action::Build { .. });
+        // An `up` that came while it was built may want another context: then it is built again.
+        let is_newest = !is_build || digest == self.builds.get(&workload);
+        let asked = if is_newest { self.history.refresh.remove(&workload) } else { self.history.refresh.contains(&workload) };
+        if let (true, Some(digest)) = (is_build, digest) {
+            self.history.builds.insert(workload.clone(), digest.clone());
+        }
+        let has_one = self.history.images.get(&workload).is_some_and(|accepted| accepted.reference == image.reference);
+        if is_own || asked || !has_one {
+            self.history.images.insert(workload, image.clone());
+        }
+    }
+
     fn remember_provisioned(&mut self, key: &ReplicaKey, container: &ContainerId) {
         let seen = self.observed.as_ref().and_then(|observed| observed.containers.iter().find(|seen| &seen.id == container));
         let workload = self.stack.workload(&key.name);
-        let digest = workload.and_then(|workload| self.context.keeper.wanted(workload));
+        // What was wanted when it began: a request that came meanwhile is provisioned for again.
+        let digest = self.before.get(&Target::Replica(key.clone())).and_then(|before| before.provision.clone());
         let (Some(seen), Some(postgres), Some(digest)) = (seen, workload.and_then(|workload| workload.postgres()), digest) else {
             return;
         };

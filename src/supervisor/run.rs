@@ -48,6 +48,7 @@ pub struct Supervisor {
     pub(super) families: Families,
     pub(super) verdicts: Verdicts,
     pub(super) under_way: BTreeMap<Target, UnderWay>,
+    pub(super) before: BTreeMap<Target, Before>,
     pub(super) progress: BTreeMap<Target, String>,
     pub(super) looks: Looks,
     pub(super) engine: EngineStatus,
@@ -69,6 +70,15 @@ pub struct UnderWay {
     pub action: Action,
     /// The last look that was begun when it ended: only a later one shows what came of it.
     pub over_since: Option<u64>,
+}
+
+/// What was wanted when an action began: a request that comes meanwhile wants something else.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Before {
+    /// Digests of definition and context, for a build.
+    pub builds: BTreeMap<WorkloadName, String>,
+    /// The digest of databases, roles and extensions, for a provisioning.
+    pub provision: Option<String>,
 }
 
 /// What a supervisor is made from, beside its context.
@@ -152,6 +162,7 @@ impl Supervisor {
             families: Families::new(),
             verdicts: Verdicts::default(),
             under_way: BTreeMap::new(),
+            before: BTreeMap::new(),
             progress: BTreeMap::new(),
             looks,
             engine: EngineStatus::Down,

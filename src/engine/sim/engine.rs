@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use super::faults::{Fault, Gate};
 use super::mutation::{Applied, Mutation};
@@ -27,7 +27,8 @@ pub struct SimEngine {
 pub(super) struct Inner {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
-    changed: watch::Sender<u64>,
+    /// Wakes in the order of those who wait: a watch channel would not, and two runs would differ.
+    changed: Notify,
 }
 
 pub(super) struct State {
@@ -57,7 +58,7 @@ impl SimEngine {
 
     fn with_world(clock: Arc<dyn Clock>, world: World) -> Self {
         let state = State { world, gate: Gate::default(), trace: Trace::default() };
-        let inner = Inner { clock, state: Mutex::new(state), changed: watch::Sender::new(0) };
+        let inner = Inner { clock, state: Mutex::new(state), changed: Notify::new() };
         Self { inner: Arc::new(inner) }
     }
 
@@ -85,16 +86,16 @@ impl SimEngine {
     /// Changes the world, and wakes whoever waits for something in it.
     pub(super) fn make<T>(&self, change: impl FnOnce(&mut World, Now) -> T) -> T {
         let made = self.see(change);
-        self.inner.changed.send_modify(|version| *version += 1);
+        self.inner.changed.notify_waiters();
         made
     }
 
     /// Returns when `ready` finds what it looks for, waking at every virtual time at which
     /// something happens.
     pub(super) async fn until<T>(&self, mut ready: impl FnMut(&mut World, Now) -> Option<T>) -> T {
-        let mut changed = self.inner.changed.subscribe();
         loop {
-            changed.mark_unchanged();
+            let mut changed = std::pin::pin!(self.inner.changed.notified());
+            changed.as_mut().enable();
             let (found, due, now) = self.see(|world, now| (ready(world, now), world.next_due(now.moment), now));
             if let Some(found) = found {
                 return found;
@@ -102,7 +103,7 @@ impl SimEngine {
             let delay = due.map(|due| due.since(now.moment));
             tokio::select! {
                 biased;
-                _ = changed.changed() => {}
+                () = changed => {}
                 () = self.sleep_or_forever(delay) => {}
             }
         }
@@ -177,7 +178,7 @@ impl SimEngine {
             Fault::FailBefore(_) | Fault::LostAck(_) | Fault::Delay(_) | Fault::Hang { .. } => {}
         }
         drop(state);
-        self.inner.changed.send_modify(|version| *version += 1);
+        self.inner.changed.notify_waiters();
     }
 
     /// A change: half of its cost, the change, the other half. A caller that goes away in the first

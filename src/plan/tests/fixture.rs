@@ -472,3 +472,9 @@ impl World {
         self
     }
 }
+
+pub fn never_again(workload: &mut Workload) {
+    if let Kind::Service(service) = &mut workload.kind {
+        service.restart = Restart::Never;
+    }
+}

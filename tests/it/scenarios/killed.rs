@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::storms::FOUR;
 use super::world::{DEMO, Machine, stack};
 
 /// A daemon that dies after `steps` calls of the engine, and one that comes after it.
@@ -87,4 +88,71 @@ async fn down_is_remembered() {
     let _second = machine.daemon(&demo);
     tokio::time::sleep(Duration::from_secs(120)).await;
     assert_eq!(machine.containers(), Vec::<String>::new());
+}
+
+const FOUR_UP: [&str; 5] =
+    ["demo-app-1 running", "demo-app-2 running", "demo-cache-1 running", "demo-db-1 running", "demo-worker-1 running"];
+
+/// Lets a daemon live for so many calls of the engine; whether it had more to do.
+async fn lives_for(machine: &Machine, text: &str, calls: usize, down: bool) -> bool {
+    let stack = stack(text);
+    let daemon = machine.daemon(&stack);
+    let generation = if down {
+        daemon.handle.down(witwd::supervisor::Down::default()).await.expect("a daemon that lives")
+    } else {
+        daemon.up(&stack).await
+    };
+    let already = machine.trace().calls.len();
+    let mut published = daemon.handle.watch();
+    let is_over = |now: &witwd::supervisor::Published| now.generation >= generation && now.looked && now.status.converged;
+    let died = loop {
+        if machine.trace().calls.len() >= already + calls {
+            break true;
+        }
+        if is_over(&published.borrow_and_update()) {
+            break false;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    daemon.kill().await;
+    died
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kill_after_any_call_of_a_down_is_healed_by_the_next_daemon() {
+    let mut kills = 0;
+    for calls in 1.. {
+        let machine = Machine::new();
+        let four = stack(FOUR);
+        let before = machine.daemon(&four);
+        before.up_and_wait(&four).await;
+        before.kill().await;
+        let died = lives_for(&machine, FOUR, calls, true).await;
+        // Nobody asks again: it is remembered.
+        let _after = machine.daemon(&four);
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        assert_eq!(machine.containers(), Vec::<String>::new(), "killed after {calls} calls");
+        let left = machine.engine.with(|world| (world.networks.len(), world.volumes.keys().cloned().collect::<Vec<_>>()));
+        assert_eq!(left, (0, vec!["demo_db-17".to_owned(), "demo_kept".to_owned()]), "killed after {calls} calls");
+        assert_eq!(machine.engine.violations(), Vec::<String>::new(), "killed after {calls} calls");
+        kills += usize::from(died);
+        if !died {
+            break;
+        }
+    }
+    assert!(kills > 10, "only {kills} kills: this test proves little");
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_kills_anywhere_in_an_up_of_four_change_nothing_in_the_end() {
+    for (first, second) in (1..40).step_by(3).flat_map(|first| (1..40).step_by(5).map(move |second| (first, second))) {
+        let machine = Machine::new();
+        lives_for(&machine, FOUR, first, false).await;
+        lives_for(&machine, FOUR, second, false).await;
+        let four = stack(FOUR);
+        let last = machine.daemon(&four);
+        last.up_and_wait(&four).await;
+        assert_eq!(machine.containers(), FOUR_UP, "killed after {first} and {second} calls");
+        assert_eq!(machine.engine.violations(), Vec::<String>::new(), "killed after {first} and {second} calls");
+    }
 }

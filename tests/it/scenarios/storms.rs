@@ -8,7 +8,7 @@ use witwd::model::stack::Stack;
 
 use super::world::{Machine, stack};
 
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 150;
 
 /// Three services on a postgres, one of them in two replicas.
 pub const FOUR: &str = r#"
@@ -82,7 +82,7 @@ fn after_any_storm_the_stack_is_as_without_it() {
 #[test]
 fn a_storm_of_one_seed_is_the_same_storm_twice() {
     let four = stack(FOUR);
-    for seed in 0..20 {
+    for seed in 0..10 {
         let hashes = [(); 2].map(|()| block_on(storm(seed, &four)).1);
         assert_eq!(hashes[0], hashes[1], "seed {seed}");
     }
