@@ -170,12 +170,16 @@ impl Supervisor {
         let (Some(seen), Some(postgres), Some(digest)) = (seen, workload.and_then(|workload| workload.postgres()), digest) else {
             return;
         };
+        let volume = self.stack.engine_volume(&postgres.volume);
+        // What was learnt of one that is on its way out says nothing of the volume that is wanted now.
+        if !seen.volumes.is_empty() && !seen.volumes.contains(&volume) {
+            return;
+        }
         // Provisioning refuses a server of another major than the file says.
         let tagged = Family { major: postgres.major, library: None };
         let family = tagged.or(self.families.get(&seen.image).copied().unwrap_or_default());
         if let Some(run) = seen.run() {
             self.monitor.hasten(&Subject::Run(run.clone()));
-            let volume = self.stack.engine_volume(&postgres.volume);
             let known = self.history.postgres.entry(key.name.clone()).or_default();
             known.family = family.or(known.family_of(&volume));
             known.provisioned = Some((run, digest));

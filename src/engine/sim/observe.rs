@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::world::{End, Now, Run, SimContainer, SimNetwork, SimVolume, World};
 use crate::engine::labels;
-use crate::engine::request::{MountRequest, Scope};
+use crate::engine::request::{MountFrom, MountRequest, Scope};
 use crate::model::name::{ContainerId, StackName};
 use crate::model::observed::{Container, ContainerState, Network, Observed, VolumeSeen};
 use crate::model::workload::PublishedPort;
@@ -134,6 +134,11 @@ fn seen(container: &SimContainer) -> Container {
     }
 }
 
+/// A volume that is mounted somewhere: where can't be seen.
+fn unknown_mount(volume: &String) -> MountRequest {
+    MountRequest { source: MountFrom::Volume(volume.clone()), target: format!("/{volume}"), read_only: false }
+}
+
 fn revived(container: &Container, number: u64) -> SimContainer {
     let port = |seen: &crate::model::observed::PublishedSeen| PublishedPort {
         address: seen.address,
@@ -149,7 +154,7 @@ fn revived(container: &Container, number: u64) -> SimContainer {
         image_reference: container.image_reference.clone(),
         command: Vec::new(),
         env: std::collections::BTreeMap::new(),
-        mounts: Vec::<MountRequest>::new(),
+        mounts: container.volumes.iter().map(unknown_mount).collect(),
         ports: container.published.iter().map(port).collect(),
         published: container.published.clone(),
         networks: container.networks.clone(),
