@@ -16,6 +16,13 @@ pub fn data_volume(inputs: &Inputs<'_>, workload: &Workload) -> Option<String> {
     Some(inputs.stack.engine_volume(&postgres.volume))
 }
 
+/// Whether a container of a postgres runs on another volume than the file means now. An engine that
+/// does not tell what a container mounts is believed.
+pub fn is_elsewhere(inputs: &Inputs<'_>, workload: &Workload, container: &Container) -> bool {
+    let volume = data_volume(inputs, workload).filter(|_| !container.volumes.is_empty());
+    volume.is_some_and(|volume| !mounts(container, &volume))
+}
+
 /// Why `image` may not run on the data of a postgres, where it may not. `None` for the image: it is
 /// not here yet, and only what its tag says is known.
 pub fn misfit(inputs: &Inputs<'_>, workload: &Workload, image: Option<&str>) -> Option<String> {

@@ -83,6 +83,9 @@ impl<'a> Inputs<'a> {
         if identity.spec.as_ref().is_some_and(|spec| spec.scheme() == SCHEME && spec != &workload.spec) {
             return Some("definition changed");
         }
+        if super::data::is_elsewhere(self, workload, container) {
+            return Some("its data is to be in another volume");
+        }
         let accepted = self.accepted(workload);
         if accepted.is_some_and(|accepted| accepted.id != container.image) {
             return Some("image changed");

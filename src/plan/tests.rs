@@ -252,6 +252,10 @@ fn data_under_an_old_name_is_not_left_behind_for_an_empty_volume() {
         blocked db | waiting for a volume
         blocked volume store | db would begin with an empty volume demo_store, while the data of db lies unused in demo_db-17: to go on with that, write `store = { renamed_from = "db-17" }` below `[volumes]`; to begin anew, `witwd up --fresh db`
     "#]]);
+    // Also where its definition is the same, for only `renamed_from` was taken away.
+    World::demo().ground().ready("db").ready("app").mounting("db", "demo_main-17").check(expect![[r#"
+        create db as demo-db-1-7f23ac5c | its data is to be in another volume
+    "#]]);
     // The other ways: it was renamed, or it is to begin anew.
     world().renamed_from("store", "db-17").check(expect![[r#"
         create db as demo-db-1-bbe0479d | definition changed

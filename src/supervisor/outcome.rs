@@ -199,12 +199,16 @@ impl Supervisor {
         let (Some(seen), Some(postgres), Some(digest)) = (seen, workload.and_then(|workload| workload.postgres()), digest) else {
             return;
         };
+        let volume = self.stack.engine_volume(&postgres.volume);
+        // What was learnt of one that is on its way out says nothing of the volume that is wanted now.
+        if !seen.volumes.is_empty() && !seen.volumes.contains(&volume) {
+            return;
+        }
         // Provisioning refuses a server of another major than the file says.
         let tagged = Family { major: postgres.major, library: None };
         let family = tagged.or(self.families.get(&seen.image).copied().unwrap_or_default());
         if let Some(run) = seen.run() {
             self.monitor.hasten(&Subject::Run(run.clone()));
-            let volume = self.stack.engine_volume(&postgres.volume);
             // What the server said before its roles were there would only alarm.
             if let Some(verdict) = self.verdicts.get_mut(&Subject::Run(run.clone())) {
                 verdict.words = None;

@@ -12,6 +12,7 @@ mod create;
 mod demo;
 mod engine;
 mod postgres;
+mod postgres_data;
 mod probes;
 mod proxy;
 mod recorder;

@@ -26,9 +26,10 @@ use witwd::postgres::{Caretaker, Freshness, Passwords, PostgresError, ProvisionR
 use crate::support::{SOON, TestEngine, docker, eventually, inspect};
 
 /// The image: made where it is not there, and left.
-const IMAGE: &str = "localhost/witwd-test-postgres:17";
+pub const IMAGE: &str = "localhost/witwd-test-postgres:17";
 
-async fn image() {
+/// Sees to it that the image is there.
+pub async fn image() {
     static MADE: OnceCell<()> = OnceCell::const_new();
     MADE.get_or_init(|| async {
         if docker(&["image", "inspect", IMAGE]).status.success() {

@@ -78,7 +78,7 @@ async fn a_daemon_that_starts_beside_running_containers_adopts_them() {
 }
 
 /// Ends daemon and guardian with SIGKILL and waits until nobody answers.
-async fn kill_with_guardian(stack: &TestStack) {
+pub async fn kill_with_guardian(stack: &TestStack) {
     let daemon = stack.daemon_pid();
     let status = std::fs::read_to_string(format!("/proc/{daemon}/status")).expect("the daemon's status");
     let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).expect("a parent").trim().to_owned();

@@ -401,6 +401,13 @@ impl World {
         self.changed(text)
     }
 
+    /// The containers of a workload mount this volume of the engine.
+    pub fn mounting(mut self, text: &str, volume: &str) -> Self {
+        let own = |container: &&mut Container| container.workload() == Some(&name(text));
+        self.observed.containers.iter_mut().filter(own).for_each(|container| container.volumes = vec![volume.to_owned()]);
+        self
+    }
+
     /// `renamed_from` of a volume.
     pub fn renamed_from(mut self, volume: &str, old: &str) -> Self {
         self.volumes.insert(

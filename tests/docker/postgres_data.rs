@@ -1,0 +1,134 @@
+//! What keeps the data of a Postgres, with the real binary on the real engine: passwords that were
+//! lost, images of another family, data under an old name.
+
+use crate::postgres::{IMAGE, image};
+use crate::stack::{TestStack, text};
+use crate::support::docker;
+use crate::up::kill_with_guardian;
+
+const TEXT: &str = r#"
+name = "NAME"
+[postgres.db]
+image = "IMAGE"
+pull = "never"
+backup.enabled = false
+[services.app]
+image = "localhost/witwd-test-postgres:17"
+pull = "never"
+entrypoint = []
+command = ["sleep", "3600"]
+hardening.init = true
+env.DATABASE_URL = "${db.url}"
+health.exec = ["sh", "-c", "exec psql -X $DATABASE_URL -c 'SELECT 1'"]
+"#;
+
+async fn stack(name: &str) -> TestStack {
+    image().await;
+    TestStack::new(name, &TEXT.replace("IMAGE", IMAGE)).await
+}
+
+/// What the app gets for a query; `Err`: the words of psql.
+fn query(stack: &TestStack, query: &str) -> Result<String, String> {
+    let app = stack.item("app")["container"].as_str().expect("a container").to_owned();
+    let output = docker(&["exec", &app, "sh", "-c", &format!("psql -X -qAt $DATABASE_URL -c \"{query}\"")]);
+    if output.status.success() { Ok(text(&output.stdout).trim().to_owned()) } else { Err(text(&output.stderr)) }
+}
+
+fn of(stack: &TestStack, name: &str) -> String {
+    let line = stack.identities().into_iter().find(|line| line.contains(&format!("-{name}-1")));
+    line.unwrap_or_else(|| panic!("no {name}"))
+}
+
+/// An `up` that must be refused to protect data, with these words, and without touching anything.
+fn refused(stack: &TestStack, words: &str) {
+    let before = stack.identities();
+    let output = stack.run(&["up", "-d", "--timeout", "60s"]);
+    let complaint = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(6), "{complaint}\n{}", stack.log());
+    assert!(complaint.contains(words), "{complaint}");
+    assert_eq!(stack.identities(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn passwords_that_were_lost_are_made_anew_for_the_server_and_for_the_app() {
+    let stack = stack("lost").await;
+    stack.done(&["up", "-d"]);
+    query(&stack, "CREATE TABLE kept AS SELECT 1 AS n").expect("a table");
+    let (db, app) = (of(&stack, "db"), of(&stack, "app"));
+    kill_with_guardian(&stack).await;
+    std::fs::remove_file(stack.path().join(".witwd/secrets.json")).expect("the store");
+    stack.done(&["up", "-d"]);
+    assert_eq!(of(&stack, "db"), db, "the server runs on");
+    assert_ne!(of(&stack, "app"), app);
+    assert_eq!(query(&stack, "SELECT n FROM kept").as_deref(), Ok("1"));
+    assert!(stack.log().contains("its passwords were lost and made anew"), "{}", stack.log());
+    let after = stack.identities();
+    stack.done(&["up", "-d"]);
+    assert_eq!(stack.identities(), after);
+}
+
+/// An image made from another, removed with the test.
+struct Derived(String);
+
+impl Derived {
+    fn new(stack: &TestStack, tag: &str, environment: &str) -> Self {
+        let name = format!("localhost/{}-pg:{tag}", stack.name);
+        let directory = tempfile::tempdir().expect("a directory");
+        let dockerfile = format!("FROM {IMAGE}\nENV {environment}\n");
+        std::fs::write(directory.path().join("Dockerfile"), dockerfile).expect("a Dockerfile");
+        let output = docker(&["build", "-q", "-t", &name, &directory.path().display().to_string()]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        Self(name)
+    }
+}
+
+impl Drop for Derived {
+    fn drop(&mut self) {
+        docker(&["image", "rm", "-f", &self.0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_of_another_family_or_major_is_refused_and_nothing_is_stopped() {
+    let stack = stack("family").await;
+    stack.done(&["up", "-d"]);
+    let alpine = Derived::new(&stack, "17-other", "PG_SHA256=00");
+    stack.write(&TEXT.replace("IMAGE", &alpine.0));
+    refused(&stack, "data directory made by Debian (glibc), image is Alpine (musl)");
+    assert_eq!(query(&stack, "SELECT 1").as_deref(), Ok("1"));
+
+    // Also where all that was remembered is gone.
+    kill_with_guardian(&stack).await;
+    std::fs::remove_file(stack.path().join(".witwd/state.json")).expect("the state");
+    refused(&stack, "data directory made by Debian (glibc), image is Alpine (musl)");
+
+    let newer = Derived::new(&stack, "18", "PG_MAJOR=18");
+    stack.write(&TEXT.replace("IMAGE", &newer.0));
+    refused(&stack, "data directory of major 17, image is 18");
+
+    let db = of(&stack, "db");
+    stack.write(&TEXT.replace("IMAGE", IMAGE));
+    stack.done(&["up", "-d"]);
+    assert_eq!(of(&stack, "db"), db);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_under_an_old_name_is_refused_then_kept_or_left_as_the_user_says() {
+    let stack = stack("renamed").await;
+    stack.done(&["up", "-d"]);
+    query(&stack, "CREATE TABLE kept AS SELECT 1 AS n").expect("a table");
+    let moved = TEXT.replace("IMAGE", IMAGE).replace("pull = \"never\"\nbackup", "pull = \"never\"\nvolume = \"store\"\nbackup");
+    stack.write(&moved);
+    refused(&stack, "`store = { renamed_from = \"db-17\" }`");
+
+    stack.write(&format!("{moved}[volumes]\nstore = {{ renamed_from = \"db-17\" }}\n"));
+    stack.done(&["up", "-d"]);
+    assert_eq!(query(&stack, "SELECT n FROM kept").as_deref(), Ok("1"));
+
+    stack.write(&moved);
+    refused(&stack, "`witwd up --fresh db`");
+    stack.done(&["up", "-d", "--fresh", "db"]);
+    let gone = query(&stack, "SELECT n FROM kept").expect_err("a new data directory");
+    assert!(gone.contains("does not exist"), "{gone}");
+    assert!(docker(&["volume", "inspect", &format!("{}_db-17", stack.name)]).status.success(), "the old data stays");
+}
