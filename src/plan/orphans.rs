@@ -26,7 +26,7 @@ pub fn remove_orphans(pass: &mut Pass<'_>) {
         match declared {
             None if inputs.history.only.is_empty() => end(pass, container, "not in stack.toml"),
             Some(workload) if identity.key.replica > workload.replicas() && inputs.is_meant(&workload.name) => {
-                end(pass, container, "more replicas than wanted")
+                end(pass, container, "more replicas than wanted");
             }
             _ => {}
         }
