@@ -73,7 +73,7 @@ async fn converges(case: Case) {
     case.furnish(&machine, &stack);
     let (before, twice, volumes) =
         machine.engine.with(|world| (foreign(world), running_twice(world), world.volumes.keys().cloned().collect::<Vec<_>>()));
-    let bound = case.bound(&machine, &stack);
+    let bound = random::bound(&machine, &stack);
     let daemon = machine.daemon(&stack);
     daemon.up(&stack).await;
     tokio::time::sleep(ENOUGH).await;
@@ -99,7 +99,7 @@ async fn converges(case: Case) {
     if status.converged && case.is_ours_alone() {
         let names: Vec<String> =
             machine.containers().iter().map(|told| told.split(' ').next().unwrap_or_default().to_owned()).collect();
-        assert_eq!(names, case.wanted(&stack));
+        assert_eq!(names, random::wanted(&stack));
     }
 }
 

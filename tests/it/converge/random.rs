@@ -96,37 +96,36 @@ pub fn case() -> impl Strategy<Value = Case> {
 
 impl Case {
     /// Its `stack.toml`.
-    #[expect(clippy::format_push_string, reason = "a file in pieces reads better than a page of writes")]
     pub fn stack_text(&self) -> String {
-        let mut text = "name = \"demo\"\n".to_owned();
+        let mut text = vec!["name = \"demo\"\n".to_owned()];
         let databases: Vec<String> = (0..self.postgres).map(|number| format!("db{number}")).collect();
         for name in &databases {
-            text += &format!("[postgres.{name}]\nimage = \"postgres:17\"\n");
+            text.push(format!("[postgres.{name}]\nimage = \"postgres:17\"\n"));
         }
         let mut declared = databases;
         for (number, service) in self.services.iter().enumerate() {
             let image = IMAGES[service.image];
-            text += &format!("[services.s{number}]\nport = 8000\nhealth.tcp = true\nreplicas = {}\n", service.replicas);
-            text += &format!("restart = \"{}\"\n", service.restart);
-            text += &match service.origin {
+            text.push(format!("[services.s{number}]\nport = 8000\nhealth.tcp = true\nreplicas = {}\n", service.replicas));
+            text.push(format!("restart = \"{}\"\n", service.restart));
+            text.push(match service.origin {
                 "fallback" => format!("image = \"{image}\"\nfallback = {{ context = \".\" }}\n"),
                 "build" => "build = \".\"\n".to_owned(),
                 "never" => format!("image = \"{image}\"\npull = \"never\"\n"),
                 "always" => format!("image = \"{image}\"\npull = \"always\"\n"),
                 _ => format!("image = \"{image}\"\n"),
-            };
+            });
             let needs: BTreeSet<&String> =
                 service.needs.iter().filter(|_| !declared.is_empty()).map(|need| need.get(&declared)).collect();
-            text += &format!("depends_on = {:?}\n", needs.into_iter().collect::<Vec<_>>());
+            text.push(format!("depends_on = {:?}\n", needs.into_iter().collect::<Vec<_>>()));
             if service.volume {
-                text += "volumes = [\"kept:/data\"]\n";
+                text.push("volumes = [\"kept:/data\"]\n".to_owned());
             }
             declared.push(format!("s{number}"));
         }
         if self.services.iter().any(|service| service.volume) {
-            text += "[volumes]\nkept = {}\n";
+            text.push("[volumes]\nkept = {}\n".to_owned());
         }
-        text
+        text.concat()
     }
 
     /// Whether nobody else has anything here.
@@ -139,33 +138,16 @@ impl Case {
         self.strangers.contains(&"other-instance")
     }
 
-    /// The containers that the file wants, as [`Machine::containers`] tells them; those that may
-    /// have ended for good are not told.
-    pub fn wanted(&self, stack: &Stack) -> Vec<String> {
-        let mut all: Vec<String> = keys(stack).into_iter().map(|key| stack.name().container(&key)).collect();
-        all.sort();
-        all
-    }
-
-    /// The most changes that it may take: every image, network and volume is made at most once (an
-    /// image that no registry has, tried and built), a replica costs create, start, rename and one
-    /// more start of what was there while it could not be made; what was there, stop and remove.
-    pub fn bound(&self, machine: &Machine, stack: &Stack) -> usize {
-        let images = stack.in_order().count();
-        let found = machine.engine.with(|world| world.containers.len());
-        2 * images + 1 + stack.in_order().count() + 4 * keys(stack).len() + 2 * found
-    }
-
     /// Puts the world of this case onto a machine.
     pub fn furnish(&self, machine: &Machine, stack: &Stack) {
         self.furnish_images(machine, stack);
         self.furnish_ground(machine, stack);
         let mut taken = BTreeSet::new();
         for (number, found) in self.found.iter().enumerate() {
-            self.furnish_container(machine, stack, (number, found), &mut taken);
+            furnish_container(machine, stack, (number, found), &mut taken);
         }
         for stranger in &self.strangers {
-            self.furnish_stranger(machine, stack, stranger);
+            furnish_stranger(machine, stack, stranger);
         }
         machine.engine.set_offline(self.offline);
     }
@@ -213,82 +195,98 @@ impl Case {
             }
         });
     }
+}
 
-    fn furnish_container(&self, machine: &Machine, stack: &Stack, found: (usize, &Found), taken: &mut BTreeSet<String>) {
-        let (number, found) = found;
-        let mut workloads: Vec<Option<&Workload>> = stack.in_order().map(Some).collect();
-        // An orphan too.
-        workloads.push(None);
-        let workload = found.whose.get(&workloads).to_owned();
-        let key = ReplicaKey {
-            name: workload.map_or_else(|| "gone".parse().expect("a name"), |workload| workload.name.clone()),
-            replica: if workload.is_some_and(|workload| workload.postgres().is_some()) { 1 } else { found.replica },
-        };
-        let name = stack.name().container(&key);
-        let name = if found.named && !taken.contains(&name) { name } else { format!("{name}-0000000{number}") };
-        taken.insert(name.clone());
-        let older = SpecHash::of(&serde_json::json!({ "older": number }));
-        let identity = Identity {
-            stack: stack.name().clone(),
-            kind: workload.map_or(KindName::Service, Workload::kind_name),
-            key,
-            spec: Some(workload.filter(|_| found.current).map_or(older, |workload| workload.spec.clone())),
-            secrets: None,
-            instance: instance(),
-            directory: "/stack".to_owned(),
-        };
-        let reference = workload.map_or_else(|| "one:1".to_owned(), |workload| workload.image.reference.clone());
-        let mounts = workload.map(|workload| mounts(stack, workload)).unwrap_or_default();
-        let image = if found.newest { machine.engine.with(|world| world.images.id(&reference)) } else { None };
-        let parts = Parts {
-            number,
-            name,
-            labels: labels::of_container(&identity),
-            image: image.unwrap_or_else(|| old_image(&reference)),
-            reference,
-            mounts,
-            state: found.state,
-        };
-        put(machine, stack, parts);
-    }
+/// The containers that the file wants, as [`Machine::containers`] tells them; those that may
+/// have ended for good are not told.
+pub fn wanted(stack: &Stack) -> Vec<String> {
+    let mut all: Vec<String> = keys(stack).into_iter().map(|key| stack.name().container(&key)).collect();
+    all.sort();
+    all
+}
 
-    fn furnish_stranger(&self, machine: &Machine, stack: &Stack, stranger: &str) {
-        let identity = |stack_name: &str, instance: &str| Identity {
-            stack: stack_name.parse().expect("a name"),
-            kind: KindName::Service,
-            key: ReplicaKey { name: "s0".parse().expect("a name"), replica: 1 },
-            spec: None,
-            secrets: None,
-            instance: InstanceId(instance.to_owned()),
-            directory: "/elsewhere".to_owned(),
-        };
-        let free = |name: &str| machine.engine.with(|world| world.by_name(name).is_none());
-        let (name, labels) = match stranger {
-            "name" if free("demo-s0-1") => ("demo-s0-1", BTreeMap::new()),
-            "volume" => {
-                let volume =
-                    volumes(stack).into_iter().find(|name| machine.engine.with(|world| !world.volumes.contains_key(name)));
-                let now = "2025-12-31T00:00:00Z".parse().expect("a time");
-                let there = SimVolume {
-                    owner: None,
-                    data_of: None,
-                    created_at: now,
-                    driver: "local".to_owned(),
-                    ledger: vec!["theirs".to_owned()],
-                    files: BTreeMap::new(),
-                };
-                return machine.engine.alter(|world| drop(volume.map(|name| world.volumes.insert(name, there))));
-            }
-            "half-labelled" => ("theirs", [(labels::STACK.to_owned(), "demo".to_owned())].into()),
-            "other-stack" => ("other-s0-1", labels::of_container(&identity("other", "here"))),
-            "other-instance" => ("copied-s0-1", labels::of_container(&identity("demo", "elsewhere"))),
-            _ => ("theirs", BTreeMap::new()),
-        };
-        let (reference, mounts, name) = ("one:1".to_owned(), Vec::new(), name.to_owned());
-        if free(&name) {
-            let image = old_image(&reference);
-            put(machine, stack, Parts { number: 99, name, labels, image, reference, mounts, state: "running" });
+/// The most changes that it may take: every image, network and volume is made at most once (an
+/// image that no registry has, tried and built), a replica costs create, start, rename and one
+/// more start of what was there while it could not be made; what was there, stop and remove.
+pub fn bound(machine: &Machine, stack: &Stack) -> usize {
+    let images = stack.in_order().count();
+    let found = machine.engine.with(|world| world.containers.len());
+    2 * images + 1 + stack.in_order().count() + 4 * keys(stack).len() + 2 * found
+}
+
+fn furnish_container(machine: &Machine, stack: &Stack, found: (usize, &Found), taken: &mut BTreeSet<String>) {
+    let (number, found) = found;
+    let mut workloads: Vec<Option<&Workload>> = stack.in_order().map(Some).collect();
+    // An orphan too.
+    workloads.push(None);
+    let workload = found.whose.get(&workloads).to_owned();
+    let key = ReplicaKey {
+        name: workload.map_or_else(|| "gone".parse().expect("a name"), |workload| workload.name.clone()),
+        replica: if workload.is_some_and(|workload| workload.postgres().is_some()) { 1 } else { found.replica },
+    };
+    let name = stack.name().container(&key);
+    let name = if found.named && !taken.contains(&name) { name } else { format!("{name}-0000000{number}") };
+    taken.insert(name.clone());
+    let older = SpecHash::of(&serde_json::json!({ "older": number }));
+    let identity = Identity {
+        stack: stack.name().clone(),
+        kind: workload.map_or(KindName::Service, Workload::kind_name),
+        key,
+        spec: Some(workload.filter(|_| found.current).map_or(older, |workload| workload.spec.clone())),
+        secrets: None,
+        instance: instance(),
+        directory: "/stack".to_owned(),
+    };
+    let reference = workload.map_or_else(|| "one:1".to_owned(), |workload| workload.image.reference.clone());
+    let mounts = workload.map(|workload| mounts(stack, workload)).unwrap_or_default();
+    let image = if found.newest { machine.engine.with(|world| world.images.id(&reference)) } else { None };
+    let parts = Parts {
+        number,
+        name,
+        labels: labels::of_container(&identity),
+        image: image.unwrap_or_else(|| old_image(&reference)),
+        reference,
+        mounts,
+        state: found.state,
+    };
+    put(machine, stack, parts);
+}
+
+fn furnish_stranger(machine: &Machine, stack: &Stack, stranger: &str) {
+    let identity = |stack_name: &str, instance: &str| Identity {
+        stack: stack_name.parse().expect("a name"),
+        kind: KindName::Service,
+        key: ReplicaKey { name: "s0".parse().expect("a name"), replica: 1 },
+        spec: None,
+        secrets: None,
+        instance: InstanceId(instance.to_owned()),
+        directory: "/elsewhere".to_owned(),
+    };
+    let free = |name: &str| machine.engine.with(|world| world.by_name(name).is_none());
+    let (name, labels) = match stranger {
+        "name" if free("demo-s0-1") => ("demo-s0-1", BTreeMap::new()),
+        "volume" => {
+            let volume = volumes(stack).into_iter().find(|name| machine.engine.with(|world| !world.volumes.contains_key(name)));
+            let now = "2025-12-31T00:00:00Z".parse().expect("a time");
+            let there = SimVolume {
+                owner: None,
+                data_of: None,
+                created_at: now,
+                driver: "local".to_owned(),
+                ledger: vec!["theirs".to_owned()],
+                files: BTreeMap::new(),
+            };
+            return machine.engine.alter(|world| drop(volume.map(|name| world.volumes.insert(name, there))));
         }
+        "half-labelled" => ("theirs", [(labels::STACK.to_owned(), "demo".to_owned())].into()),
+        "other-stack" => ("other-s0-1", labels::of_container(&identity("other", "here"))),
+        "other-instance" => ("copied-s0-1", labels::of_container(&identity("demo", "elsewhere"))),
+        _ => ("theirs", BTreeMap::new()),
+    };
+    let (reference, mounts, name) = ("one:1".to_owned(), Vec::new(), name.to_owned());
+    if free(&name) {
+        let image = old_image(&reference);
+        put(machine, stack, Parts { number: 99, name, labels, image, reference, mounts, state: "running" });
     }
 }
 
