@@ -29,7 +29,7 @@ impl Supervisor {
                 }
                 self.engine = EngineStatus::Up;
                 self.seen_generation = self.look_generation;
-                self.under_way.retain(|_, under_way| under_way.over_since.is_none_or(|over| over >= number));
+                self.under_way.retain(|_, under_way| !under_way.is_shown_by(number));
                 self.progress.retain(|target, _| self.under_way.contains_key(target));
                 self.note(&observed);
                 self.observed = Some(observed);

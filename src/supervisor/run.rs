@@ -81,6 +81,13 @@ pub(super) struct Before {
     pub provision: Option<String>,
 }
 
+impl UnderWay {
+    /// Whether look `number` shows what came of it: only one that began after it was over can.
+    pub fn is_shown_by(&self, number: u64) -> bool {
+        self.over_since.is_some_and(|over| over < number)
+    }
+}
+
 /// What a supervisor is made from, beside its context.
 pub struct Beginning {
     /// What is wanted.
