@@ -18,6 +18,7 @@ mod note;
 mod outcome;
 mod pass;
 mod report;
+mod requests;
 mod run;
 pub mod sim;
 mod start;

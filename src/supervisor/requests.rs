@@ -1,0 +1,72 @@
+//! What is asked of the supervisor from outside, and what is so from then on.
+
+use std::collections::BTreeMap;
+
+use super::handle::{Command, Down, Up};
+use super::run::Supervisor;
+use crate::model::history::Goal;
+use crate::model::name::WorkloadName;
+use crate::model::workload::{ImageOrigin, PullPolicy};
+
+impl Supervisor {
+    /// Accepts a request: what is so from now on, not what is done about it.
+    pub(super) fn command(&mut self, command: Command) {
+        self.generation += 1;
+        self.history.failures.clear();
+        match command {
+            Command::Up(up, answer) => {
+                self.accept_up(*up);
+                let _ = answer.send(self.generation);
+            }
+            Command::Down(down, answer) => {
+                self.accept_down(&down);
+                let _ = answer.send(self.generation);
+            }
+        }
+        self.looks.want();
+        self.publish();
+    }
+
+    fn accept_up(&mut self, up: Up) {
+        self.history.goal = Goal::Up;
+        self.history.drop_volumes = false;
+        self.history.only = up.only;
+        self.history.fresh.extend(up.fresh);
+        // Whoever asks wants it tried now: the delays of what failed before are over.
+        for replica in self.history.replicas.values_mut() {
+            replica.attempt = 0;
+            replica.recent.clear();
+        }
+        self.stack = up.stack;
+        self.notes = up.notes;
+        let refresh: Vec<WorkloadName> = self
+            .stack
+            .in_order()
+            .filter(|workload| match &workload.image.origin {
+                ImageOrigin::Build(_) => up.build || self.is_stale(&workload.name, &up.builds),
+                ImageOrigin::Pull { policy, .. } => *policy == PullPolicy::Always || (up.pull && *policy != PullPolicy::Never),
+            })
+            .map(|workload| workload.name.clone())
+            .collect();
+        self.history.refresh = refresh.into_iter().collect();
+        self.builds = up.builds;
+        if let Err(error) = self.context.keeper.prepare(&self.stack) {
+            self.journal.record("failed", &"stack", error.to_string());
+        }
+        self.journal.record("up", &"stack", "asked by a user");
+        self.save();
+    }
+
+    /// Whether an image was made from another definition or context than there is now.
+    fn is_stale(&self, workload: &WorkloadName, builds: &BTreeMap<WorkloadName, String>) -> bool {
+        let made_from = self.history.builds.get(workload);
+        made_from.is_some() && made_from != builds.get(workload)
+    }
+
+    fn accept_down(&mut self, down: &Down) {
+        self.history.goal = Goal::Down;
+        self.history.drop_volumes = down.volumes;
+        self.journal.record("down", &"stack", "asked by a user");
+        self.save();
+    }
+}
