@@ -77,6 +77,19 @@ impl FileLoader {
             Owner::OtherInstance { directory } => Some(directory),
             _ => None,
         });
+        let earlier = observed
+            .containers
+            .iter()
+            .filter_map(|container| container.identity.as_ref())
+            .find(|identity| identity.instance == self.parts.instance && &identity.stack != name);
+        if let Some(earlier) = earlier {
+            let old = &earlier.stack;
+            let words = format!(
+                "the stack of this directory runs under the name {old}, and its data with it: {name} would begin with none"
+            );
+            let hint = format!("put the old name back, or end that one first: `witwd --name {old} down`");
+            return Err(Failure::new(Exit::Refused, words).hint(hint));
+        }
         other.map_or(Ok(()), |directory| {
             Err(Failure::new(Exit::Held, format!("a stack named {name} belongs to {directory}"))
                 .hint("`witwd down` there frees the name; `witwd --name NAME up` takes another one here"))

@@ -87,7 +87,8 @@ pub async fn apply(context: &Context, stack: &Stack, order: &Order) -> Result<Ef
     Ok(Effect::Seen)
 }
 
-fn is_transfer(action: &Action) -> bool {
+/// Whether an action fetches or makes an image: it may take long, and leaves nothing half-done.
+pub(super) fn is_transfer(action: &Action) -> bool {
     matches!(action, Action::Pull { .. } | Action::Build { .. } | Action::BuildFallback { .. })
 }
 

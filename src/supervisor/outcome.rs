@@ -28,15 +28,15 @@ impl Supervisor {
         self.save();
         self.journal.record(action.verb(), &action.target(), planned.cause.clone());
         self.before.insert(action.target(), self.before(&action));
-        self.under_way.insert(action.target(), UnderWay { action: action.clone(), over_since: None });
-        let order = Order { data_directory: self.data_directory(observed, &action), action };
+        let order = Order { data_directory: self.data_directory(observed, &action), action: action.clone() };
         let (context, stack) = (self.context.clone(), self.stack.clone());
-        self.tasks.spawn(async move {
+        let task = self.tasks.spawn(async move {
             // A panic in here is an outcome like any other: the loop goes on.
             let result = AssertUnwindSafe(apply(&context, &stack, &order)).catch_unwind().await;
             let result = result.unwrap_or_else(|_| Err(ActionError::transient("a bug in witwd: this step panicked")));
             let _ = context.events.send(Event::Done { action: order.action, result });
         });
+        self.under_way.insert(action.target(), UnderWay { action, over_since: None, task: Some(task) });
     }
 
     /// What an action is carried out for.

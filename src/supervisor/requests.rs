@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::apply::is_transfer;
 use super::handle::{Command, Down, Up};
 use super::run::Supervisor;
 use crate::model::history::Goal;
@@ -66,7 +67,20 @@ impl Supervisor {
     fn accept_down(&mut self, down: &Down) {
         self.history.goal = Goal::Down;
         self.history.drop_volumes = down.volumes;
+        self.give_up_transfers();
         self.journal.record("down", &"stack", "asked by a user");
         self.save();
+    }
+
+    /// Nobody waits for an image of a stack that is to be down.
+    fn give_up_transfers(&mut self) {
+        self.under_way.retain(|target, under_way| {
+            let transfer = is_transfer(&under_way.action) && under_way.over_since.is_none();
+            if transfer && let Some(task) = &under_way.task {
+                task.abort();
+                self.progress.remove(target);
+            }
+            !transfer
+        });
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use crate::engine::request::Scope;
 use crate::engine::{EngineError, ErrorKind};
@@ -70,6 +70,8 @@ pub struct UnderWay {
     pub action: Action,
     /// The last look that was begun when it ended: only a later one shows what came of it.
     pub over_since: Option<u64>,
+    /// Its task, where it can be given up.
+    pub task: Option<AbortHandle>,
 }
 
 /// What was wanted when an action began: a request that comes meanwhile wants something else.

@@ -211,3 +211,17 @@ async fn only_a_down_that_says_so_removes_a_volume() {
     stack.done(&["down", "--volumes", "--yes"]);
     assert!(!is_there());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_name_in_the_file_leaves_no_stack_behind() {
+    let stack = TestStack::new("renamed", TWO).await;
+    stack.done(&["up", "-d"]);
+    let before = stack.identities();
+    stack.write(&TWO.replace("NAME", "NAME-new"));
+    let refused = stack.run(&["up", "-d"]);
+    let complaint = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(6), "{complaint}");
+    assert!(complaint.contains(&stack.name) && complaint.contains("down"), "{complaint}");
+    assert_eq!(stack.identities(), before);
+    stack.write(TWO);
+}

@@ -5,6 +5,7 @@ use std::time::Duration;
 use witwd::control::{Outcome, Restarts, outcome};
 use witwd::engine::ErrorKind;
 use witwd::engine::sim::{Fault, Foreign, Operation, PullCourse, Script};
+use witwd::host::Clock as _;
 use witwd::model::status::State;
 
 use super::world::{DEMO, Machine, stack};
@@ -281,4 +282,19 @@ async fn a_database_that_got_another_name_keeps_its_data_to_itself() {
     daemon.up_and_wait(&new).await;
     assert_eq!(machine.containers(), ["demo-main-1 running"]);
     assert_eq!(machine.engine.violations(), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_down_does_not_wait_for_a_pull() {
+    let machine = Machine::new();
+    machine.engine.publish("slow:1", PullCourse::Takes(Duration::from_secs(600)));
+    let both = stack(&format!("{DEMO}[services.slow]\nimage = \"slow:1\"\n"));
+    let daemon = machine.daemon(&both);
+    let generation = daemon.up(&both).await;
+    daemon.settled(generation, |status| status.items.iter().any(|item| item.name == "app" && item.ready)).await;
+    let began = machine.clock.moment();
+    daemon.down_and_wait().await;
+    let took = machine.clock.moment().since(began);
+    assert!(took < Duration::from_secs(30), "it took {took:?}");
+    assert_eq!(machine.containers(), Vec::<String>::new());
 }
