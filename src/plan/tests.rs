@@ -424,6 +424,15 @@ fn what_ended_for_good_takes_its_place_all_the_same() {
 }
 
 #[test]
+fn an_up_that_names_some_ends_no_replica_of_the_rest() {
+    let surplus = World::demo().ground().ready("db").ready("app").ready_replica("app", 2);
+    surplus.clone().check(expect![[r#"
+        stop app.2 app-2 | more replicas than wanted
+    "#]]);
+    surplus.only("db").check(expect![[""]]);
+}
+
+#[test]
 fn an_up_that_names_some_makes_no_volumes_for_the_rest() {
     let mut world = World::demo().ground().without_volume("demo_db-17").only("cache");
     world.workloads.push(fixture::service("cache", &[]));

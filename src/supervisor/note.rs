@@ -143,3 +143,57 @@ pub fn count_restart(history: &mut History, key: &ReplicaKey, wall: jiff::Timest
     let surplus = replica.recent.len().saturating_sub(restart::LOOP_RESTARTS);
     replica.recent.drain(..surplus);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::name::{ContainerId, ImageId};
+    use crate::model::observed::Identity;
+    use crate::model::workload::KindName;
+
+    fn ended(id: &str, started_at: &str) -> Container {
+        let time = |text: &str| text.parse::<jiff::Timestamp>().expect("a time");
+        let identity = Identity {
+            stack: "demo".parse().expect("a name"),
+            kind: KindName::Service,
+            key: ReplicaKey { name: "app".parse().expect("a name"), replica: 1 },
+            spec: None,
+            secrets: None,
+            instance: InstanceId("here".to_owned()),
+            directory: "/stack".to_owned(),
+        };
+        Container {
+            id: ContainerId(id.to_owned()),
+            name: "demo-app-1".to_owned(),
+            image: ImageId("sha256:app".to_owned()),
+            image_reference: "app:1".to_owned(),
+            state: ContainerState::Exited {
+                exit: Exit { code: 1, oom: false, at: time(started_at) },
+                started_at: time(started_at),
+            },
+            identity: Some(identity),
+            published: Vec::new(),
+            networks: Vec::new(),
+            volumes: Vec::new(),
+            created_at: time(started_at),
+            image_health: None,
+        }
+    }
+
+    #[test]
+    fn an_end_is_noted_once_and_also_when_the_wall_clock_went_back() {
+        let mut history = History::default();
+        let now = Moment::default();
+        assert!(note_exit(&mut history, &ended("one", "2026-01-02T00:00:00Z"), now).is_some());
+        assert!(note_exit(&mut history, &ended("one", "2026-01-02T00:00:00Z"), now).is_none());
+        assert!(note_exit(&mut history, &ended("one", "2026-01-01T00:00:00Z"), now).is_some());
+    }
+
+    #[test]
+    fn a_container_that_was_replaced_says_nothing_about_its_successor() {
+        let mut history = History::default();
+        let now = Moment::default();
+        assert!(note_exit(&mut history, &ended("new", "2026-01-02T00:00:00Z"), now).is_some());
+        assert!(note_exit(&mut history, &ended("old", "2026-01-01T00:00:00Z"), now).is_none());
+    }
+}
