@@ -62,13 +62,14 @@ async fn an_unchanged_up_touches_nothing_and_a_changed_service_alone_is_recreate
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_that_starts_beside_running_containers_adopts_them() {
+    // First, so that it outlives the stack: its daemon reaches the engine through it to the end.
+    let scratch = tempfile::tempdir().expect("a directory");
+    let proxy = Recorder::start(scratch.path());
     let mut stack = TestStack::new("adopt", TWO).await;
     stack.done(&["up", "-d"]);
     let before = stack.identities();
     assert_eq!(before.len(), 2);
     kill_with_guardian(&stack).await;
-    let scratch = tempfile::tempdir().expect("a directory");
-    let proxy = Recorder::start(scratch.path());
     stack.docker_host = Some(format!("unix://{}", proxy.socket.display()));
     stack.done(&["up", "-d"]);
     assert_eq!(stack.identities(), before);
