@@ -112,7 +112,7 @@ async fn a_taken_port_is_told_apart() {
 }
 
 #[tokio::test]
-async fn a_network_is_made_once_and_removed_with_stale_endpoints() {
+async fn a_network_is_made_once_and_removed_when_nobody_runs_on_it() {
     let test = TestEngine::new("network").await;
     let request = test.network();
     test.engine.create_network(&request).await.unwrap();
