@@ -13,14 +13,11 @@ use super::marker::{self, Decision, Freshness};
 use super::passwords::Passwords;
 use super::{init, objects};
 use crate::engine::Engine;
-use crate::engine::request::Exec;
 use crate::host::{Clock, Disk};
 use crate::model::name::{ContainerId, WorkloadName};
 use crate::model::time::seconds;
 use crate::model::workload::{Postgres, Workload};
 
-/// How long a command may take that reads a file.
-const QUICK: Duration = Duration::from_secs(10);
 /// How long everything but `init` may take.
 const LIMIT: Duration = Duration::from_secs(600);
 
@@ -84,14 +81,6 @@ impl Caretaker {
         };
         work.run(request.freshness, request.run_began).await?;
         Ok(work.done)
-    }
-
-    /// The major version of the data directory of a running container, as it says itself; `None`
-    /// where it can't be asked.
-    pub async fn data_major(&self, container: &ContainerId) -> Option<u32> {
-        let command = ["sh", "-c", "cat \"$PGDATA/PG_VERSION\""].map(str::to_owned).to_vec();
-        let output = self.engine.exec(container, &Exec { command, ..Exec::default() }, QUICK).await.ok()?;
-        output.stdout.trim().parse().ok().filter(|_| output.code == 0)
     }
 }
 

@@ -340,8 +340,6 @@ async fn what_ends_the_transaction_in_secret_is_found_and_an_older_directory_is_
     assert!(!done.init_ran);
     assert!(server.comment().await.starts_with("witwd: adopted"));
 
-    let caretaker = Caretaker::new(server.engine.clone(), server.clock.clone(), Arc::new(SystemDisk), server.passwords.clone());
-    assert_eq!(caretaker.data_major(&server.container).await, Some(17));
     let wrong = Postgres { major: Some(16), ..postgres };
     let error = server.provision(&wrong, Freshness::Settled).await.unwrap_err();
     assert!(matches!(error, PostgresError::Major { running: 17, wanted: 16, .. }), "{error}");
