@@ -60,9 +60,10 @@ impl Selection {
     fn nothing(&self, part: Part) -> Failure {
         let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
         let whose = if names.is_empty() { format!("stack {}", self.stack) } else { names.join(", ") };
-        let (what, hint) = match part.previous {
-            true => ("no run that is over", "`witwd logs` shows the one that goes on"),
-            false => ("no log", "`witwd ps` shows what there is, `witwd up -d` starts it"),
+        let (what, hint) = if part.previous {
+            ("no run that is over", "`witwd logs` shows the one that goes on")
+        } else {
+            ("no log", "`witwd ps` shows what there is, `witwd up -d` starts it")
         };
         Failure::new(Exit::Failed, format!("there is {what} of {whose}")).hint(hint)
     }
@@ -182,7 +183,7 @@ impl Sources {
         for source in &self.held {
             match self.engine.logs(&source.container.id, &query).await {
                 Ok(lines) => {
-                    held.push(Piece { whose: (&source.key).into(), container: Some(source.container.id.clone()), lines })
+                    held.push(Piece { whose: (&source.key).into(), container: Some(source.container.id.clone()), lines });
                 }
                 Err(error) if error.kind == ErrorKind::NotFound => {}
                 Err(error) => return Err(error.into()),

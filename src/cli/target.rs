@@ -52,7 +52,7 @@ impl Target<'_> {
         }
     }
 
-    fn ours<'a>(self, observed: &'a Observed) -> impl Iterator<Item = &'a Container> {
+    fn ours(self, observed: &Observed) -> impl Iterator<Item = &Container> {
         observed.containers.iter().filter(move |container| container.owner(self.stack, self.instance) == Owner::Ours)
     }
 
@@ -93,19 +93,13 @@ impl Target<'_> {
                 format!("{whole} of stack {stack} is a job and has no container: {JOBS_ARE_NOT_RUN}"),
                 "`witwd ps` shows what runs".to_owned(),
             ),
-            _ if name != whole.as_str() && workload.replicas() > 0 && !self.has(name, workload) => (
+            _ if name != whole.as_str() && workload.replicas() > 0 && !has(name, workload) => (
                 format!("stack {stack} has no {name}: {whole} has {}", replicas(workload.replicas())),
                 format!("`{whole}` means the first that runs; replicas count from 1"),
             ),
             _ => (format!("{name} of stack {stack} has no container"), format!("`witwd up -d {whole}` makes and starts it")),
         };
         Failure::new(Exit::NotRun, message).hint(hint)
-    }
-
-    /// Whether the file asks for this replica.
-    fn has(self, name: &str, workload: &Workload) -> bool {
-        let number = name.rsplit_once('.').and_then(|(_, number)| number.parse::<u32>().ok());
-        number.is_some_and(|number| (1..=workload.replicas()).contains(&number))
     }
 
     fn unknown(self, observed: &Observed, name: &str) -> Failure {
@@ -124,4 +118,10 @@ impl Target<'_> {
 
 fn replicas(count: u32) -> String {
     if count == 1 { "one replica".to_owned() } else { format!("{count} replicas") }
+}
+
+/// Whether the file asks for this replica.
+fn has(name: &str, workload: &Workload) -> bool {
+    let number = name.rsplit_once('.').and_then(|(_, number)| number.parse::<u32>().ok());
+    number.is_some_and(|number| (1..=workload.replicas()).contains(&number))
 }

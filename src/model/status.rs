@@ -69,6 +69,7 @@ pub enum EngineStatus {
 }
 
 /// One replica.
+#[expect(clippy::struct_excessive_bools, reason = "the document of `ps`: each is a field of the contract")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ItemStatus {
     /// The workload.

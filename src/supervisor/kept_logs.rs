@@ -71,7 +71,7 @@ struct Head {
 
 /// A line of a file, in few letters.
 #[derive(Debug, Serialize, Deserialize)]
-struct Line {
+struct Written {
     at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     stderr: bool,
@@ -98,13 +98,13 @@ impl KeptLogs {
             read = last_lines(engine, &leaving.container) => read,
             () = clock.sleep(PATIENCE) => Err("the engine did not give it in time".to_owned()),
         };
-        let kept = read.and_then(|lines| self.write(leaving, lines).map_err(|error| format!("{error}: {}", error.source)));
+        let kept = read.and_then(|lines| self.write(leaving, &lines).map_err(|error| format!("{error}: {}", error.source)));
         if let Err(reason) = kept {
             tracing::warn!("the log of {} (container {}) is not kept: {reason}", leaving.key, leaving.container);
         }
     }
 
-    fn write(&self, leaving: &Leaving, lines: VecDeque<String>) -> Result<(), DiskError> {
+    fn write(&self, leaving: &Leaving, lines: &VecDeque<String>) -> Result<(), DiskError> {
         if lines.is_empty() {
             return Ok(());
         }
@@ -168,7 +168,7 @@ fn started(file: &str) -> Option<&str> {
 fn parse(text: &str) -> Option<KeptLog> {
     let (head, rest) = text.split_once('\n')?;
     let Head { key, container, last_run, .. } = serde_json::from_str(head).ok().filter(|head: &Head| head.v == VERSION)?;
-    let line = |text: &str| serde_json::from_str(text).ok().map(|Line { at, stderr, line }| LogLine { at, stderr, line });
+    let line = |text: &str| serde_json::from_str(text).ok().map(|Written { at, stderr, line }| LogLine { at, stderr, line });
     Some(KeptLog { key, container, last_run, lines: rest.lines().filter_map(line).collect() })
 }
 
@@ -179,7 +179,7 @@ async fn last_lines(engine: &dyn Engine, container: &ContainerId) -> Result<VecD
     let (mut lines, mut bytes) = (VecDeque::new(), 0);
     while let Some(line) = stream.next().await {
         let LogLine { at, stderr, line } = line.map_err(|error| error.to_string())?;
-        let text = serde_json::to_string(&Line { at, stderr, line }).unwrap_or_default() + "\n";
+        let text = serde_json::to_string(&Written { at, stderr, line }).unwrap_or_default() + "\n";
         bytes += text.len();
         lines.push_back(text);
         while bytes > BYTES {
