@@ -28,7 +28,9 @@ pub(super) async fn run(engine: &DockerEngine, container: &ContainerId, request:
     let shown = show(&mut session, request.tty).await;
     feeding.abort();
     drop(raw);
-    shown.map_err(not_run)?;
+    if let Shown::Ended(by) = shown.map_err(not_run)? {
+        return Ok(Exit::Of(by));
+    }
     let code = session.exit_code().await.map_err(not_run)?;
     // The engine's codes are those of a process; anything else would be no success.
     Ok(Exit::Of(u8::try_from(code).unwrap_or(1)))
@@ -58,23 +60,37 @@ fn read_stdin(pieces: &tokio::sync::mpsc::Sender<Vec<u8>>) {
     }
 }
 
+/// How showing a command came to its end.
+enum Shown {
+    /// The command wrote all that it had to.
+    Whole,
+    /// Somebody ended this process; the code of that.
+    Ended(u8),
+}
+
 /// Shows what the command writes until it ends, and tells it the size of the terminal.
-async fn show(session: &mut ExecSession, tty: bool) -> Result<(), EngineError> {
+async fn show(session: &mut ExecSession, tty: bool) -> Result<Shown, EngineError> {
     let mut resized = signal(SignalKind::window_change()).ok().filter(|_| tty);
+    // Only with a terminal, which is to be given back as it was.
+    let mut ended = signal(SignalKind::terminate()).ok().filter(|_| tty);
+    let mut hung_up = signal(SignalKind::hangup()).ok().filter(|_| tty);
     resize(session, tty).await;
     loop {
         tokio::select! {
             biased;
-            () = window_changed(&mut resized) => resize(session, tty).await,
+            () = signalled(&mut ended) => return Ok(Shown::Ended(128 + 15)),
+            () = signalled(&mut hung_up) => return Ok(Shown::Ended(128 + 1)),
+            () = signalled(&mut resized) => resize(session, tty).await,
             piece = session.output.next() => match piece {
                 Some(piece) => write(&piece?),
-                None => return Ok(()),
+                None => return Ok(Shown::Whole),
             },
         }
     }
 }
 
-async fn window_changed(signals: &mut Option<tokio::signal::unix::Signal>) {
+/// Returns when the signal came; never, where it is not listened to.
+async fn signalled(signals: &mut Option<tokio::signal::unix::Signal>) {
     match signals {
         Some(signals) => drop(signals.recv().await),
         None => std::future::pending().await,

@@ -37,11 +37,13 @@ pub(super) fn run(context: &Context, args: &ConfigArgs) -> Done {
 fn document(loaded: &Loaded) -> Value {
     let origins: serde_json::Map<String, Value> =
         loaded.env_origins.iter().map(|(name, origin)| (name.clone(), origin_text(origin).into())).collect();
+    // What would be read if it were there is not part of the stack.
+    let files: Vec<_> = loaded.files.iter().filter(|file| file.is_file()).collect();
     json!({
         "v": 1,
         "stack": loaded.stack.name(),
         "profiles": loaded.stack.profiles(),
-        "files": loaded.files,
+        "files": files,
         "document": loaded.document,
         "origins": origins,
     })

@@ -20,6 +20,7 @@ use crate::config::load;
 use crate::control::protocol::{Hello, Up, VERSION};
 use crate::control::{Admission, ControlSocket, Downs, Loader as _, Peer, Records, Service, SocketAccess, serve};
 use crate::host::lock::{StackLock, acquire};
+use crate::host::process::append_to;
 use crate::host::runtime::{Runtime, Surroundings, keep_socket_address};
 use crate::model::status::{DaemonStatus, EngineStatus, FileStatus, Status};
 use crate::supervisor::{self, Handle};
@@ -62,6 +63,15 @@ fn log_to_stderr() {
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).try_init();
 }
 
+/// The same for a daemon in the process of another verb, whose standard error is a person's.
+fn log_to_file(place: &Place) {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("WITWD_LOG").unwrap_or_else(|_| "info".into());
+    // A log that can't be written is missed, and nothing else.
+    let Ok(file) = place.log().trim().and_then(|()| append_to(&place.log_path())) else { return };
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::sync::Mutex::new(file)).with_ansi(false);
+    let _ = log.try_init();
+}
+
 /// A daemon that holds the lock and serves its socket.
 pub(super) struct Daemon {
     parts: Parts,
@@ -75,8 +85,15 @@ pub(super) struct Daemon {
 }
 
 impl Daemon {
+    /// A daemon in the process of another verb.
+    pub(super) fn start_here(context: &Context, place: &Place) -> Result<Self, Failure> {
+        let daemon = Self::start(context, place)?;
+        log_to_file(place);
+        Ok(daemon)
+    }
+
     /// Takes the lock, opens the socket and starts a supervisor, which does nothing until it is asked.
-    pub(super) fn start(context: &Context, place: &Place) -> Result<Self, Failure> {
+    fn start(context: &Context, place: &Place) -> Result<Self, Failure> {
         let since = context.clock.wall();
         let lock = acquire(&place.state, since)?;
         let instance = place.instance()?;
@@ -194,6 +211,7 @@ fn nothing_known(place: &Place, daemon: DaemonStatus) -> Status {
         daemon: Some(daemon),
         engine: EngineStatus::Up,
         converged: false,
+        reached: false,
         items: Vec::new(),
         notes: Vec::new(),
     }

@@ -7,9 +7,10 @@ use super::Done;
 use super::assembly;
 use super::attach;
 use super::context::Context;
-use super::exec::{request, running};
+use super::exec::request;
 use super::exit_code::{Exit, Failure};
 use super::loader;
+use super::target::running;
 use crate::model::stack::Stack;
 use crate::model::workload::{Postgres, Workload};
 
@@ -58,11 +59,15 @@ pub(super) async fn psql(context: &Context, args: PsqlArgs) -> Done {
     let place = context.place()?;
     let loaded = context.look(&place)?;
     let workload = postgres(&loaded.stack, args.name.as_deref())?;
-    let settings = workload.postgres().ok_or_else(|| not_a_postgres(workload))?;
+    let settings = workload.postgres().ok_or_else(|| not_a_postgres(&loaded.stack, workload))?;
     if settings.is_external() {
         return Err(Failure::new(
             Exit::NotRun,
-            format!("{} is a server elsewhere (`url`): there is no container to run psql in", workload.name),
+            format!(
+                "{} of stack {} is a server elsewhere (`url`): there is no container to run psql in",
+                workload.name,
+                loaded.stack.name()
+            ),
         )
         .hint("use a psql of this machine with that address"));
     }
@@ -91,14 +96,24 @@ fn postgres<'a>(stack: &'a Stack, name: Option<&str>) -> Result<&'a Workload, Fa
     let all: Vec<&Workload> = stack.in_order().filter(|workload| workload.postgres().is_some()).collect();
     match all.as_slice() {
         [one] => Ok(one),
-        [] => Err(Failure::new(Exit::Usage, format!("stack {} has no postgres", stack.name()))),
+        [] => {
+            let failure = Failure::new(Exit::Usage, format!("stack {} has no postgres", stack.name()));
+            Err(failure.hint("`[postgres.db]` in stack.toml makes one"))
+        }
         several => {
             let names: Vec<&str> = several.iter().map(|workload| workload.name.as_str()).collect();
-            Err(Failure::new(Exit::Usage, "which postgres?").hint(format!("name one of {}", names.join(", "))))
+            let question = format!("in which postgres? stack {} has {}", stack.name(), names.join(", "));
+            Err(Failure::new(Exit::Usage, question).hint(format!("`witwd psql {}`", names[0])))
         }
     }
 }
 
-fn not_a_postgres(workload: &Workload) -> Failure {
-    Failure::new(Exit::Usage, format!("{} is a {}, not a postgres", workload.name, workload.kind_name().as_str()))
+fn not_a_postgres(stack: &Stack, workload: &Workload) -> Failure {
+    let failure = Failure::new(Exit::Usage, format!("{} is a {}, not a postgres", workload.name, workload.kind_name().as_str()));
+    let servers: Vec<&str> =
+        stack.in_order().filter(|other| other.postgres().is_some()).map(|other| other.name.as_str()).collect();
+    match servers.as_slice() {
+        [] => failure.hint(format!("stack {} has none", stack.name())),
+        servers => failure.hint(format!("stack {} has {}", stack.name(), servers.join(", "))),
+    }
 }

@@ -73,7 +73,7 @@ async fn daemon_for(
     if let Some(client) = running {
         return Ok((client, None));
     }
-    match Daemon::start(context, place) {
+    match Daemon::start_here(context, place) {
         Ok(daemon) => {
             let own = tokio::spawn(daemon.run(Signals::Both));
             Ok((background::join(context, place).await?, Some(own)))

@@ -1,12 +1,12 @@
 //! `events`: what happened and why.
 
 use clap::Args;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::Done;
 use super::context::Context;
 use super::exit_code::{Exit, Failure};
-use super::output::Output;
 use super::paint::{Ink, paint, printable};
 use crate::control::Records;
 use crate::control::protocol::{Line, Request};
@@ -25,7 +25,7 @@ pub(super) async fn run(context: &Context, args: EventsArgs) -> Done {
     let place = context.place()?;
     let Some(client) = context.daemon(&place).await? else {
         for record in Records::read(&place.state) {
-            show(context.output, &record)?;
+            show(context, &record)?;
         }
         if args.follow {
             return Err(Failure::new(Exit::Failed, "no daemon runs for this stack: nothing more will happen")
@@ -36,7 +36,7 @@ pub(super) async fn run(context: &Context, args: EventsArgs) -> Done {
     let mut lines = client.lines(&Request::Events { follow: args.follow }).await?;
     while let Some(line) = lines.next().await? {
         match line {
-            Line::Event(record) => show(context.output, &record)?,
+            Line::Event(record) => show(context, &record)?,
             Line::Missed { count } => context.output.error(&format!("{count} events came faster than they were read")),
             _ => {}
         }
@@ -44,17 +44,20 @@ pub(super) async fn run(context: &Context, args: EventsArgs) -> Done {
     Ok(Exit::Done)
 }
 
-fn show(output: Output, record: &EventRecord) -> Result<(), Failure> {
+fn show(context: &Context, record: &EventRecord) -> Result<(), Failure> {
+    let output = context.output;
     if output.json {
-        output.document(record)
-    } else {
-        output.data(&(event_text(record, &TimeZone::system(), output.color()) + "\n"))
+        return output.document(record);
     }
+    let now = (context.clock.wall(), TimeZone::system());
+    output.data(&(event_text(record, &now, output.color()) + "\n"))
 }
 
-/// An event for people: when, whom, what, why.
-pub(super) fn event_text(record: &EventRecord, zone: &TimeZone, color: bool) -> String {
-    let time = record.at.to_zoned(zone.clone()).strftime("%H:%M:%S").to_string();
+/// An event for people: when, whom, what, why. The day is said where it is not that of `now`.
+pub(super) fn event_text(record: &EventRecord, (now, zone): &(Timestamp, TimeZone), color: bool) -> String {
+    let at = record.at.to_zoned(zone.clone());
+    let is_today = at.date() == now.to_zoned(zone.clone()).date();
+    let time = at.strftime(if is_today { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" }).to_string();
     let ink = match record.kind.as_str() {
         "failed" | "exit" | "unhealthy" | "crash_loop" => Ink::Red,
         "ready" | "healthy" => Ink::Green,
@@ -66,6 +69,8 @@ pub(super) fn event_text(record: &EventRecord, zone: &TimeZone, color: bool) -> 
     let detail = match &record.detail {
         serde_json::Value::Null => String::new(),
         serde_json::Value::String(text) => format!("  {}", printable(text)),
+        // What the cause says in words; the rest of it is for programs.
+        _ if !record.cause.is_empty() => String::new(),
         other => format!("  {other}"),
     };
     format!("{}  {}  {what}{cause}{detail}", paint(color, Ink::Dim, &time), record.target)

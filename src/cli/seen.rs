@@ -13,7 +13,8 @@ use crate::model::observed::{Container, ContainerState, Observed, Owner};
 use crate::model::probe::Probes;
 use crate::model::stack::Stack;
 use crate::model::status::{EngineStatus, ExitStatus, FileStatus, Health, ItemStatus, PortStatus, State, Status};
-use crate::model::workload::{KindName, Workload};
+use crate::model::workload::{Kind, KindName, Postgres, Workload};
+use crate::supervisor::{JOBS_ARE_NOT_RUN, port_of, sorted};
 
 /// Looks at file and engine.
 pub(super) async fn status(context: &Context, place: &Place) -> Result<Status, Failure> {
@@ -49,7 +50,7 @@ pub(super) fn describe(name: &StackName, instance: &InstanceId, loaded: Option<&
             *known = container;
         }
     }
-    let declared: BTreeSet<ReplicaKey> = stack.map(declared).unwrap_or_default();
+    let declared: Vec<ReplicaKey> = stack.map(declared).unwrap_or_default();
     let keys: BTreeSet<&ReplicaKey> = found.keys().copied().chain(&declared).collect();
     let items = keys.into_iter().map(|key| item(key, found.get(key).copied(), stack)).collect();
     Status {
@@ -60,8 +61,9 @@ pub(super) fn describe(name: &StackName, instance: &InstanceId, loaded: Option<&
         daemon: None,
         engine: EngineStatus::Up,
         converged: false,
-        items,
-        notes: Vec::new(),
+        reached: false,
+        items: sorted(items),
+        notes: loaded.map(|loaded| loaded.not_carried_out.clone()).unwrap_or_default(),
     }
 }
 
@@ -69,32 +71,48 @@ fn keeps_running(kind: KindName) -> bool {
     matches!(kind, KindName::Service | KindName::Postgres | KindName::Job)
 }
 
-fn declared(stack: &Stack) -> BTreeSet<ReplicaKey> {
+/// What the file names, each of it: also what has no container of its own.
+fn declared(stack: &Stack) -> Vec<ReplicaKey> {
     let keys = |workload: &Workload| {
         let name = workload.name.clone();
-        (1..=workload.replicas()).map(move |replica| ReplicaKey { name: name.clone(), replica })
+        // What has no container of its own is shown once.
+        let shown = if matches!(workload.kind, Kind::Service(_)) { workload.replicas() } else { 1 };
+        (1..=shown).map(move |replica| ReplicaKey { name: name.clone(), replica })
     };
     stack.in_order().flat_map(keys).collect()
+}
+
+/// What is said of a workload that has no container.
+fn without_container(workload: Option<&Workload>) -> (State, String) {
+    match workload.map(|workload| &workload.kind) {
+        Some(Kind::Postgres(postgres)) if postgres.is_external() => {
+            (State::Pending, "external server: nobody asks it while no daemon runs".to_owned())
+        }
+        Some(Kind::Job(_)) => (State::Pending, JOBS_ARE_NOT_RUN.to_owned()),
+        _ => (State::Stopped, String::new()),
+    }
 }
 
 fn item(key: &ReplicaKey, container: Option<&Container>, stack: Option<&Stack>) -> ItemStatus {
     let workload = stack.and_then(|stack| stack.workload(&key.name));
     let seen_kind = container.and_then(|container| container.identity.as_ref()).map(|identity| identity.kind);
     let kind = workload.map(Workload::kind_name).or(seen_kind).unwrap_or(KindName::Service);
-    let (state, mut cause) = container.map_or((State::Stopped, String::new()), |container| state_of(kind, &container.state));
+    let (state, mut cause) = container.map_or_else(|| without_container(workload), |container| state_of(kind, &container.state));
     if workload.is_none() && stack.is_some() {
         "no longer in stack.toml".clone_into(&mut cause);
     }
     let has_probe = workload.is_some_and(|workload| has_probe(workload.probes()));
     let runs = state == State::Running;
+    let is_asked_by_nobody = runs || workload.is_some_and(is_external);
     ItemStatus {
         name: key.name.to_string(),
         kind,
         replica: key.replica,
         state,
+        meant: true,
         protects_data: false,
         held: false,
-        health: if has_probe && runs { Health::Unknown } else { Health::None },
+        health: if has_probe && is_asked_by_nobody { Health::Unknown } else { Health::None },
         ready: runs && !has_probe,
         restarts: 0,
         attempt: 0,
@@ -102,7 +120,7 @@ fn item(key: &ReplicaKey, container: Option<&Container>, stack: Option<&Stack>) 
         container: container.map(|container| container.id.0.clone()),
         image: image_of(container, workload),
         digest: container.map(|container| container.image.0.clone()),
-        port: None,
+        port: workload.and_then(port_of),
         ports: container.map(ports_of).unwrap_or_default(),
         since: container.map(since_of),
         next: None,
@@ -115,8 +133,12 @@ fn has_probe(probes: &Probes) -> bool {
     probes.startup.is_some() || probes.readiness.is_some() || probes.liveness.is_some()
 }
 
+fn is_external(workload: &Workload) -> bool {
+    workload.postgres().is_some_and(Postgres::is_external)
+}
+
 fn image_of(container: Option<&Container>, workload: Option<&Workload>) -> String {
-    let declared = || workload.map(|workload| workload.image.reference.clone());
+    let declared = || workload.filter(|workload| !is_external(workload)).map(|workload| workload.image.reference.clone());
     container.map(|container| container.image_reference.clone()).or_else(declared).unwrap_or_default()
 }
 

@@ -12,7 +12,7 @@ use super::paint::{Ink, printable, printable_colored};
 use super::ports::to_open;
 use super::table::{age, wrap};
 use super::words::unknown_verb;
-use super::{db, doctor, events, exec, logs, progress, ps, up};
+use super::{db, doctor, events, logs, progress, ps, runs, target, up};
 use crate::engine::request::EngineInfo;
 use crate::host::kept::Kept;
 use crate::model::name::{ContainerId, ImageId, InstanceId, ReplicaKey, StackName};
@@ -34,6 +34,7 @@ fn item(name: &str, kind: KindName, state: State) -> ItemStatus {
         kind,
         replica: 1,
         state,
+        meant: true,
         protects_data: false,
         held: false,
         health: Health::None,
@@ -67,6 +68,7 @@ fn status(items: Vec<ItemStatus>) -> Status {
         daemon: Some(DaemonStatus { pid: 7, version: "0.3.0".into(), since: at(600) }),
         engine: EngineStatus::Up,
         converged: true,
+        reached: true,
         items,
         notes: Vec::new(),
     }
@@ -205,12 +207,12 @@ fn the_document_of_ps_has_the_fields_of_the_contract() {
         names.join(" ")
     };
     let item = &document["items"][0];
-    assert_eq!(fields(&document), "converged daemon engine file items notes profiles stack v");
+    assert_eq!(fields(&document), "converged daemon engine file items notes profiles reached stack v");
     assert_eq!(fields(&document["file"]), "errors ok path pending reasons");
     assert_eq!(fields(&document["daemon"]), "pid since version");
     assert_eq!(
         fields(item),
-        "attempt backup cause container digest health held image kind last_exit name next port ports protects_data ready replica restarts \
+        "attempt backup cause container digest health held image kind last_exit meant name next port ports protects_data ready replica restarts \
          since state"
     );
     assert_eq!(fields(&item["ports"][0]), "address container host protocol");
@@ -301,7 +303,44 @@ fn what_an_app_writes_can_not_take_over_a_terminal() {
 fn an_event_is_a_line() {
     let detail = serde_json::Value::from("exit 1");
     let record = EventRecord { at: at(0), kind: "exit".into(), target: "web".into(), cause: "it ended".into(), detail };
-    expect!["20:40:00  web  exit  it ended  exit 1"].assert_eq(&events::event_text(&record, &jiff::tz::TimeZone::UTC, false));
+    let seen = |now| events::event_text(&record, &(now, jiff::tz::TimeZone::UTC), false);
+    expect!["20:40:00  web  exit  it ended  exit 1"].assert_eq(&seen(at(-3600)));
+    // Four hours later is another day.
+    expect!["2026-01-01 20:40:00  web  exit  it ended  exit 1"].assert_eq(&seen(at(-4 * 3600)));
+    let ended = EventRecord { detail: serde_json::json!({ "code": 1, "container": "1f2e" }), ..record.clone() };
+    assert_eq!(events::event_text(&ended, &(at(0), jiff::tz::TimeZone::UTC), false), "20:40:00  web  exit  it ended");
+    let document = serde_json::to_value(&record).expect("JSON");
+    assert_eq!(document["at"], "2026-01-01T20:40:00Z");
+}
+
+#[test]
+fn the_previous_run_is_the_last_that_is_over() {
+    use crate::model::history::LastExit;
+    use crate::model::observed::{Exit as Ended, RunId};
+    let exit = |ago| Ended { code: 1, oom: false, at: at(ago) };
+    let of = |id: &str, started, ended, before: Option<i64>| LastExit {
+        run: RunId { container: ContainerId(id.into()), started_at: at(started) },
+        exit: exit(ended),
+        ended_before: before.map(at),
+        seen: crate::model::time::Moment::default(),
+    };
+    let running = container("web", 1, "me", ContainerState::Running { started_at: at(10) });
+    let ended = container("web", 1, "me", ContainerState::Exited { exit: exit(5), started_at: at(10) });
+    let run = |container: &Container, last: Option<&LastExit>| {
+        runs::previous_run(container, last)
+            .map(|run| (run.from.map(|at| NOW - at.as_second()), run.until.map(|at| NOW - at.as_second())))
+    };
+    // Of one that runs: the run before it in the same container, else none.
+    assert_eq!(run(&running, None), None);
+    assert_eq!(run(&running, Some(&of("web1other", 50, 40, None))), None);
+    assert_eq!(run(&running, Some(&of("web1me", 50, 20, None))), Some((None, Some(15))));
+    assert_eq!(run(&running, Some(&of("web1me", 50, 20, Some(60)))), Some((Some(55), Some(15))));
+    // Of one that ended: its last run, also where nobody saw it end.
+    assert_eq!(run(&ended, None), Some((None, None)));
+    assert_eq!(run(&ended, Some(&of("web1me", 10, 5, Some(20)))), Some((Some(15), None)));
+    assert_eq!(run(&ended, Some(&of("web1me", 50, 20, None))), Some((Some(15), None)));
+    let run = runs::Run { from: Some(at(50)), until: Some(at(15)) };
+    assert_eq!([60, 50, 16, 15].map(|ago| run.has(Some(at(ago)))), [false, true, true, false]);
 }
 
 #[test]
@@ -373,11 +412,99 @@ fn a_name_means_a_running_container_of_ours() {
         container("api", 1, "other", up()),
     ]);
     let (name, instance) = stack();
-    let find = |text: &str| exec::find(&all, &name, &instance, text);
+    let target = target::Target { stack: &name, instance: &instance, declared: None };
+    let find = |text: &str| target.find(&all, text);
     assert_eq!(find("web").expect("the one that runs").id.0, "web2me");
     assert_eq!(find("web.1").expect_err("it does not run").exit, Exit::NotRun);
     assert_eq!(find("api").expect_err("it is not ours").exit, Exit::NotRun);
     assert_eq!(find("wob").expect_err("a slip").hint.as_deref(), Some("did you mean web?"));
+}
+
+#[test]
+fn a_name_without_a_running_container_is_told_what_where_and_how_to_go_on() {
+    let exit = crate::model::observed::Exit { code: 7, oom: false, at: at(30) };
+    let all = observed(vec![
+        container("two", 1, "me", ContainerState::Exited { exit, started_at: at(90) }),
+        container("two", 2, "me", ContainerState::Paused { started_at: at(90) }),
+        container("new", 1, "me", ContainerState::Created),
+    ]);
+    let (name, instance) = stack();
+    let text = format!("{ALL_KINDS}[services.two]\nimage = \"app:1\"\nreplicas = 2\n[services.new]\nimage = \"app:1\"\n");
+    let declared = loaded(&text).stack;
+    let target = target::Target { stack: &name, instance: &instance, declared: Some(&declared) };
+    let names = ["two.1", "two.2", "two.3", "new", "web", "far", "nightly", "wbe", "zzz"];
+    let said: Vec<String> = names.iter().map(|name| target.find(&all, name).expect_err("none runs").text()).collect();
+    expect![[r#"
+        error: two.1 of stack shop does not run: exited with code 7
+         hint: `witwd logs two` shows what it wrote, `witwd up -d two` starts it
+        error: two.2 of stack shop does not run: paused by hand
+         hint: `docker unpause shop-two-2` lets it go on
+        error: stack shop has no two.3: two has 2 replicas
+         hint: `two` means the first that runs; replicas count from 1
+        error: new of stack shop does not run: never started
+         hint: `witwd ps` shows what it waits for
+        error: web of stack shop has no container
+         hint: `witwd up -d web` makes and starts it
+        error: far of stack shop is a server elsewhere (`url`): there is no container of it
+         hint: use a program of this machine with that address
+        error: nightly of stack shop is a job and has no container: jobs are not run by this version
+         hint: `witwd ps` shows what runs
+        error: stack shop has no wbe
+         hint: did you mean web?
+        error: stack shop has no zzz
+         hint: it has far, main, new, nightly, off, two, web
+    "#]]
+    .assert_eq(&said.concat());
+}
+
+/// The stack `shop` of this text.
+fn loaded(text: &str) -> crate::config::Loaded {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("stack.toml");
+    std::fs::write(&file, format!("name = \"shop\"\n{text}")).expect("writing");
+    let request = crate::config::LoadRequest { file, ..crate::config::LoadRequest::default() };
+    crate::config::load(&request).expect("a valid file")
+}
+
+const ALL_KINDS: &str = r#"
+[services.web]
+image = "app:1"
+port = 8000
+[services.off]
+image = "app:1"
+replicas = 0
+[postgres.main]
+image = "postgres:17"
+[postgres.far]
+url = "postgresql://a:b@10.0.0.7:5432/c"
+[jobs.nightly]
+image = "app:1"
+schedule = "0 3 * * *"
+"#;
+
+#[test]
+fn without_a_daemon_everything_that_the_file_names_is_listed() {
+    let (name, instance) = stack();
+    let web = container("web", 1, "me", ContainerState::Running { started_at: at(5) });
+    let seen = super::seen::describe(&name, &instance, Some(&loaded(ALL_KINDS)), &observed(vec![web]));
+    expect![[r#"
+        NAME     STATE    HEALTH   PORTS           SINCE
+        far      pending  unknown
+            external server: nobody asks it while no daemon runs
+        main     stopped
+        web      running           127.0.0.1:8000  5s
+        nightly  pending
+            jobs are not run by this version
+
+        No daemon runs: nobody restarts what ends. `witwd up -d` starts one.
+
+        jobs.nightly is not run by this version
+
+        postgres.main: no backups are taken by this version
+    "#]]
+    .assert_eq(&ps::text(&seen, at(0), 80, false));
+    let far = seen.items.iter().find(|item| item.name == "far").expect("the external server");
+    assert_eq!((far.state, far.ready, far.port, far.image.as_str()), (State::Pending, false, Some(5432), ""));
 }
 
 #[test]
@@ -439,11 +566,7 @@ fn doctor_knows_engines_disks_and_ports() {
 
 #[test]
 fn psql_runs_as_the_app_and_scripts_stop_at_errors() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let file = directory.path().join("stack.toml");
-    std::fs::write(&file, "name = \"shop\"\n[postgres.db]\nimage = \"postgres:17\"\n").expect("writing");
-    let request = crate::config::LoadRequest { file, ..crate::config::LoadRequest::default() };
-    let stack = crate::config::load(&request).expect("a valid file").stack;
+    let stack = loaded("[postgres.db]\nimage = \"postgres:17\"\n").stack;
     let workload = stack.in_order().next().expect("a workload");
     let settings = workload.postgres().expect("a postgres");
     let words = |superuser, is_person| db::command(settings, superuser, is_person, vec!["--list".into()]).join(" ");

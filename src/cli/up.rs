@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use super::background;
@@ -20,6 +21,7 @@ use super::ps::state_text;
 use super::{Done, loader};
 use crate::control::protocol::{Down, Request, Up};
 use crate::control::{Client, Outcome, has_failed_or_ended, unready};
+use crate::model::name::ContainerId;
 use crate::model::status::{ItemStatus, State, Status};
 
 /// Lines of log that are shown of each that failed.
@@ -183,13 +185,16 @@ async fn show_tail(context: &Context, item: &ItemStatus) {
 type Own = JoinHandle<Exit>;
 
 async fn foreground(context: &Context, place: &Place, up: Up) -> Done {
+    // From the first moment: what is pressed while the daemon begins is meant for the stack too.
+    let interrupts =
+        signal(SignalKind::interrupt()).map_err(|error| Failure::of(Exit::Failed, "failed to listen for Ctrl-C", &error))?;
     let (client, own) = daemon_here(context, place).await?;
     let lines = client.lines(&Request::Up(Box::new(up))).await?;
     if own.is_none() {
         context.output.note(&format!("joined the daemon (process {}); Ctrl-C only leaves it", client.hello().pid));
     }
     let logs = (!context.output.json).then(|| tokio::spawn(logs::follow_from_now(context.clone(), place.clone())));
-    let done = attend(context, &client, Follower::new(lines), own.is_some()).await;
+    let done = attend(context, (&client, own.is_some()), Follower::new(lines), interrupts).await;
     if let Some(logs) = logs {
         logs.abort();
     }
@@ -204,7 +209,7 @@ async fn daemon_here(context: &Context, place: &Place) -> Result<(Client, Option
     if let Some(client) = context.daemon(place).await? {
         return Ok((client, None));
     }
-    match Daemon::start(context, place) {
+    match Daemon::start_here(context, place) {
         Ok(daemon) => {
             let own = tokio::spawn(daemon.run(Signals::Terminate));
             Ok((background::join(context, place).await?, Some(own)))
@@ -216,14 +221,14 @@ async fn daemon_here(context: &Context, place: &Place) -> Result<(Client, Option
 
 /// Shows what happens until the daemon ends. Ctrl-C leaves a daemon that was joined; of an own one
 /// it stops the stack, and the second one kills it.
-async fn attend(context: &Context, client: &Client, mut follower: Follower, own: bool) -> Done {
+async fn attend(context: &Context, (client, own): (&Client, bool), mut follower: Follower, mut pressed: Signal) -> Done {
     let mut progress = Progress::plain(context.output);
     let mut announced = false;
     let mut interrupts = 0;
     loop {
         let goes_on = tokio::select! {
             biased;
-            _ = tokio::signal::ctrl_c() => {
+            _ = pressed.recv() => {
                 interrupts += 1;
                 if !own {
                     context.output.note("left the daemon; the stack goes on. `witwd down` stops it");
@@ -251,15 +256,19 @@ async fn interrupted(context: &Context, client: &Client, follower: &mut Follower
         return Ok(());
     }
     context.output.note("killing");
-    let status = client.status().await?;
+    // A daemon that ended by now has done what it was to do.
+    let Ok(status) = client.status().await else { return Ok(()) };
     let engine = context.engine().await?;
     let containers = status.items.iter().filter_map(|item| item.container.clone());
     let kill = |id: String| {
         let engine = engine.clone();
-        async move { engine.stop(&crate::model::name::ContainerId(id), Duration::ZERO).await }
+        async move { engine.stop(&ContainerId(id), Duration::ZERO).await }
     };
     for outcome in futures_util::future::join_all(containers.map(kill)).await {
-        outcome?;
+        // The stack goes on being stopped: one that is not killed ends in its own time.
+        if let Err(error) = outcome {
+            context.output.error(&error.to_string());
+        }
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ pub type Restarts = BTreeMap<(String, u32), u64>;
 /// What a status says of an `up`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// All is ready.
+    /// All that was asked for is ready.
     Ready,
     /// Something failed or loops, and nothing else is under way: waiting mends nothing.
     Failed,
@@ -33,18 +33,19 @@ pub fn outcome(status: &Status, before: &Restarts) -> Outcome {
         return Outcome::Working;
     }
     let given_up = |item: &ItemStatus| has_failed(item) || loops(item, before);
-    let failed = status.items.iter().any(given_up);
-    let working = status.items.iter().any(|item| is_under_way(item) && !given_up(item));
+    let mut meant = status.items.iter().filter(|item| item.meant);
+    let failed = meant.clone().any(given_up);
+    let working = meant.any(|item| is_under_way(item) && !given_up(item));
     match (failed, working) {
         (true, false) => Outcome::Failed,
-        (false, false) if status.converged => Outcome::Ready,
+        (false, false) if status.reached => Outcome::Ready,
         _ => Outcome::Working,
     }
 }
 
-/// Those that are not as the file wants them, what failed first: a block is the echo of a failure.
+/// Those that were asked for and are not as the file wants them, what failed first: a block is the echo of a failure.
 pub fn unready(status: &Status) -> Vec<&ItemStatus> {
-    let mut items: Vec<&ItemStatus> = status.items.iter().filter(|item| !is_done(item)).collect();
+    let mut items: Vec<&ItemStatus> = status.items.iter().filter(|item| item.meant && !is_done(item)).collect();
     items.sort_by_key(|item| (!has_failed(item), !has_ended(item), item.state == State::Blocked));
     items
 }

@@ -11,6 +11,7 @@ fn item(name: &str, state: State) -> ItemStatus {
         kind: KindName::Service,
         replica: 1,
         state,
+        meant: true,
         protects_data: false,
         held: false,
         health: Health::None,
@@ -46,6 +47,7 @@ fn status(converged: bool, items: Vec<ItemStatus>) -> Status {
         daemon: None,
         engine: EngineStatus::Up,
         converged,
+        reached: converged,
         items,
         notes: Vec::new(),
     }
@@ -67,6 +69,17 @@ fn waiting_ends_when_all_is_ready_or_nothing_can_become_ready() {
     assert_eq!(outcome(&away, &before), Outcome::Working);
     assert_eq!(is(false, vec![looping("old", 9)]), Outcome::Working);
     assert_eq!(is(false, vec![looping("old", 10)]), Outcome::Failed);
+}
+
+#[test]
+fn of_an_up_with_names_only_these_and_what_they_need_count() {
+    let other = |state| ItemStatus { meant: false, ..item("worker", state) };
+    let of = |reached, items| outcome(&Status { reached, ..status(false, items) }, &Restarts::new());
+    assert_eq!(of(true, vec![item("db", State::Running), other(State::CrashLoop)]), Outcome::Ready);
+    assert_eq!(of(false, vec![item("db", State::Starting), other(State::CrashLoop)]), Outcome::Working);
+    assert_eq!(of(false, vec![item("db", State::Failed), other(State::Starting)]), Outcome::Failed);
+    let all = status(false, vec![item("db", State::Starting), other(State::CrashLoop)]);
+    assert_eq!(unready(&all).len(), 1);
 }
 
 #[test]

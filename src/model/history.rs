@@ -70,6 +70,9 @@ pub struct LastExit {
     pub run: RunId,
     /// How it ended.
     pub exit: Exit,
+    /// When the run before it ended, in the same container.
+    #[serde(default)]
+    pub ended_before: Option<Timestamp>,
     /// When this daemon saw it; another daemon starts the delay anew.
     #[serde(skip)]
     pub seen: Moment,

@@ -22,6 +22,9 @@ pub struct Status {
     pub engine: EngineStatus,
     /// Whether nothing is left to do.
     pub converged: bool,
+    /// Whether what was asked for last is so: of an `up` with names only what is meant by it counts.
+    #[serde(default)]
+    pub reached: bool,
     /// A replica each, postgres and services by name.
     pub items: Vec<ItemStatus>,
     /// Parts of the file that this version reads but does not carry out, one sentence each.
@@ -66,6 +69,7 @@ pub enum EngineStatus {
 }
 
 /// One replica.
+#[expect(clippy::struct_excessive_bools, reason = "the document of `ps`: each is a field of the contract")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ItemStatus {
     /// The workload.
@@ -76,6 +80,9 @@ pub struct ItemStatus {
     pub replica: u32,
     /// What it is doing.
     pub state: State,
+    /// Whether it is part of what was asked for last: named by that `up`, or needed by what was.
+    #[serde(default = "yes")]
+    pub meant: bool,
     /// Whether it waits for a person so that no data is lost or misread.
     #[serde(default)]
     pub protects_data: bool,
@@ -109,6 +116,10 @@ pub struct ItemStatus {
     pub last_exit: Option<ExitStatus>,
     /// Backups of a postgres.
     pub backup: Option<BackupStatus>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// What a replica is doing.

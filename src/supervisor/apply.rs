@@ -15,6 +15,7 @@ use crate::plan::Action;
 
 use super::event::{ActionError, Effect, Event};
 use super::keeper::{DataDirectory, Keeper};
+use super::kept_logs::{KeptLogs, Leaving};
 use super::{create, images};
 
 /// What actions are carried out with.
@@ -29,6 +30,8 @@ pub struct Context {
     pub keeper: Arc<dyn Keeper>,
     /// Who we are.
     pub instance: InstanceId,
+    /// The last lines of containers that are gone.
+    pub kept_logs: KeptLogs,
     /// Directory of the host, in memory where it can be, for the secrets of containers.
     pub secrets_directory: PathBuf,
     /// Where outcomes and progress go.
@@ -51,6 +54,8 @@ pub struct Order {
     pub action: Action,
     /// What is known of the data directory, for `provision`.
     pub data_directory: DataDirectory,
+    /// Whose log is kept, for `remove`.
+    pub leaving: Option<Leaving>,
 }
 
 /// Carries out one action.
@@ -77,7 +82,12 @@ pub async fn apply(context: &Context, stack: &Stack, order: &Order) -> Result<Ef
         }
         Action::Start { key, container } => start(context, stack.workload(&key.name), key, container).await?,
         Action::Stop { container, grace, .. } => engine.stop(container, *grace).await?,
-        Action::Remove { container, .. } => engine.remove(container).await?,
+        Action::Remove { container, .. } => {
+            if let Some(leaving) = &order.leaving {
+                context.kept_logs.keep(engine.as_ref(), context.clock.as_ref(), leaving).await;
+            }
+            engine.remove(container).await?;
+        }
         Action::Rename { container, name, .. } => engine.rename(container, name).await?,
         Action::Provision { key, container } => {
             let provisioned = context.keeper.provision(find(stack, &key.name)?, container, order.data_directory).await?;

@@ -48,7 +48,9 @@ fn note_exit(history: &mut History, container: &Container, now: Moment) -> Optio
     if replica.last_exit.as_ref().is_some_and(is_older) {
         return None;
     }
-    replica.last_exit = Some(LastExit { run, exit, seen: now });
+    let before = replica.last_exit.as_ref().filter(|last| last.run.container == run.container);
+    let ended_before = before.map(|last| last.exit.at);
+    replica.last_exit = Some(LastExit { run, exit, ended_before, seen: now });
     Some(SeenExit { key, container: container.id.clone(), exit })
 }
 

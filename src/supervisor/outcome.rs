@@ -16,6 +16,7 @@ use crate::plan::{Action, Planned};
 use super::apply::{Order, apply};
 use super::event::{ActionError, Effect, Event};
 use super::keeper::DataDirectory;
+use super::kept_logs::{Leaving, last_run};
 use super::note;
 use super::run::{Before, Supervisor, UnderWay};
 use crate::postgres::Freshness;
@@ -28,7 +29,8 @@ impl Supervisor {
         self.save();
         self.journal.record(action.verb(), &action.target(), planned.cause.clone());
         self.before.insert(action.target(), self.before(&action));
-        let order = Order { data_directory: self.data_directory(observed, &action), action: action.clone() };
+        let data_directory = self.data_directory(observed, &action);
+        let order = Order { data_directory, leaving: self.leaving(observed, &action), action: action.clone() };
         let (context, stack) = (self.context.clone(), self.stack.clone());
         let task = self.tasks.spawn(async move {
             // A panic in here is an outcome like any other: the loop goes on.
@@ -91,6 +93,16 @@ impl Supervisor {
         let mode = if has_ended(&self.history, key, container) { RoundMode::Ceil } else { RoundMode::Floor };
         let round = TimestampRound::new().smallest(Unit::Second).mode(mode);
         DataDirectory { freshness, run_began: run.and_then(|run| run.started_at.round(round).ok()) }
+    }
+
+    /// Whose log goes with a container that is to be removed.
+    fn leaving(&self, observed: &Observed, action: &Action) -> Option<Leaving> {
+        let Action::Remove { key, container } = action else { return None };
+        let seen = observed.containers.iter().find(|seen| &seen.id == container)?;
+        let last = self.history.replicas.get(key).and_then(|replica| replica.last_exit.as_ref());
+        let (key, container) = (key.clone(), container.clone());
+        let started_at = seen.run().map_or(seen.created_at, |run| run.started_at);
+        Some(Leaving { last_run: last_run(last, &container), key, container, started_at })
     }
 
     /// An action is over. It stays under way until a later look has shown what came of it.

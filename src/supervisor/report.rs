@@ -31,13 +31,6 @@ pub struct Report<'a> {
 pub fn report(report: &Report<'_>) -> Status {
     let inputs = report.inputs;
     let items: Vec<ItemStatus> = inputs.stack.in_order().flat_map(|workload| items_of(report, workload)).collect();
-    let settled = report.engine == EngineStatus::Up && report.plan.is_empty() && inputs.in_flight.is_empty();
-    let reached = match inputs.history.goal {
-        Goal::Up => items
-            .iter()
-            .all(|item| item.kind == KindName::Job || item.ready || matches!(item.state, State::Completed | State::Stopped)),
-        Goal::Down => true,
-    };
     Status {
         v: 1,
         stack: inputs.stack.name().to_string(),
@@ -51,14 +44,37 @@ pub fn report(report: &Report<'_>) -> Status {
         },
         daemon: report.daemon.cloned(),
         engine: report.engine,
-        converged: settled && reached,
+        converged: is_so(report, &items, |_| true),
+        reached: is_so(report, &items, |item| item.meant),
         items: sorted(items),
         notes: report.notes.to_vec(),
     }
 }
 
+/// Whether nothing is left to do for those items that count, and for what is not of one item alone.
+fn is_so(report: &Report<'_>, items: &[ItemStatus], counts: impl Fn(&ItemStatus) -> bool) -> bool {
+    let inputs = report.inputs;
+    let open = report.plan.blocked.iter().map(|blocked| &blocked.target).chain(inputs.in_flight.keys());
+    let (counted, others): (Vec<&ItemStatus>, Vec<&ItemStatus>) = items.iter().partition(|item| counts(item));
+    let is_of = |target: &Target, some: &[&ItemStatus]| some.iter().any(|item| is_about(inputs, target, item));
+    let mut open = open.filter(|target| is_of(target, &counted) || !is_of(target, &others));
+    let is_settled = report.engine == EngineStatus::Up && open.next().is_none();
+    let is_there =
+        |item: &ItemStatus| item.kind == KindName::Job || item.ready || matches!(item.state, State::Completed | State::Stopped);
+    is_settled && (inputs.history.goal == Goal::Down || counted.into_iter().all(is_there))
+}
+
+/// Whether a target is of this item and its workload alone.
+fn is_about(inputs: &Inputs<'_>, target: &Target, item: &ItemStatus) -> bool {
+    match target {
+        Target::Replica(ReplicaKey { name, .. }) | Target::Workload(name) => name.as_str() == item.name,
+        Target::Volume(_) => item.name.parse().is_ok_and(|name| volumes_of(inputs, &name).contains(target)),
+        Target::Network | Target::EngineVolume(_) => false,
+    }
+}
+
 /// Postgres first, then services, then jobs, each by name: what is looked for is in one place.
-fn sorted(mut items: Vec<ItemStatus>) -> Vec<ItemStatus> {
+pub fn sorted(mut items: Vec<ItemStatus>) -> Vec<ItemStatus> {
     let rank = |kind| match kind {
         KindName::Postgres => 0,
         KindName::Service => 1,
@@ -84,6 +100,7 @@ fn blank(report: &Report<'_>, workload: &Workload, replica: u32) -> ItemStatus {
         kind: workload.kind_name(),
         replica,
         state: State::Pending,
+        meant: report.inputs.is_meant(&workload.name),
         protects_data: false,
         held: false,
         health: Health::None,
@@ -108,7 +125,8 @@ fn blank(report: &Report<'_>, workload: &Workload, replica: u32) -> ItemStatus {
     }
 }
 
-fn port_of(workload: &Workload) -> Option<u16> {
+/// What a workload listens on inside.
+pub fn port_of(workload: &Workload) -> Option<u16> {
     match &workload.kind {
         Kind::Service(service) => service.port,
         Kind::Postgres(_) => Some(5432),
@@ -116,8 +134,11 @@ fn port_of(workload: &Workload) -> Option<u16> {
     }
 }
 
+/// Why a job waits.
+pub const JOBS_ARE_NOT_RUN: &str = "jobs are not run by this version";
+
 fn job_item(report: &Report<'_>, workload: &Workload) -> ItemStatus {
-    ItemStatus { cause: "jobs are not run by this version".to_owned(), ..blank(report, workload, 1) }
+    ItemStatus { cause: JOBS_ARE_NOT_RUN.to_owned(), ..blank(report, workload, 1) }
 }
 
 fn external_item(report: &Report<'_>, workload: &Workload) -> ItemStatus {
@@ -275,18 +296,13 @@ fn state_of(report: &Report<'_>, item: &ItemStatus, shown: Option<&Container>, e
         Some(ContainerState::Running { .. } | ContainerState::Restarting) => State::Starting,
         Some(ContainerState::Paused { .. }) => State::Paused,
         Some(ContainerState::Exited { exit, .. }) => ended(report, item, exit.code, blocked),
-        Some(ContainerState::Removing) => State::Stopping,
+        Some(ContainerState::Removing) if report.inputs.history.goal == Goal::Up => State::Stopping,
         Some(_) | None if report.inputs.history.goal == Goal::Down => State::Stopped,
-        None if !is_meant(report, item) => State::Stopped,
+        None if !item.meant => State::Stopped,
         Some(_) | None if blocked => State::Blocked,
         Some(_) => State::Starting,
         None => State::Pending,
     }
-}
-
-/// Whether the last `up` was about it.
-fn is_meant(report: &Report<'_>, item: &ItemStatus) -> bool {
-    item.name.parse().map_or(true, |name| report.inputs.is_meant(&name))
 }
 
 fn ended(report: &Report<'_>, item: &ItemStatus, code: i64, blocked: bool) -> State {

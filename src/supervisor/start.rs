@@ -8,8 +8,9 @@ use tokio::sync::{Semaphore, mpsc};
 use super::apply::{Context, PRIMITIVES, TRANSFERS};
 use super::handle::{Command, Ends};
 use super::keeper::PostgresKeeper;
+use super::kept_logs::KeptLogs;
 use super::run::{Beginning, run};
-use super::state::{StateError, StateFile};
+use super::state::{STATE_FILE, StateError, StateFile};
 use crate::engine::Engine;
 use crate::health::SystemProber;
 use crate::host::{Clock, Disk, SystemRng};
@@ -19,8 +20,6 @@ use crate::model::stack::Stack;
 use crate::model::status::DaemonStatus;
 use crate::postgres::{Caretaker, Passwords, PasswordsError};
 
-/// The state file below the stack's `.witwd`.
-const STATE: &str = "state.json";
 /// Generated passwords below the stack's `.witwd`.
 const PASSWORDS: &str = "secrets.json";
 
@@ -61,7 +60,7 @@ impl Machine {
     }
 
     fn state_file(&self) -> StateFile {
-        StateFile::new(self.disk.clone(), self.state_directory.join(STATE))
+        StateFile::new(self.disk.clone(), self.state_directory.join(STATE_FILE))
     }
 
     /// Runs a supervisor of `stack`, `first` asked of it before anything else, until `ending` returns.
@@ -86,6 +85,7 @@ impl Machine {
         let context = Context {
             engine: self.engine,
             clock: self.clock,
+            kept_logs: KeptLogs::new(self.disk.clone(), &self.state_directory),
             disk: self.disk,
             keeper: Arc::new(PostgresKeeper::new(passwords, caretaker)),
             instance: self.instance,

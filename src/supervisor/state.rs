@@ -2,15 +2,17 @@
 //! can't be read is moved aside and rebuilt from labels; what runs is left alone.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::host::{Disk, DiskError};
-use crate::model::history::{AcceptedImage, Goal, History, PostgresHistory, ReplicaHistory};
+use crate::model::history::{AcceptedImage, Goal, History, LastExit, PostgresHistory, ReplicaHistory};
 use crate::model::name::{ReplicaKey, WorkloadName};
 
+/// The state file below the stack's `.witwd`.
+pub const STATE_FILE: &str = "state.json";
 /// The version this file is written in.
 const VERSION: u32 = 1;
 
@@ -37,6 +39,15 @@ struct Kept {
     builds: BTreeMap<WorkloadName, String>,
     #[serde(default)]
     fresh: BTreeSet<WorkloadName>,
+}
+
+/// How the last run of each replica that is over ended, for who only looks: nothing where the state
+/// below `directory` can't be understood.
+pub fn last_exits(disk: &dyn Disk, directory: &Path) -> Result<BTreeMap<ReplicaKey, LastExit>, DiskError> {
+    let content = disk.read(&directory.join(STATE_FILE))?.unwrap_or_default();
+    let kept = serde_json::from_slice::<Kept>(&content).ok().filter(|kept| kept.v == VERSION);
+    let replicas = kept.map(|kept| kept.replicas).unwrap_or_default();
+    Ok(replicas.into_iter().filter_map(|(key, replica)| Some((key, replica.last_exit?))).collect())
 }
 
 /// The file, and what was last written to it.

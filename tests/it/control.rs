@@ -28,6 +28,7 @@ fn status(converged: bool) -> Status {
         daemon: None,
         engine: EngineStatus::Up,
         converged,
+        reached: converged,
         items: Vec::new(),
         notes: Vec::new(),
     }

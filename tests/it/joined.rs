@@ -88,6 +88,7 @@ fn status(directory: &Path) -> Status {
         daemon: None,
         engine: EngineStatus::Up,
         converged: true,
+        reached: true,
         items: Vec::new(),
         notes: Vec::new(),
     }

@@ -14,7 +14,7 @@ use witwd::model::name::InstanceId;
 use witwd::model::stack::Stack;
 use witwd::model::status::{ItemStatus, Status};
 use witwd::supervisor::sim::SimKeeper;
-use witwd::supervisor::{Beginning, Context, Down, Handle, PRIMITIVES, StateFile, TRANSFERS, Up, channel, run};
+use witwd::supervisor::{Beginning, Context, Down, Handle, KeptLogs, PRIMITIVES, StateFile, TRANSFERS, Up, channel, run};
 
 /// The stack that most scenarios run.
 pub const DEMO: &str = r#"
@@ -62,6 +62,7 @@ impl Machine {
             disk: self.disk.clone(),
             keeper: self.keeper.clone(),
             instance: instance(),
+            kept_logs: KeptLogs::new(self.disk.clone(), &PathBuf::from("/stack/.witwd")),
             secrets_directory: PathBuf::from("/run/witwd/secrets/demo"),
             events,
             primitives: Semaphore::new(PRIMITIVES),

@@ -10,6 +10,7 @@ mod client;
 mod options;
 mod serve;
 mod signals;
+mod terminal;
 mod tools;
 
 use std::io::{self, Write};
@@ -25,6 +26,7 @@ const HELP: &str = "tiny COMMAND, for tests:
   env [NAME]              the environment; with NAME: its value, exit 1 where it is not set
   id                      uid=N gid=N groups=N...
   stdin                   echoes stdin to stdout
+  tty [N]                 the size of its terminal, again when it changes; a line ends it with N (0)
   lines N [WORDS]         N numbered lines on stdout
   get URL                 fetches http://HOST:PORT/PATH; exit 1 unless 2xx
   tcp HOST:PORT           exit 0 when it connects
@@ -68,6 +70,7 @@ fn run(args: &[String]) -> Result<u8, String> {
         "burn" => tools::burn(&options::Options::parse(rest)?),
         "get" => client::get(rest),
         "tcp" => client::tcp(rest),
+        "tty" => terminal::watch(rest),
         "help" | "--help" => tools::print(HELP.trim_end()),
         _ => tools::run(command, rest),
     }
