@@ -113,7 +113,9 @@ impl KeptLogs {
         // Names, numbers and times: there is nothing in them that JSON can't say.
         let head = serde_json::to_string(&head).unwrap_or_default();
         let mut text = head + "\n";
-        lines.iter().for_each(|line| text.push_str(line));
+        for line in lines {
+            text.push_str(line);
+        }
         self.disk.write_atomic(&self.directory.join(file_name(leaving)), text.as_bytes())?;
         self.surplus()?.iter().try_for_each(|name| self.disk.remove(&self.directory.join(name)))
     }
