@@ -11,8 +11,8 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: build ## install what is missing, build, start the demo in the background
-	@echo "== starting the stack of stack.toml (the first time images are fetched or made: a minute or two)" >&2
-	@$(RUN) $(WITWD) up -d
+	@echo "== starting the stack of stack.toml (the first time images are fetched or made: some minutes, by machine and line)" >&2
+	@$(RUN) $(WITWD) up -d --timeout 30m
 	@echo
 	@echo "  Where in the world?  http://127.0.0.1:8000"
 	@echo

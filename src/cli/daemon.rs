@@ -19,6 +19,7 @@ use super::place::Place;
 use crate::config::load;
 use crate::control::protocol::{Hello, Up, VERSION};
 use crate::control::{Admission, ControlSocket, Downs, Loader as _, Peer, Records, Service, SocketAccess, serve};
+use crate::host::keep_instance;
 use crate::host::lock::{StackLock, acquire};
 use crate::host::process::append_to;
 use crate::host::runtime::{Runtime, Surroundings, keep_socket_address};
@@ -97,6 +98,7 @@ impl Daemon {
         let since = context.clock.wall();
         let lock = acquire(&place.state, since)?;
         let instance = place.instance()?;
+        keep_instance(context.disk.as_ref(), &place.state, &instance)?;
         let runtime = Runtime::open(&Surroundings::of_process())?;
         let engine = locate(context.clock.clone())?;
         let (clock, disk) = (context.clock.clone(), context.disk.clone());

@@ -46,7 +46,7 @@ impl Place {
 
     /// Which instance this is.
     pub fn instance(&self) -> Result<InstanceId, Failure> {
-        instance_id(&self.directory)
+        instance_id(&self.directory, &self.state)
             .map_err(|error| Failure::of(Exit::Failed, &format!("failed to look at {}", self.directory.display()), &error))
     }
 

@@ -19,7 +19,7 @@ pub mod sim;
 
 pub use clock::{Clock, SystemClock};
 pub use disk::{Disk, DiskError, SystemDisk};
-pub use instance::instance_id;
+pub use instance::{instance_id, keep_instance};
 pub use journal::Journal;
 pub use rng::{Rng, SystemRng, letters_and_digits};
 

@@ -157,5 +157,6 @@ impl Supervisor {
         let looked = self.seen_generation == self.generation && self.engine == EngineStatus::Up && self.observed.is_some();
         let next = Published { generation: self.generation, looked, status: std::sync::Arc::new(status) };
         self.ends.published.send_replace(next);
+        self.progress_waits = false;
     }
 }

@@ -50,6 +50,10 @@ pub struct Supervisor {
     pub(super) under_way: BTreeMap<Target, UnderWay>,
     pub(super) before: BTreeMap<Target, Before>,
     pub(super) progress: BTreeMap<Target, String>,
+    /// Whether there is progress that is not published yet.
+    pub(super) progress_waits: bool,
+    /// Before this, progress waits.
+    progress_due: Moment,
     pub(super) looks: Looks,
     pub(super) engine: EngineStatus,
     pub(super) plan: Plan,
@@ -173,6 +177,8 @@ impl Supervisor {
             under_way: BTreeMap::new(),
             before: BTreeMap::new(),
             progress: BTreeMap::new(),
+            progress_waits: false,
+            progress_due: Moment::default(),
             looks,
             engine: EngineStatus::Down,
             plan: Plan::default(),
@@ -185,7 +191,6 @@ impl Supervisor {
     }
 
     async fn serve(&mut self, mut events: mpsc::UnboundedReceiver<Event>, mut verdicts: mpsc::Receiver<HealthEvent>) {
-        let mut published = Moment::default();
         loop {
             self.begin_look();
             while self.tasks.try_join_next().is_some() {}
@@ -197,14 +202,14 @@ impl Supervisor {
                     Some(command) => self.command(command),
                     None => return,
                 },
-                Some(event) = events.recv() => self.handle(event, &mut published),
-                Some(HealthEvent { subject, verdict }) = verdicts.recv() => self.handle(Event::Verdict { subject, verdict }, &mut published),
+                Some(event) = events.recv() => self.handle(event),
+                Some(HealthEvent { subject, verdict }) = verdicts.recv() => self.handle(Event::Verdict { subject, verdict }),
                 () = self.context.clock.sleep(wake) => self.tick(),
             }
         }
     }
 
-    fn handle(&mut self, event: Event, published: &mut Moment) {
+    fn handle(&mut self, event: Event) {
         match event {
             Event::Wake => self.looks.want(),
             Event::Looked { number, result } => self.looked(number, result),
@@ -215,17 +220,23 @@ impl Supervisor {
             }
             Event::Progress { target, words } => {
                 self.progress.insert(target, words);
-                let now = self.context.clock.moment();
-                if now.since(*published) >= PROGRESS_EVERY {
-                    *published = now;
-                    self.publish();
-                }
+                self.progress_waits = true;
+                self.publish_progress(self.context.clock.moment());
             }
+        }
+    }
+
+    /// What came too soon is published later, not never: minutes of silence may follow it.
+    fn publish_progress(&mut self, now: Moment) {
+        if self.progress_waits && self.progress_due <= now {
+            self.progress_due = now + PROGRESS_EVERY;
+            self.publish();
         }
     }
 
     fn tick(&mut self) {
         let now = self.context.clock.moment();
+        self.publish_progress(now);
         if self.looks.due(self.is_settled()) <= now {
             self.looks.want();
         } else {
@@ -238,8 +249,9 @@ impl Supervisor {
     }
 
     fn next_wake(&self) -> Moment {
-        let due = self.looks.due(self.is_settled());
-        self.plan.wake_at.map_or(due, |at| at.min(due))
+        let progress = self.progress_waits.then_some(self.progress_due);
+        let due = [progress, self.plan.wake_at].into_iter().flatten();
+        due.fold(self.looks.due(self.is_settled()), Moment::min)
     }
 
     /// Begins a look where one is wanted and none is under way.

@@ -89,9 +89,12 @@ impl Engine for SimEngine {
         let mutation = Mutation::Build(request.clone());
         let work = async {
             self.answering(Operation::Build, &request.tag).await?;
-            progress(Progress::Line("Step 1/1 : FROM scratch".to_owned()));
             let takes = self.see(|world, _| world.images.build_takes).unwrap_or(Duration::from_secs(2));
-            self.sleep(takes).await;
+            self.sleep(takes / 2).await;
+            for step in ["Step 1/2 : FROM scratch", "Step 2/2 : COPY app /"] {
+                progress(Progress::Line(step.to_owned()));
+            }
+            self.sleep(takes / 2).await;
             self.perform(mutation.clone(), Duration::ZERO).await.map(super::mutation::Applied::image)
         };
         self.call(Operation::Build, &request.tag, Some(mutation.clone()), work).await

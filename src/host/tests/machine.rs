@@ -4,10 +4,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use crate::host::instance::instance_of;
+use crate::host::instance::{instance_of, recognise};
 use crate::host::lock::{LockError, acquire, holder};
 use crate::host::runtime::{Runtime, RuntimeError, Surroundings, keep_socket_address, kept_socket_address, objection};
-use crate::host::{Clock as _, Journal, SystemClock, SystemDisk, git, instance_id, kept};
+use crate::host::{Clock as _, Journal, SystemClock, SystemDisk, git, instance_id, keep_instance, kept};
 use crate::model::name::InstanceId;
 
 fn scratch() -> tempfile::TempDir {
@@ -22,15 +22,33 @@ fn an_instance_is_bound_to_machine_device_and_inode() {
 }
 
 #[test]
+fn a_machine_that_gets_an_id_later_keeps_its_instances() {
+    let of_host = instance_of("host", 1, 2);
+    let recognised = |machines: &[&str], inode, kept: Option<&InstanceId>| {
+        let machines: Vec<String> = machines.iter().map(|&name| name.to_owned()).collect();
+        recognise(&machines, 1, inode, kept)
+    };
+    assert_eq!(recognised(&["host"], 2, None), of_host);
+    assert_eq!(recognised(&["id", "host"], 2, Some(&of_host)), of_host);
+    assert_eq!(recognised(&["id", "host"], 2, None), instance_of("id", 1, 2));
+    // What was copied along with the directory, or from a machine of another name, says nothing here.
+    assert_eq!(recognised(&["id", "host"], 3, Some(&of_host)), instance_of("id", 1, 3));
+    assert_eq!(recognised(&["id", "other"], 2, Some(&of_host)), instance_of("id", 1, 2));
+}
+
+#[test]
 fn a_copied_directory_is_another_instance_and_a_renamed_one_is_not() {
     let root = scratch();
     let (one, two) = (root.path().join("one"), root.path().join("two"));
-    std::fs::create_dir(&one).expect("a directory");
-    let id = instance_id(&one).expect("an id");
+    let id_of = |directory: &Path| instance_id(directory, &directory.join(".witwd")).expect("an id");
+    std::fs::create_dir_all(one.join(".witwd")).expect("a directory");
+    let id = id_of(&one);
+    keep_instance(&SystemDisk, &one.join(".witwd"), &id).expect("keeping it");
     std::fs::rename(&one, &two).expect("renaming");
-    assert_eq!(instance_id(&two).expect("an id"), id);
-    std::fs::create_dir(&one).expect("a copy");
-    assert_ne!(instance_id(&one).expect("an id"), id);
+    assert_eq!(id_of(&two), id);
+    std::fs::create_dir_all(one.join(".witwd")).expect("a copy");
+    std::fs::copy(two.join(".witwd/instance"), one.join(".witwd/instance")).expect("what was kept is copied too");
+    assert_ne!(id_of(&one), id);
 }
 
 #[test]

@@ -155,6 +155,16 @@ async fn where_no_registry_answers_a_fallback_is_built() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_last_words_before_a_long_silence_are_shown() {
+    let machine = Machine::new();
+    let demo = stack("name = \"demo\"\n[services.app]\nbuild = \".\"\n");
+    let daemon = machine.daemon(&demo);
+    daemon.up(&demo).await;
+    // Two lines at once and then nothing: what is published at most now and then still ends with the second.
+    daemon.until("app", |app| app.cause.contains("Step 2/2")).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lost_acknowledgement_makes_no_second_container() {
     for operation in [Operation::Create, Operation::Start, Operation::CreateNetwork, Operation::CreateVolume] {
         let machine = Machine::new();
