@@ -61,6 +61,9 @@ pub struct ReplicaHistory {
     pub recent: Vec<Timestamp>,
     /// How its last run ended.
     pub last_exit: Option<LastExit>,
+    /// The run that is stopped because it lost its liveness.
+    #[serde(default)]
+    pub failed: Option<RunId>,
 }
 
 /// The end of a run.

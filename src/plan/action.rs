@@ -72,6 +72,9 @@ pub enum Action {
         container: ContainerId,
         /// How long it may take.
         grace: Duration,
+        /// Whether it is stopped because it failed: then it is restarted like what crashed, whatever
+        /// code it ends with.
+        failed: bool,
     },
     /// Remove a stopped container.
     Remove {

@@ -46,7 +46,7 @@ pub fn end(pass: &mut Pass<'_>, container: &Container, cause: &str) {
     let id = container.id.clone();
     match &container.state {
         ContainerState::Removing => pass.block(Target::Replica(key), format!("container {id} is being removed by the engine")),
-        state if state.is_up() => pass.act(Action::Stop { key, container: id, grace }, cause),
+        state if state.is_up() => pass.act(Action::Stop { key, container: id, grace, failed: false }, cause),
         _ => pass.act(Action::Remove { key, container: id }, cause),
     }
 }

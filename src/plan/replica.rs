@@ -7,7 +7,7 @@
 use super::action::Action;
 use super::inputs::Inputs;
 use super::pass::Pass;
-use super::restart::{Decision, Times, decide};
+use super::restart::{Decision, End, Times, decide};
 use super::{data, gates};
 use crate::model::history::Target;
 use crate::model::name::ReplicaKey;
@@ -132,7 +132,7 @@ fn heal(pass: &mut Pass<'_>, replica: &Replica<'_>, current: &Container) -> bool
     if verdict.alive == Some(false) && gates::liveness_counts(pass.inputs, replica.workload) {
         let cause = format!("liveness lost: {}", verdict.words.unwrap_or_default());
         let grace = replica.workload.container.stop_grace;
-        pass.act(Action::Stop { key, container: current.id.clone(), grace }, cause);
+        pass.act(Action::Stop { key, container: current.id.clone(), grace, failed: true }, cause);
         return true;
     }
     if verdict.alive == Some(true) && !gates::is_provisioned(pass.inputs, replica.workload, current) {
@@ -182,7 +182,7 @@ fn start(pass: &mut Pass<'_>, replica: &Replica<'_>, container: &Container) {
     let action = Action::Start { key: replica.key.clone(), container: container.id.clone() };
     match &container.state {
         ContainerState::Created => pass.act(action, "created, all it needs is there"),
-        ContainerState::Exited { exit, .. } => match restart(pass.inputs, replica, exit) {
+        ContainerState::Exited { exit, .. } => match restart(pass.inputs, replica, container, exit) {
             Decision::Start { cause } => pass.act(action, cause),
             Decision::Wait { until, cause } => {
                 pass.wake(until);
@@ -196,9 +196,11 @@ fn start(pass: &mut Pass<'_>, replica: &Replica<'_>, container: &Container) {
     }
 }
 
-fn restart(inputs: &Inputs<'_>, replica: &Replica<'_>, exit: &Exit) -> Decision {
+fn restart(inputs: &Inputs<'_>, replica: &Replica<'_>, container: &Container, exit: &Exit) -> Decision {
     let history = inputs.history.replicas.get(&replica.key);
-    decide(replica.workload.restart(), &replica.key, history, exit, Times { now: inputs.now, wall: inputs.wall })
+    let lost_liveness = history.is_some_and(|history| history.failed.is_some() && history.failed == container.run());
+    let end = End { exit: *exit, lost_liveness };
+    decide(replica.workload.restart(), &replica.key, history, end, Times { now: inputs.now, wall: inputs.wall })
 }
 
 /// There is no container that is what is wanted: make one. Until that can be done, an old one is

@@ -7,6 +7,7 @@ use expect_test::expect;
 use fixture::World;
 
 use crate::model::family::Library;
+use crate::model::workload::Restart;
 
 #[test]
 fn nothing_there_gives_network_image_and_volume_first() {
@@ -130,6 +131,28 @@ fn lost_liveness_stops_and_the_next_pass_starts() {
     World::demo().ground().ready("db").sick("app").check(expect![[r#"
         stop app app-1 | liveness lost: GET /healthz: timed out
     "#]]);
+}
+
+#[test]
+fn what_was_stopped_for_its_lost_liveness_failed_whatever_its_exit_code() {
+    let ended = || World::demo().ground().ready("db").restart("app", Restart::OnFailure);
+    ended().exited("app", 0, 0).check(expect![[""]]);
+    ended().exited("app", 0, 0).lost_liveness("app").check(expect![[r#"
+        start app app-1 | stopped for its lost liveness, exited with code 0
+    "#]]);
+    ended().exited("app", 0, 3).lost_liveness("app").check(expect![[r#"
+        blocked app | stopped for its lost liveness, exited with code 0; restart 4 in 4.6s
+        wake +4.6s
+    "#]]);
+    let never = World::demo().ground().ready("db").restart("app", Restart::Never);
+    never.exited("app", 0, 0).lost_liveness("app").check(expect![[""]]);
+}
+
+#[test]
+fn the_plan_says_which_stop_is_one_of_a_failure() {
+    let failed = |world: World| matches!(world.plan().actions[0].action, super::Action::Stop { failed: true, .. });
+    assert!(failed(World::demo().ground().ready("db").sick("app")));
+    assert!(!failed(World::demo().ground().ready("db").ready("app").orphan("cache", "running")));
 }
 
 #[test]

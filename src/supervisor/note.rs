@@ -75,6 +75,16 @@ pub fn note_readiness(history: &mut History, verdicts: &mut Verdicts, observed: 
     }
 }
 
+/// A run that is alive after all was not stopped: how it ends some day is another matter.
+pub fn forget_failures(history: &mut History, verdicts: &Verdicts) {
+    for replica in history.replicas.values_mut() {
+        let verdict = replica.failed.clone().and_then(|run| verdicts.get(&Subject::Run(run)));
+        if verdict.is_some_and(|verdict| verdict.alive == Some(true)) {
+            replica.failed = None;
+        }
+    }
+}
+
 /// Forgives the attempts of replicas that were ready for long enough.
 pub fn forgive(history: &mut History, stack: &Stack, now: Moment, wall: jiff::Timestamp) {
     for (key, since) in &history.ready_since {
@@ -147,6 +157,7 @@ pub fn count_restart(history: &mut History, key: &ReplicaKey, wall: jiff::Timest
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::health::Verdict;
     use crate::model::name::{ContainerId, ImageId};
     use crate::model::observed::Identity;
     use crate::model::workload::KindName;
@@ -187,6 +198,19 @@ mod tests {
         assert!(note_exit(&mut history, &ended("one", "2026-01-02T00:00:00Z"), now).is_some());
         assert!(note_exit(&mut history, &ended("one", "2026-01-02T00:00:00Z"), now).is_none());
         assert!(note_exit(&mut history, &ended("one", "2026-01-01T00:00:00Z"), now).is_some());
+    }
+
+    #[test]
+    fn a_run_that_is_alive_after_all_did_not_fail() {
+        let run = ended("one", "2026-01-02T00:00:00Z").run().expect("it ran");
+        let key = ReplicaKey { name: "app".parse().expect("a name"), replica: 1 };
+        let mut history = History::default();
+        history.replicas.entry(key.clone()).or_default().failed = Some(run.clone());
+        let verdict = |alive| [(Subject::Run(run.clone()), Verdict { alive: Some(alive), ..Verdict::default() })].into();
+        forget_failures(&mut history, &verdict(false));
+        assert_eq!(history.replicas[&key].failed, Some(run.clone()));
+        forget_failures(&mut history, &verdict(true));
+        assert_eq!(history.replicas[&key].failed, None);
     }
 
     #[test]

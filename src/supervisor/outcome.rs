@@ -10,7 +10,7 @@ use crate::model::family::Family;
 use crate::model::health::Subject;
 use crate::model::history::{AcceptedImage, Failure, FailureKind, History, PostgresHistory, Target, retry_delay};
 use crate::model::name::{ContainerId, ReplicaKey, WorkloadName};
-use crate::model::observed::{ContainerState, Observed};
+use crate::model::observed::{Container, ContainerState, Observed};
 use crate::plan::{Action, Planned};
 
 use super::apply::{Order, apply};
@@ -72,6 +72,10 @@ impl Supervisor {
                     note::count_restart(&mut self.history, key, self.context.clock.wall());
                 }
             }
+            Action::Stop { key, container, failed: true, .. } => {
+                let run = observed.containers.iter().find(|seen| &seen.id == container).and_then(Container::run);
+                self.history.replicas.entry(key.clone()).or_default().failed = run;
+            }
             _ => {}
         }
     }
@@ -85,7 +89,7 @@ impl Supervisor {
         let postgres = self.stack.workload(&key.name).and_then(|workload| workload.postgres());
         let volume = postgres.map(|postgres| self.stack.engine_volume(&postgres.volume));
         let freshness = if made.is_some() && made == volume { Freshness::Interrupted } else { Freshness::Settled };
-        let run = observed.containers.iter().find(|seen| &seen.id == container).and_then(crate::model::observed::Container::run);
+        let run = observed.containers.iter().find(|seen| &seen.id == container).and_then(Container::run);
         // Time stamps of files may be whole seconds: down to the second for a first run, up for a
         // later one, which must not take for its own what an earlier one left half made.
         let mode = if has_ended(&self.history, key, container) { RoundMode::Ceil } else { RoundMode::Floor };

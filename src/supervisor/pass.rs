@@ -54,6 +54,7 @@ impl Supervisor {
         note::end_fresh(&mut self.history, &self.stack, observed);
         note::adopt_images(&mut self.history, &self.stack, &self.context.instance, observed);
         note::note_readiness(&mut self.history, &mut self.verdicts, observed, now);
+        note::forget_failures(&mut self.history, &self.verdicts);
         note::forgive(&mut self.history, &self.stack, now, self.context.clock.wall());
         self.watch(observed);
     }

@@ -265,6 +265,20 @@ impl World {
         self.add(container)
     }
 
+    /// The restart rule of a service.
+    pub fn restart(mut self, text: &str, policy: Restart) -> Self {
+        restarted(self.workload(text), policy);
+        self
+    }
+
+    /// Its last run was stopped for its lost liveness.
+    pub fn lost_liveness(mut self, text: &str) -> Self {
+        let container = self.observed.containers.iter().find(|container| container.workload() == Some(&name(text)));
+        let run = container.and_then(Container::run);
+        self.history.replicas.entry(ReplicaKey { name: name(text), replica: 1 }).or_default().failed = run;
+        self
+    }
+
     fn verdict(mut self, id: &str, verdict: Verdict) -> Self {
         let run = RunId { container: ContainerId(id.to_owned()), started_at: time(0) };
         self.verdicts.insert(Subject::Run(run), verdict);
@@ -481,7 +495,11 @@ impl World {
 }
 
 pub fn never_again(workload: &mut Workload) {
+    restarted(workload, Restart::Never);
+}
+
+pub fn restarted(workload: &mut Workload, policy: Restart) {
     if let Kind::Service(service) = &mut workload.kind {
-        service.restart = Restart::Never;
+        service.restart = policy;
     }
 }

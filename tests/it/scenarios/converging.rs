@@ -285,6 +285,28 @@ async fn a_database_that_got_another_name_keeps_its_data_to_itself() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_lost_its_liveness_comes_back_although_it_ended_well() {
+    let machine = Machine::new();
+    machine.engine.script("app", Script { flap: Some(Duration::from_secs(90)), ..Script::default() });
+    let demo = stack(&DEMO.replace("health.http", "restart = \"on-failure\"\nhealth.http"));
+    let daemon = machine.daemon(&demo);
+    daemon.up_and_wait(&demo).await;
+    let app = daemon.until("app", |item| item.ready && item.restarts == 1).await;
+    assert_eq!(app.last_exit.expect("it was stopped").code, 0);
+    // Also where the daemon dies between the stop and the start.
+    let is_over = || machine.containers().contains(&"demo-app-1 exited".to_owned());
+    while !is_over() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    daemon.kill().await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(is_over(), "{:?}", machine.containers());
+    let next = machine.daemon(&demo);
+    next.up(&demo).await;
+    next.until("app", |item| item.ready && item.restarts == 2).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_down_does_not_wait_for_a_pull() {
     let machine = Machine::new();
     machine.engine.publish("slow:1", PullCourse::Takes(Duration::from_secs(600)));
