@@ -74,13 +74,7 @@ pub struct Times {
 }
 
 /// Decides by policy, history and the moment the end was seen.
-pub fn decide(
-    rule: (Restart, Backoff),
-    key: &ReplicaKey,
-    history: Option<&ReplicaHistory>,
-    end: End,
-    times: Times,
-) -> Decision {
+pub fn decide(rule: (Restart, Backoff), key: &ReplicaKey, history: Option<&ReplicaHistory>, end: End, times: Times) -> Decision {
     let (policy, backoff) = rule;
     let Times { now, wall } = times;
     if policy == Restart::Never || (policy == Restart::OnFailure && !end.is_failure()) {

@@ -186,6 +186,25 @@ async fn sigterm_ends_the_daemon_and_not_the_stack() {
     assert_eq!(stack.item("web")["state"], "running");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn exec_ends_with_the_code_of_the_program_or_with_125_where_none_was_run() {
+    let stack = TestStack::new("exec", TWO).await;
+    stack.done(&["up", "-d"]);
+    for missing in
+        [&["exec", "web", "missing-program"][..], &["exec", "web", "/etc"], &["exec", "-u", "nobody-here", "web", "/tiny"]]
+    {
+        let output = stack.run(missing);
+        let complaint = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(125), "{missing:?}: {complaint}");
+        assert!(complaint.contains("it could not be run: ") && !complaint.contains("OCI"), "{missing:?}: {complaint}");
+        assert_eq!(text(&output.stdout), "", "{missing:?}: the reason is no output");
+    }
+    for code in ["0", "3", "126", "127"] {
+        let output = stack.run(&["exec", "web", "/tiny", "exit", code]);
+        assert_eq!(output.status.code(), code.parse().ok(), "{}", text(&output.stderr));
+    }
+}
+
 const KEPT: &str = r#"
 name = "NAME"
 [services.web]
