@@ -4,6 +4,7 @@ use crate::model::name::{StackName, WorkloadName};
 use crate::model::workload::{Condition, Dependency, PublishedPort, Workload};
 
 use super::diagnostics::Place;
+use super::extends::Expanded;
 use super::reader::Reader;
 use super::values::{Mistake, mistake};
 
@@ -32,8 +33,8 @@ pub(super) struct Owner<'a> {
     pub place: Place,
     /// The stack.
     pub stack: &'a StackName,
-    /// Whose `build` it uses.
-    pub builder: &'a str,
+    /// What it is after `extends`.
+    pub expanded: &'a Expanded,
     /// The profiles that were asked for.
     pub profiles: &'a [String],
 }

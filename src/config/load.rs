@@ -166,7 +166,7 @@ impl<'a> Loading<'a> {
             drafts.extend(self.one(cx, Wanted { kind: "service", name, stack }, expanded));
         }
         for (name, entry) in named(&self.sources.tree, "postgres") {
-            let expanded = Expanded { entry: entry.clone(), builder: name.clone() };
+            let expanded = Expanded::alone(&name, entry);
             drafts.extend(self.one(cx, Wanted { kind: "postgres", name: &name, stack }, &expanded));
         }
         for (name, expanded) in &expansion.jobs {
@@ -186,7 +186,7 @@ impl<'a> Loading<'a> {
         }
         let is_named = parsed.is_ok();
         let name_or = parsed.or_else(|_| "unnamed".parse()).ok()?;
-        let owner = Owner { name: name_or, place: *key, stack, builder: &expanded.builder, profiles: &self.sources.profiles };
+        let owner = Owner { name: name_or, place: *key, stack, expanded, profiles: &self.sources.profiles };
         cx.scope.uses.take();
         let (table, read): (_, fn(Reader<'_>, &Owner<'_>) -> Option<Draft>) = match kind {
             "service" => ("services", service),

@@ -70,7 +70,7 @@ fn url(reader: &Reader<'_>) -> Option<crate::model::template::Template> {
 }
 
 fn server_image(reader: &Reader<'_>, owner: &Owner<'_>) -> Option<ImageSource> {
-    let image = image(reader, owner.stack, owner.builder);
+    let image = image(reader, owner);
     if image.is_some() || reader.has("image") || reader.has("build") {
         return image;
     }

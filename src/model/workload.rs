@@ -354,10 +354,34 @@ pub enum ImageOrigin {
         /// When it is asked.
         policy: PullPolicy,
         /// A build for when no registry answers.
-        fallback: Option<Build>,
+        fallback: Option<Fallback>,
     },
     /// From a build; never pulled.
     Build(Build),
+}
+
+/// A build for an image that no registry answers for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fallback {
+    /// How it is built.
+    pub build: Build,
+    /// The tag of the result: the same for all who share the build by `extends`.
+    pub tag: String,
+}
+
+impl ImageSource {
+    /// The build for when no registry answers.
+    pub fn fallback(&self) -> Option<&Fallback> {
+        match &self.origin {
+            ImageOrigin::Pull { fallback, .. } => fallback.as_ref(),
+            ImageOrigin::Build(_) => None,
+        }
+    }
+
+    /// Whether `reference` is its own, or that of its fallback.
+    pub fn is_named(&self, reference: &str) -> bool {
+        self.reference == reference || self.fallback().is_some_and(|fallback| fallback.tag == reference)
+    }
 }
 
 /// When a registry is asked for an image.

@@ -110,10 +110,9 @@ pub fn accept_image(history: &mut History, observed: &Observed, workload: &Workl
 /// several, that of the one that is up. What was accepted under a reference that is not the
 /// workload's any more is forgotten.
 pub fn adopt_images(history: &mut History, stack: &Stack, instance: &InstanceId, observed: &Observed) {
-    history.images.retain(|name, accepted| {
-        let fallback = stack.name().fallback_image(name);
-        stack.workload(name).is_none_or(|workload| [&workload.image.reference, &fallback].contains(&&accepted.reference))
-    });
+    history
+        .images
+        .retain(|name, accepted| stack.workload(name).is_none_or(|workload| workload.image.is_named(&accepted.reference)));
     let ours = observed.containers.iter().filter(|container| container.owner(stack.name(), instance) == Owner::Ours);
     let stays = |container: &&Container| !matches!(container.state, ContainerState::Removing | ContainerState::Dead);
     let mut ours: Vec<&Container> = ours.filter(|container| is_kept(container)).filter(stays).collect();
@@ -122,7 +121,7 @@ pub fn adopt_images(history: &mut History, stack: &Stack, instance: &InstanceId,
         let Some(workload) = container.workload().and_then(|name| stack.workload(name)) else { continue };
         let is_current = container.identity.as_ref().is_some_and(|identity| identity.spec.as_ref() == Some(&workload.spec));
         if is_current && !history.images.contains_key(&workload.name) {
-            history.images.insert(workload.name.clone(), adopted(stack, workload, container));
+            history.images.insert(workload.name.clone(), adopted(workload, container));
         }
     }
 }
@@ -138,10 +137,9 @@ pub fn end_fresh(history: &mut History, stack: &Stack, observed: &Observed) {
 }
 
 /// A container that was made from an id says nothing of the tag.
-fn adopted(stack: &Stack, workload: &Workload, container: &Container) -> AcceptedImage {
-    let fallback = stack.name().fallback_image(&workload.name);
-    let reference = if container.image_reference == fallback { fallback } else { workload.image.reference.clone() };
-    AcceptedImage { reference, id: container.image.clone() }
+fn adopted(workload: &Workload, container: &Container) -> AcceptedImage {
+    let known = Some(&container.image_reference).filter(|reference| workload.image.is_named(reference));
+    AcceptedImage { reference: known.unwrap_or(&workload.image.reference).clone(), id: container.image.clone() }
 }
 
 /// Counts a start of a container that had ended.

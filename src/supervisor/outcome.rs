@@ -132,11 +132,9 @@ impl Supervisor {
     }
 
     fn observed_has_image(&self, action: &Action) -> bool {
-        let Action::Pull { workload, reference } = action else { return false };
-        let tag = self.stack.name().fallback_image(workload);
-        self.observed
-            .as_ref()
-            .is_some_and(|observed| observed.images.contains_key(reference) || observed.images.contains_key(&tag))
+        let Action::Pull { workload, .. } = action else { return false };
+        let (Some(workload), Some(observed)) = (self.stack.workload(workload), &self.observed) else { return false };
+        observed.images.keys().any(|here| workload.image.is_named(here))
     }
 
     fn remember_after(&mut self, action: &Action, effect: Effect) {
@@ -148,12 +146,11 @@ impl Supervisor {
                 Effect::Image { reference, id },
             ) => {
                 // Everybody who shares the image has it now.
-                let fallback = matches!(action, Action::BuildFallback { .. });
                 let Target::Workload(own) = action.target() else { return };
                 let sharing: Vec<WorkloadName> = self
                     .stack
                     .in_order()
-                    .filter(|workload| workload.name == own || (!fallback && &workload.image.reference == tag))
+                    .filter(|workload| workload.name == own || workload.image.is_named(tag))
                     .map(|workload| workload.name.clone())
                     .collect();
                 let image = AcceptedImage { reference, id };
@@ -189,7 +186,10 @@ impl Supervisor {
         if let (true, Some(digest)) = (is_build, digest) {
             self.history.builds.insert(workload.clone(), digest.clone());
         }
-        let has_one = self.history.images.get(&workload).is_some_and(|accepted| accepted.reference == image.reference);
+        // A fallback takes the place of nothing that another one has.
+        let is_fallback = matches!(action, Action::BuildFallback { .. });
+        let known = self.history.images.get(&workload);
+        let has_one = known.is_some_and(|accepted| is_fallback || accepted.reference == image.reference);
         if is_own || asked || !has_one {
             self.history.images.insert(workload, image.clone());
         }

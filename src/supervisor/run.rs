@@ -20,7 +20,7 @@ use crate::model::observed::Observed;
 use crate::model::stack::Stack;
 use crate::model::status::{DaemonStatus, EngineStatus};
 use crate::model::time::Moment;
-use crate::model::workload::{ImageOrigin, MountSource, Workload};
+use crate::model::workload::{MountSource, Workload};
 use crate::plan::{Action, Plan};
 
 use super::apply::Context;
@@ -266,8 +266,7 @@ impl Supervisor {
     fn scope(&self) -> Scope {
         let workloads: Vec<&Workload> = self.stack.in_order().collect();
         let images = workloads.iter().flat_map(|workload| {
-            let fallback = matches!(workload.image.origin, ImageOrigin::Pull { fallback: Some(_), .. });
-            let tag = fallback.then(|| self.stack.name().fallback_image(&workload.name));
+            let tag = workload.image.fallback().map(|fallback| fallback.tag.clone());
             let accepted = self.history.images.get(&workload.name).map(|accepted| accepted.id.0.clone());
             std::iter::once(workload.image.reference.clone()).chain(tag).chain(accepted)
         });

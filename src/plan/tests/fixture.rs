@@ -16,8 +16,8 @@ use crate::model::probe::{Check, Probe, Probes};
 use crate::model::stack::{DaemonSettings, Stack, StackParts, Volume};
 use crate::model::time::Moment;
 use crate::model::workload::{
-    Backoff, Backup, BackupSchedule, Build, Condition, ContainerSettings, Dependency, ImageOrigin, ImageSource, Kind, KindName,
-    Mount, MountSource, Postgres, PullPolicy, Restart, Service, Workload,
+    Backoff, Backup, BackupSchedule, Build, Condition, ContainerSettings, Dependency, Fallback, ImageOrigin, ImageSource, Kind,
+    KindName, Mount, MountSource, Postgres, PullPolicy, Restart, Service, Workload,
 };
 
 #[derive(Debug, Clone)]
@@ -379,7 +379,8 @@ impl World {
     }
 
     pub fn with_fallback(mut self, text: &str) -> Self {
-        let fallback = Some(Build::Command(vec!["make-image".to_owned()]));
+        let build = Build::Command(vec!["make-image".to_owned()]);
+        let fallback = Some(Fallback { build, tag: "localhost/demo-db:latest".to_owned() });
         self.workload(text).image.origin = ImageOrigin::Pull { policy: PullPolicy::Missing, fallback };
         self
     }

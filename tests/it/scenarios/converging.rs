@@ -155,6 +155,45 @@ async fn where_no_registry_answers_a_fallback_is_built() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_image_that_many_share_by_extends_is_built_once() {
+    let others = "[services.one]\nextends = \"app\"\n[services.two]\nextends = \"one\"\n";
+    let with = |image: &str| format!("name = \"demo\"\n[services.app]\n{image}\n{others}");
+    let build = stack(&with("build = \".\""));
+    let fallback = stack(&with("image = \"app:1\"\nfallback = { context = \".\" }"));
+    for (stack, pulls, tag) in [(build, 0, "localhost/demo-app:built"), (fallback, 1, "localhost/demo-app:latest")] {
+        let machine = Machine::new();
+        machine.engine.set_offline(true);
+        let daemon = machine.daemon(&stack);
+        let status = daemon.up_and_wait(&stack).await;
+        assert!(status.items.iter().all(|item| item.image == tag), "{status:#?}");
+        let trace = machine.trace();
+        assert_eq!((trace.of(Operation::Build).len(), trace.of(Operation::Pull).len()), (1, pulls), "{tag}");
+        // Also by a daemon that has forgotten what it built.
+        daemon.kill().await;
+        machine.forget();
+        let next = machine.daemon(&stack);
+        next.up_and_wait(&stack).await;
+        assert_eq!(machine.trace().mutating_calls().len(), trace.mutating_calls().len(), "{tag}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fallback_that_was_taken_over_leaves_an_image_that_is_here_alone() {
+    let machine = Machine::new();
+    machine.engine.add_image("app:1");
+    machine.engine.set_offline(true);
+    let text = "name = \"demo\"\n[services.app]\nimage = \"app:1\"\nfallback = { context = \".\" }\n\
+                [services.next]\nextends = \"app\"\nimage = \"app:2\"\n";
+    let stack = stack(text);
+    let daemon = machine.daemon(&stack);
+    let status = daemon.up_and_wait(&stack).await;
+    let images: Vec<&str> = status.items.iter().map(|item| item.image.as_str()).collect();
+    assert_eq!(images, ["app:1", "localhost/demo-app:latest"]);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(machine.trace().of(Operation::Create).len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lost_acknowledgement_makes_no_second_container() {
     for operation in [Operation::Create, Operation::Start, Operation::CreateNetwork, Operation::CreateVolume] {
         let machine = Machine::new();
