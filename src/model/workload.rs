@@ -1,6 +1,6 @@
 //! One service, postgres or job of a stack, validated and with every default filled in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -77,6 +77,11 @@ impl KindName {
 }
 
 impl Workload {
+    /// The names that its containers have on the stack's network.
+    pub fn network_names(&self) -> BTreeSet<String> {
+        std::iter::once(self.name.to_string()).chain(self.container.aliases.iter().cloned()).collect()
+    }
+
     /// The kind alone.
     pub fn kind_name(&self) -> KindName {
         match self.kind {

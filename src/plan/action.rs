@@ -92,6 +92,20 @@ pub enum Action {
         /// The name.
         name: String,
     },
+    /// Put a container on the stack's network, under its names.
+    Connect {
+        /// Which replica.
+        key: ReplicaKey,
+        /// The container.
+        container: ContainerId,
+    },
+    /// Take a container from the stack's network, to be put there anew.
+    Disconnect {
+        /// Which replica.
+        key: ReplicaKey,
+        /// The container.
+        container: ContainerId,
+    },
     /// Make databases, roles and extensions, and run `init` where the data directory is new.
     Provision {
         /// Which postgres, as a replica: one action a target.
@@ -117,6 +131,8 @@ impl Action {
             Self::Stop { .. } => "stop",
             Self::Remove { .. } => "remove",
             Self::Rename { .. } => "rename",
+            Self::Connect { .. } => "connect",
+            Self::Disconnect { .. } => "disconnect",
             Self::Provision { .. } => "provision",
         }
     }
@@ -135,6 +151,8 @@ impl Action {
             | Self::Stop { key, .. }
             | Self::Remove { key, .. }
             | Self::Rename { key, .. }
+            | Self::Connect { key, .. }
+            | Self::Disconnect { key, .. }
             | Self::Provision { key, .. } => Target::Replica(key.clone()),
         }
     }
@@ -195,7 +213,11 @@ impl fmt::Display for Planned {
                 write!(formatter, " {reference}")?;
             }
             Action::Create { name, .. } | Action::Rename { name, .. } => write!(formatter, " as {name}")?,
-            Action::Start { container, .. } | Action::Stop { container, .. } | Action::Remove { container, .. } => {
+            Action::Start { container, .. }
+            | Action::Stop { container, .. }
+            | Action::Remove { container, .. }
+            | Action::Connect { container, .. }
+            | Action::Disconnect { container, .. } => {
                 write!(formatter, " {container}")?;
             }
             _ => {}

@@ -6,6 +6,7 @@
 //! pass. Entry point: [`plan`].
 
 mod action;
+mod attach;
 mod data;
 mod down;
 mod gates;

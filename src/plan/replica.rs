@@ -5,6 +5,7 @@
 //! start the new, remove the old, give the name.
 
 use super::action::Action;
+use super::attach::attach;
 use super::inputs::Inputs;
 use super::pass::Pass;
 use super::restart::{Decision, End, Times, decide};
@@ -55,7 +56,7 @@ pub fn plan_replica(pass: &mut Pass<'_>, workload: &Workload, key: ReplicaKey, r
         containers.iter().copied().filter(|container| current.is_none_or(|current| current.id != container.id)).collect();
     let replica = Replica { workload, key, current, others };
     match replica.current {
-        Some(current) if current.state.is_up() => tend(pass, &replica, current),
+        Some(current) if current.state.is_up() => tend(pass, &replica, current, ready.network),
         Some(current) => bring_up(pass, &replica, current),
         None if meant => create(pass, &replica, ready),
         None => {}
@@ -91,8 +92,11 @@ fn is_vanishing(container: &Container) -> bool {
 
 /// The wanted container is up, and no other: keep it healthy, then put the rest in order.
 /// Health comes first, for a removal that fails again and again must not keep a database from its
-/// roles.
-fn tend(pass: &mut Pass<'_>, replica: &Replica<'_>, current: &Container) {
+/// roles. Nobody reaches what is not on the network, so that comes before its health.
+fn tend(pass: &mut Pass<'_>, replica: &Replica<'_>, current: &Container, network: bool) {
+    if network && attach(pass, replica.workload, &replica.key, current) {
+        return;
+    }
     if heal(pass, replica, current) || put_in_order(pass, replica, current) {
         return;
     }

@@ -164,6 +164,41 @@ fn liveness_of_dependents_is_suspended_while_the_database_is_away() {
 }
 
 #[test]
+fn what_foreign_hands_took_from_the_network_is_put_back() {
+    let world = || World::demo().ground().ready("db").ready("app");
+    world().known_as("app", &[]).check(expect![[r#"
+        connect app app-1 | not on network demo
+    "#]]);
+    // Without a network there is nothing to be put on.
+    world().known_as("app", &[]).without_network().check(expect![[r#"
+        create-network network | no network
+    "#]]);
+    // What is to be replaced, and what does not run, is left as it is.
+    world().known_as("app", &[]).changed("app").check(expect![[r#"
+        create app as demo-app-1-bbe0479d | definition changed
+    "#]]);
+    World::demo().ground().ready("db").exited("app", 1, 0).known_as("app", &[]).check(expect![[r#"
+        start app app-1 | exited with code 1
+    "#]]);
+    // It comes before its health: nobody reaches it.
+    World::demo().ground().ready("db").sick("app").known_as("app", &[]).check(expect![[r#"
+        connect app app-1 | not on network demo
+    "#]]);
+}
+
+#[test]
+fn names_on_the_network_that_are_missing_or_of_another_are_put_right() {
+    let world = || World::demo().ground().ready("db").ready("app");
+    world().known_as("db", &["other"]).check(expect![[r#"
+        disconnect db db-1 | not known as db on network demo
+    "#]]);
+    world().known_as("app", &["app", "db"]).check(expect![[r#"
+        disconnect app app-1 | known as db on network demo, which is a name of db
+    "#]]);
+    world().known_as("app", &["app", "a-name-of-a-person"]).check(expect![[""]]);
+}
+
+#[test]
 fn an_orphan_is_stopped_and_removed_and_its_volume_stays() {
     World::demo().ground().ready("db").ready("app").orphan("cache", "running").check(expect![[r#"
         stop cache cache-1 | not in stack.toml

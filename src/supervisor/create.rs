@@ -34,8 +34,6 @@ pub fn container_request(
         // Writable: the engine refuses to put files through a read-only mount.
         mounts.push(MountRequest { source, target: SECRETS.to_owned(), read_only: false });
     }
-    let mut aliases = vec![workload.name.to_string()];
-    aliases.extend(settings.aliases);
     Ok(CreateContainer {
         name,
         image,
@@ -49,7 +47,7 @@ pub fn container_request(
         user: settings.user,
         hostname: settings.hostname.unwrap_or_else(|| workload.name.to_string()),
         network: Some(stack.name().network()),
-        aliases,
+        aliases: workload.network_names().into_iter().collect(),
         extra_hosts: settings.extra_hosts,
         ports: settings.ports,
         mounts,

@@ -182,7 +182,7 @@ mod tests {
             },
             identity: Some(identity),
             published: Vec::new(),
-            networks: Vec::new(),
+            networks: std::collections::BTreeMap::new(),
             volumes: Vec::new(),
             created_at: time(started_at),
             image_health: None,

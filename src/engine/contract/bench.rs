@@ -25,7 +25,8 @@ const STEP: Duration = Duration::from_millis(50);
 pub trait Hand: Send + Sync {
     /// Does what the engine's own tool does with these words: `["kill", NAME]`, `["pause", NAME]`,
     /// `["create", "--name", NAME, IMAGE, WORDS...]`, `["rm", "-f", NAME]`, `["volume", "create", NAME]`,
-    /// `["volume", "rm", NAME]`, `["network", "create", NAME]`, `["network", "rm", NAME]`.
+    /// `["volume", "rm", NAME]`, `["network", "create", NAME]`, `["network", "rm", NAME]`,
+    /// `["network", "connect", "--alias", ALIAS, NETWORK, ID]`, `["network", "disconnect", NETWORK, ID]`.
     async fn docker(&self, words: &[&str]) -> Result<(), String>;
 }
 

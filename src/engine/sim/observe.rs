@@ -85,7 +85,7 @@ impl World {
     /// Networks of other stacks are no part of an observation: they are there all the same.
     fn add_unseen_networks(&mut self, container: &Container) {
         let own = container.identity.as_ref().map(|identity| identity.stack.network());
-        for name in container.networks.iter().filter(|name| own.as_ref() != Some(*name)) {
+        for name in container.networks.keys().filter(|name| own.as_ref() != Some(*name)) {
             if self.network(name).is_none() {
                 let id = self.new_id("network");
                 self.networks.insert(id, SimNetwork { name: name.clone(), owner: None });
@@ -115,8 +115,6 @@ impl World {
 }
 
 fn seen(container: &SimContainer) -> Container {
-    let mut networks = container.networks.clone();
-    networks.sort();
     let mut volumes: Vec<String> = container.volumes().map(str::to_owned).collect();
     volumes.sort();
     Container {
@@ -127,7 +125,7 @@ fn seen(container: &SimContainer) -> Container {
         state: container.state.clone(),
         identity: container.identity(),
         published: container.published.clone(),
-        networks,
+        networks: container.networks.clone(),
         volumes,
         created_at: container.created_at,
         image_health: None,

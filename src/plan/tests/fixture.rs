@@ -210,7 +210,7 @@ impl World {
                 directory: "/stack".to_owned(),
             }),
             published: Vec::new(),
-            networks: vec!["demo".to_owned()],
+            networks: [("demo".to_owned(), [text.to_owned()].into())].into(),
             volumes: workload.into_iter().flat_map(volumes_of).collect(),
             created_at: time(0),
             image_health: None,
@@ -297,6 +297,20 @@ impl World {
     pub fn sick(self, text: &str) -> Self {
         let words = Some("GET /healthz: timed out".to_owned());
         self.running(text).verdict(&format!("{text}-1"), Verdict { started: true, ready: Some(false), alive: Some(false), words })
+    }
+
+    /// The container of a workload is known by these names on the stack's network; none: it is not there.
+    pub fn known_as(mut self, text: &str, names: &[&str]) -> Self {
+        let own = |container: &&mut Container| container.workload() == Some(&name(text));
+        let there = (!names.is_empty()).then(|| ("demo".to_owned(), names.iter().map(|name| (*name).to_owned()).collect()));
+        let networks: crate::model::observed::Attachments = there.into_iter().collect();
+        self.observed.containers.iter_mut().filter(own).for_each(|container| container.networks = networks.clone());
+        self
+    }
+
+    pub fn without_network(mut self) -> Self {
+        self.observed.networks.clear();
+        self
     }
 
     pub fn ready_replica(self, text: &str, replica: u32) -> Self {

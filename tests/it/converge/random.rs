@@ -353,6 +353,13 @@ fn put(machine: &Machine, stack: &Stack, parts: Parts) {
         _ => (ContainerState::Created, None),
     };
     let id = ContainerId(format!("{:02}{:062}", parts.number, 0));
+    // Foreign hands took some from the network, or gave them other names there.
+    let names = match (parts.number % 4, labels::identity(&parts.labels)) {
+        (0, _) => None,
+        (1, _) => Some(["other".to_owned()].into()),
+        (_, identity) => Some(identity.map(|identity| identity.key.name.to_string()).into_iter().collect()),
+    };
+    let networks = names.map(|names| (stack.name().network(), names)).into_iter().collect();
     let container = SimContainer {
         id: id.clone(),
         name: parts.name,
@@ -364,7 +371,7 @@ fn put(machine: &Machine, stack: &Stack, parts: Parts) {
         mounts: parts.mounts,
         ports: Vec::new(),
         published: Vec::new(),
-        networks: vec![stack.name().network()],
+        networks,
         read_only: false,
         keeps_log: true,
         gone_at: (parts.state == "removing").then(|| Moment::at(Duration::from_millis(500))),

@@ -235,6 +235,37 @@ async fn what_foreign_hands_remove_is_made_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_foreign_hands_take_from_the_network_is_put_back_and_not_restarted() {
+    let machine = Machine::new();
+    let demo = stack(DEMO);
+    let daemon = machine.daemon(&demo);
+    let before = daemon.up_and_wait(&demo).await;
+    let runs = |status: &witwd::model::status::Status| {
+        status.items.iter().map(|item| (item.container.clone(), item.since, item.restarts)).collect::<Vec<_>>()
+    };
+    let calls = machine.trace().mutating_calls().len();
+    let (container, network) = ("demo-app-1".to_owned(), "demo".to_owned());
+    let names = || machine.engine.with(|world| world.by_name("demo-app-1").and_then(|app| app.networks.get("demo").cloned()));
+    let at_rest = async || {
+        // The events of the foreign hand wake the daemon: this is much less than a look every 30 s.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        daemon.settled(0, |status| status.converged).await
+    };
+    machine.engine.foreign(&Foreign::Disconnect { container: container.clone(), network: network.clone() }).expect("it is on it");
+    at_rest().await;
+    assert_eq!(names(), Some(["app".to_owned()].into()));
+    // As the database: that is not left so either.
+    machine.engine.foreign(&Foreign::Disconnect { container: container.clone(), network: network.clone() }).expect("it is on it");
+    machine.engine.foreign(&Foreign::Connect { container, network, alias: "db".to_owned() }).expect("it is not on it");
+    let after = at_rest().await;
+    assert_eq!(names(), Some(["app".to_owned()].into()));
+    assert_eq!(runs(&after), runs(&before));
+    let trace = machine.trace();
+    let done: Vec<&str> = trace.mutating_calls()[calls..].iter().map(|call| call.operation.words()).collect();
+    assert_eq!(done, ["connect container", "disconnect container", "connect container"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_tag_that_somebody_moved_recreates_nothing_and_makes_nothing_twice() {
     let machine = Machine::new();
     let demo = stack(DEMO);
