@@ -56,7 +56,7 @@ pub(super) fn request(command: Vec<String>, user: Option<String>, no_tty: bool) 
 /// The running container of this name.
 pub(super) async fn running(context: &Context, place: &Place, engine: &DockerEngine, name: &str) -> Result<Container, Failure> {
     let (stack, instance) = context.identity(place).await?;
-    let observed = engine.observe(&Scope { stack: stack.clone(), images: Vec::new(), volumes: Vec::new() }).await?;
+    let observed = engine.observe(&Scope::of(&stack)).await?;
     find(&observed, &stack, &instance, name)
 }
 

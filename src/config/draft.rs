@@ -33,6 +33,8 @@ pub(super) struct Owner<'a> {
     pub place: Place,
     /// The stack.
     pub stack: &'a StackName,
+    /// The name its data lies under: the stack's, or the one it had.
+    pub data_name: &'a StackName,
     /// What it is after `extends`.
     pub expanded: &'a Expanded,
     /// The profiles that were asked for.

@@ -248,6 +248,8 @@ pub struct VolumeSeen {
     pub owner: Option<(StackName, InstanceId)>,
     /// The postgres whose data directory it was made for, by our labels.
     pub data_of: Option<WorkloadName>,
+    /// Whether it was made for a path that an image declares a volume: no file names it.
+    pub of_image: bool,
     /// When it was made, where the engine says so.
     pub created_at: Option<Timestamp>,
     /// Its driver.

@@ -318,7 +318,7 @@ fn data_under_an_old_name_is_not_left_behind_for_an_empty_volume() {
     world().renamed_from("store", "db-17").check(expect![[r#"
         create db as demo-db-1-bbe0479d | definition changed
     "#]]);
-    world().fresh("db").check(expect![[r#"
+    world().fresh("store").check(expect![[r#"
         create-volume volume store | no volume
         blocked db | waiting for a volume
     "#]]);
@@ -331,7 +331,7 @@ fn another_major_in_a_volume_of_its_own_is_refused_with_the_same_words() {
         blocked db | waiting for a volume
         blocked volume db-18 | postgis:18 does not fit the data of db in volume demo_db-17: data directory of major 17, image is 18: go back to an image of 17; or dump it (`witwd exec db pg_dumpall -U postgres`), give it another `volume`, begin anew there with `witwd up --fresh db`, and load the dump
     "#]]);
-    world().fresh("db").check(expect![[r#"
+    world().fresh("db-18").check(expect![[r#"
         create-volume volume db-18 | no volume
         blocked db | waiting for a volume
     "#]]);
@@ -355,6 +355,102 @@ fn a_renamed_postgres_starts_when_the_old_one_no_longer_runs_on_its_data() {
         create app as demo-app-1 | no container
         stop db db-1 | not in stack.toml
         blocked store | waiting for demo-db-1: it runs on the same data
+    "#]]);
+}
+
+#[test]
+fn a_volume_is_not_made_empty_while_one_that_was_renamed_lies_unused() {
+    let old = || World::demo().ground().made_under("demo", "demo_files", None).ready("db").ready("app");
+    let world = || old().mounting("app", "demo_files").mounts("app", "media").changed("app");
+    world().check(expect![[r#"
+        blocked app | waiting for a volume
+        blocked volume media | media would begin with an empty volume demo_media, while the data of files lies unused in demo_files: to go on with that, write `media = { renamed_from = "files" }` below `[volumes]`; to begin anew, `witwd up --fresh media`
+    "#]]);
+    world().renamed_from("media", "files").check(expect![[r#"
+        create app as demo-app-1-bbe0479d | definition changed
+    "#]]);
+    world().fresh("media").check(expect![[r#"
+        create-volume volume media | no volume
+        blocked app | waiting for a volume
+    "#]]);
+    // What the file left behind earlier, what an image asked for and what holds a database is not meant.
+    world().left("demo_files").check(expect![[r#"
+        create-volume volume media | no volume
+        blocked app | waiting for a volume
+    "#]]);
+    world().of_images("demo_files").check(expect![[r#"
+        create-volume volume media | no volume
+        blocked app | waiting for a volume
+    "#]]);
+    World::demo().ground().made_under("demo", "demo_other-17", Some("other")).mounts("app", "media").check(expect![[r#"
+        create db as demo-db-1 | no container
+        create-volume volume media | no volume
+        blocked app | waiting for a volume
+    "#]]);
+    // Nor is anything made empty where `renamed_from` was written for data that lies under the new name.
+    let other_way = World::demo().ground().made_under("demo", "demo_media", None).mounts("app", "media");
+    other_way.renamed_from("media", "files").check(expect![[r#"
+        create db as demo-db-1 | no container
+        blocked app | waiting for a volume
+        blocked volume media | media would begin with an empty volume demo_files, while the data of media lies unused in demo_media: to go on with that, take `renamed_from` of `media` away; to begin anew, `witwd up --fresh media`
+    "#]]);
+}
+
+#[test]
+fn a_container_on_the_volume_of_another_name_is_recreated_onto_the_one_that_is_meant() {
+    let old = World::demo().ground().made_under("demo", "demo_files", None).made_under("demo", "demo_media", None);
+    let world = old.ready("db").mounts("app", "media").ready("app");
+    world.clone().check(expect![[""]]);
+    world.renamed_from("media", "files").check(expect![[r#"
+        create app as demo-app-1-82c17a76 | its data is to be in another volume
+    "#]]);
+}
+
+#[test]
+fn who_mounts_data_goes_on_while_it_is_refused() {
+    let world = World::demo().ground().made_under("demo", "demo_files", None).ready("db").ready("app").orphan("web", "running");
+    world.mounting("web", "demo_files").mounts("app", "media").changed("app").check(expect![[r#"
+        blocked app | waiting for a volume
+        blocked web | not in stack.toml; kept until it is said which data is meant
+        blocked volume media | media would begin with an empty volume demo_media, while the data of files lies unused in demo_files: to go on with that, write `media = { renamed_from = "files" }` below `[volumes]`; to begin anew, `witwd up --fresh media`
+    "#]]);
+}
+
+#[test]
+fn a_stack_of_another_name_does_not_leave_its_data_behind() {
+    let world = || World::demo().made_under("old", "old_db-17", Some("db")).made_under("old", "old_files", None);
+    world().check(expect![[r#"
+        blocked network | stack demo would begin without data, while that of old lies unused in old_db-17, old_files: to go on with that, write `renamed_from = "old"` at the top of stack.toml, or put the old name back; to begin anew, `witwd up --fresh demo`
+    "#]]);
+    world().stack_renamed_from("old").check(expect![[r#"
+        create-network network | no network
+        blocked app | waiting for the network
+        blocked db | waiting for the network
+    "#]]);
+    world().left("old_db-17").left("old_files").check(expect![[r#"
+        create-network network | no network
+        create-volume volume db-17 | no volume
+        blocked app | waiting for the network
+        blocked db | waiting for the network
+    "#]]);
+    // It has data of its own: nothing was renamed just now.
+    world().ground().check(expect![[r#"
+        create db as demo-db-1 | no container
+        create app as demo-app-1 | no container
+    "#]]);
+    World::demo().ground().stack_renamed_from("old").check(expect![[r#"
+        blocked network | stack demo would begin without data, while that of demo lies unused in demo_db-17: to go on with that, take `renamed_from` at the top of stack.toml away; to begin anew, `witwd up --fresh demo`
+    "#]]);
+}
+
+#[test]
+fn a_renamed_stack_owns_the_volumes_of_its_old_name_to_the_end() {
+    let world = || World::demo().made_under("old", "old_db-17", Some("db")).stack_renamed_from("old").down();
+    world().check(expect![[""]]);
+    let mut dropped = world();
+    dropped.history.drop_volumes = true;
+    dropped.check(expect![[r#"
+        remove-volume volume old_db-17 | witwd down --volumes
     "#]]);
 }
 

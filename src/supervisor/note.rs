@@ -1,13 +1,15 @@
 //! What a look teaches: the pure step from what is seen to what is remembered.
 
+use std::collections::BTreeSet;
+
 use crate::model::health::{Subject, Verdicts};
 use crate::model::history::{AcceptedImage, History, LastExit};
-use crate::model::name::{InstanceId, ReplicaKey, WorkloadName};
+use crate::model::name::{InstanceId, ReplicaKey, VolumeName, WorkloadName};
 use crate::model::observed::{Container, ContainerState, Exit, Observed, Owner};
 use crate::model::stack::Stack;
 use crate::model::time::Moment;
 use crate::model::workload::Workload;
-use crate::plan::{is_kept, restart};
+use crate::plan::{is_kept, older_names, restart};
 
 /// An end that was seen for the first time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,14 +128,28 @@ pub fn adopt_images(history: &mut History, stack: &Stack, instance: &InstanceId,
     }
 }
 
-/// The word that a postgres may begin anew ends with the volume that it was given for: one that is
-/// lost later is another matter.
-pub fn end_fresh(history: &mut History, stack: &Stack, observed: &Observed) {
-    history.fresh.retain(|name| {
-        let postgres = stack.workload(name).and_then(|workload| workload.postgres());
-        let volume = postgres.map(|postgres| stack.engine_volume(&postgres.volume));
-        volume.is_some_and(|volume| observed.volumes.iter().all(|seen| seen.name != volume))
-    });
+/// The word that a volume may begin empty ends when it is there: one that is lost later is another
+/// matter. That of a whole stack ends with what lay unused when it was given.
+pub fn end_fresh(history: &mut History, stack: &Stack, instance: &InstanceId, observed: &Observed) {
+    let is_there = |volume: &VolumeName| observed.volumes.iter().any(|seen| seen.name == stack.engine_volume(volume));
+    history.fresh.volumes.retain(|volume| !is_there(volume));
+    if std::mem::take(&mut history.fresh.stack) {
+        history.left.extend(older_names(stack, instance, observed).map(|seen| seen.name.clone()));
+    }
+}
+
+/// Once all volumes of the file are there, the others were left behind and nothing was renamed.
+pub fn note_left(history: &mut History, stack: &Stack, instance: &InstanceId, observed: &Observed) {
+    history.left.retain(|name| observed.volumes.iter().any(|seen| &seen.name == name));
+    let named: BTreeSet<String> = stack.named_volumes().map(|volume| stack.engine_volume(volume)).collect();
+    let is_there = |name: &String| observed.volumes.iter().any(|seen| &seen.name == name);
+    if !named.iter().all(is_there) {
+        return;
+    }
+    let owner = Some(stack.volume_owner(instance));
+    let others = observed.volumes.iter().filter(|seen| seen.owner == owner && !named.contains(&seen.name));
+    history.left.extend(others.map(|seen| seen.name.clone()));
+    history.left.retain(|name| !named.contains(name));
 }
 
 /// A container that was made from an id says nothing of the tag.

@@ -134,7 +134,10 @@ impl Supervisor {
     fn observed_has_image(&self, action: &Action) -> bool {
         let Action::Pull { workload, .. } = action else { return false };
         let (Some(workload), Some(observed)) = (self.stack.workload(workload), &self.observed) else { return false };
-        observed.images.keys().any(|here| workload.image.is_named(here))
+        // Its tag may be gone, while containers are made from it.
+        let accepted = self.history.images.get(&workload.name);
+        let is_used = accepted.is_some_and(|accepted| observed.containers.iter().any(|seen| seen.image == accepted.id));
+        is_used || observed.images.keys().any(|here| workload.image.is_named(here))
     }
 
     fn remember_after(&mut self, action: &Action, effect: Effect) {
@@ -166,7 +169,7 @@ impl Supervisor {
                 self.remember_provisioned(key, container);
             }
             (Action::RemoveVolume { name }, _) => {
-                let prefix = format!("{}_", self.stack.name());
+                let prefix = format!("{}_", self.stack.data_name());
                 self.history
                     .postgres
                     .retain(|_, known| !name.starts_with(&prefix) || known.made_empty.as_ref().is_some_and(|made| made != name));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::host::{Disk, DiskError};
-use crate::model::history::{AcceptedImage, Goal, History, PostgresHistory, ReplicaHistory};
+use crate::model::history::{AcceptedImage, Fresh, Goal, History, PostgresHistory, ReplicaHistory};
 use crate::model::name::{ReplicaKey, WorkloadName};
 
 /// The version this file is written in.
@@ -36,7 +36,9 @@ struct Kept {
     #[serde(default)]
     builds: BTreeMap<WorkloadName, String>,
     #[serde(default)]
-    fresh: BTreeSet<WorkloadName>,
+    begin_fresh: Fresh,
+    #[serde(default)]
+    left: BTreeSet<String>,
 }
 
 /// The file, and what was last written to it.
@@ -92,7 +94,8 @@ impl Kept {
             images: history.images.clone(),
             postgres: history.postgres.clone(),
             builds: history.builds.clone(),
-            fresh: history.fresh.clone(),
+            begin_fresh: history.fresh.clone(),
+            left: history.left.clone(),
         }
     }
 
@@ -103,7 +106,8 @@ impl Kept {
             images: self.images,
             postgres: self.postgres,
             builds: self.builds,
-            fresh: self.fresh,
+            fresh: self.begin_fresh,
+            left: self.left,
             ..History::default()
         }
     }

@@ -187,14 +187,14 @@ pub(super) async fn volumes_show_their_owner(bench: &Bench) -> Claim {
 
 pub(super) async fn foreign_volumes_that_are_asked_for_are_seen_without_owner(bench: &Bench) -> Claim {
     let name = bench.foreign_made(["volume", "create"], ["volume", "rm"]).await?;
-    let scope = Scope { stack: bench.stack.clone(), images: Vec::new(), volumes: vec![name.clone()] };
+    let scope = Scope { volumes: vec![name.clone()], ..Scope::of(&bench.stack) };
     let seen = bench.engine.observe(&scope).await?.volumes;
     ensure(matches!(seen.as_slice(), [volume] if volume.name == name && volume.owner.is_none()), || format!("{seen:?}"))
 }
 
 pub(super) async fn images_that_are_asked_for_are_seen(bench: &Bench) -> Claim {
     let images = vec![bench.image.clone(), "localhost/witwd-contract-missing:1".to_owned()];
-    let scope = Scope { stack: bench.stack.clone(), images, volumes: Vec::new() };
+    let scope = Scope { images, ..Scope::of(&bench.stack) };
     let seen = bench.engine.observe(&scope).await?.images;
     let wanted = [(bench.image.clone(), bench.engine.image(&bench.image).await?.id)].into();
     same("images", &seen, &wanted)

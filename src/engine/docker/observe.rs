@@ -228,10 +228,11 @@ async fn volumes(engine: &DockerEngine, scope: &Scope) -> Result<Vec<VolumeSeen>
         .into_iter()
         .filter_map(|volume| {
             let labels: BTreeMap<String, String> = volume.labels.into_iter().collect();
-            let labelled = labels.get(labels::STACK).map(String::as_str) == Some(scope.stack.as_str());
-            (labelled || scope.volumes.contains(&volume.name)).then(|| VolumeSeen {
+            let owner = labels::owner(&labels);
+            (scope.owns(owner.as_ref()) || scope.volumes.contains(&volume.name)).then(|| VolumeSeen {
                 name: volume.name,
-                owner: labels::owner(&labels),
+                owner,
+                of_image: labels.contains_key(labels::OF_IMAGE),
                 data_of: labels::data_of(&labels),
                 created_at: volume.created_at.and_then(|text| text.parse().ok()),
                 driver: volume.driver,

@@ -15,7 +15,7 @@ const POOLS: usize = 31;
 impl SimVolume {
     pub(super) fn empty(owner: Option<(StackName, InstanceId)>, now: Now) -> Self {
         let (ledger, files) = (Vec::new(), BTreeMap::new());
-        Self { owner, data_of: None, created_at: now.wall, driver: "local".to_owned(), ledger, files }
+        Self { owner, of_image: false, data_of: None, created_at: now.wall, driver: "local".to_owned(), ledger, files }
     }
 }
 
@@ -102,6 +102,7 @@ impl World {
             None => {}
         }
         let mut volume = SimVolume::empty(owner, now);
+        volume.of_image = request.of_image;
         volume.data_of.clone_from(&request.data_of);
         if let Some(driver) = &request.driver {
             volume.driver.clone_from(driver);

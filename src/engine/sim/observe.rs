@@ -40,10 +40,12 @@ impl World {
             .map(|(id, network)| Network { id: id.clone(), name: network.name.clone(), owner: network.owner.clone() })
             .collect();
         networks.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
-        let volumes = self.volumes.iter().filter(|(name, volume)| scope.volumes.contains(name) || is_ours(&volume.owner));
+        let volumes =
+            self.volumes.iter().filter(|(name, volume)| scope.volumes.contains(name) || scope.owns(volume.owner.as_ref()));
         let volumes = volumes.map(|(name, volume)| VolumeSeen {
             name: name.clone(),
             owner: volume.owner.clone(),
+            of_image: volume.of_image,
             data_of: volume.data_of.clone(),
             created_at: Some(volume.created_at),
             driver: volume.driver.clone(),
@@ -68,6 +70,7 @@ impl World {
         for volume in &observed.volumes {
             let mut there = SimVolume::empty(volume.owner.clone(), now);
             there.created_at = volume.created_at.unwrap_or(now.wall);
+            there.of_image = volume.of_image;
             there.driver.clone_from(&volume.driver);
             there.data_of.clone_from(&volume.data_of);
             world.volumes.insert(volume.name.clone(), there);

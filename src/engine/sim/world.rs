@@ -149,6 +149,8 @@ pub struct SimNetwork {
 pub struct SimVolume {
     /// Whose it is.
     pub owner: Option<(StackName, InstanceId)>,
+    /// Whether it was made for a path that an image declares a volume.
+    pub of_image: bool,
     /// The postgres whose data directory it was made for.
     pub data_of: Option<WorkloadName>,
     /// When it was made.

@@ -10,7 +10,7 @@ use crate::model::family::{Families, Family, Library};
 use crate::model::hash::{Fingerprint, SpecHash};
 use crate::model::health::{Subject, Verdict, Verdicts};
 use crate::model::history::{AcceptedImage, Failure, FailureKind, Goal, History, LastExit, Target};
-use crate::model::name::{ContainerId, ImageId, InstanceId, ReplicaKey, VolumeName, WorkloadName};
+use crate::model::name::{ContainerId, ImageId, InstanceId, ReplicaKey, StackName, VolumeName, WorkloadName};
 use crate::model::observed::{Container, ContainerState, Exit, Identity, Network, Observed, RunId, VolumeSeen};
 use crate::model::probe::{Check, Probe, Probes};
 use crate::model::stack::{DaemonSettings, Stack, StackParts, Volume};
@@ -31,6 +31,7 @@ pub struct World {
     pub fingerprints: BTreeMap<WorkloadName, Fingerprint>,
     pub volumes: BTreeMap<VolumeName, Volume>,
     pub provisions: BTreeMap<WorkloadName, String>,
+    pub renamed_from: Option<StackName>,
 }
 
 /// The monotonic moment of every test.
@@ -130,11 +131,13 @@ impl World {
             fingerprints: BTreeMap::new(),
             volumes: BTreeMap::new(),
             provisions: [(name("db"), "wanted".to_owned())].into(),
+            renamed_from: None,
         }
     }
 
     pub fn stack(&self) -> Stack {
         Stack::new(StackParts {
+            renamed_from: self.renamed_from.clone(),
             name: "demo".parse().expect("a name"),
             directory: "/stack".into(),
             profiles: Vec::new(),
@@ -170,14 +173,48 @@ impl World {
     /// Network and volume are there.
     pub fn ground(mut self) -> Self {
         let owner = Some(("demo".parse().expect("a name"), instance()));
-        self.observed.networks.push(Network { id: "net".to_owned(), name: "demo".to_owned(), owner: owner.clone() });
+        self.observed.networks.push(Network { id: "net".to_owned(), name: "demo".to_owned(), owner });
+        self.made_under("demo", "demo_db-17", Some("db"))
+    }
+
+    /// A volume of this instance, made when the stack had this name.
+    pub fn made_under(mut self, stack: &str, volume: &str, data_of: Option<&str>) -> Self {
         self.observed.volumes.push(VolumeSeen {
-            name: "demo_db-17".to_owned(),
-            owner,
-            data_of: Some(name("db")),
+            name: volume.to_owned(),
+            owner: Some((stack.parse().expect("a name"), instance())),
+            data_of: data_of.map(name),
+            of_image: false,
             created_at: None,
             driver: "local".to_owned(),
         });
+        self.observed.volumes.sort_by(|one, other| one.name.cmp(&other.name));
+        self
+    }
+
+    /// The stack's data lies under this name until now.
+    pub fn stack_renamed_from(mut self, old: &str) -> Self {
+        self.renamed_from = Some(old.parse().expect("a name"));
+        self
+    }
+
+    /// A service mounts a volume, which the file lists.
+    pub fn mounts(mut self, text: &str, volume: &str) -> Self {
+        let volume: VolumeName = volume.parse().expect("a name");
+        let mount = Mount { source: MountSource::Volume(volume.clone()), target: "/data".to_owned(), read_only: false };
+        self.workload(text).container.mounts.push(mount);
+        self.volumes.entry(volume).or_default();
+        self
+    }
+
+    /// The file left this volume behind.
+    pub fn left(mut self, volume: &str) -> Self {
+        self.history.left.insert(volume.to_owned());
+        self
+    }
+
+    /// Paths of images that are declared volumes: all that are here.
+    pub fn of_images(mut self, volume: &str) -> Self {
+        self.observed.volumes.iter_mut().filter(|seen| seen.name == volume).for_each(|seen| seen.of_image = true);
         self
     }
 
@@ -464,7 +501,7 @@ impl World {
     }
 
     pub fn fresh(mut self, text: &str) -> Self {
-        self.history.fresh.insert(name(text));
+        self.history.fresh.volumes.insert(text.parse().expect("a name"));
         self
     }
 

@@ -184,6 +184,7 @@ impl Case {
             for (volume, _) in volumes(stack).into_iter().zip(&self.volumes).filter(|(_, there)| **there) {
                 let now = "2025-12-31T00:00:00Z".parse().expect("a time");
                 let there = SimVolume {
+                    of_image: false,
                     owner: ours.clone(),
                     data_of: None,
                     created_at: now,
@@ -269,6 +270,7 @@ fn furnish_stranger(machine: &Machine, stack: &Stack, stranger: &str) {
             let volume = volumes(stack).into_iter().find(|name| machine.engine.with(|world| !world.volumes.contains_key(name)));
             let now = "2025-12-31T00:00:00Z".parse().expect("a time");
             let there = SimVolume {
+                of_image: false,
                 owner: None,
                 data_of: None,
                 created_at: now,

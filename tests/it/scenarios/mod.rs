@@ -2,5 +2,6 @@
 
 mod converging;
 mod killed;
+mod renamed;
 mod storms;
 pub mod world;

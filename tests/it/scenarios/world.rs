@@ -154,7 +154,7 @@ impl Daemon {
             build: false,
             pull: false,
             builds: std::collections::BTreeMap::new(),
-            fresh: std::collections::BTreeSet::new(),
+            fresh: witwd::model::history::Fresh::default(),
             notes: Vec::new(),
         };
         self.handle.up(up).await.expect("a daemon that lives")
