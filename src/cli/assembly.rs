@@ -132,7 +132,7 @@ async fn stack_to_end(parts: &Parts) -> Arc<Stack> {
 /// The name that our containers carry; that of the directory where there are none.
 async fn name_on_the_engine(parts: &Parts) -> StackName {
     let nothing: StackName = "unnamed".parse().expect("a name by the rules");
-    let scope = Scope { stack: nothing.clone(), images: Vec::new(), volumes: Vec::new() };
+    let scope = Scope::of(&nothing);
     let observed = parts.engine.observe(&scope).await.unwrap_or_default();
     let ours = observed.containers.into_iter().filter_map(|container| container.identity);
     ours.filter(|identity| identity.instance == parts.instance).map(|identity| identity.stack).next().unwrap_or(nothing)

@@ -172,7 +172,7 @@ async fn engine(context: &Context, place: &Place, stack: Option<&Stack>) -> Vec<
         Err(error) => vec![Finding::new("engine", Level::Critical, error.to_string(), "`journalctl -u docker -n 50` shows why")],
     };
     if let (Some(stack), Ok(instance)) = (stack, place.instance()) {
-        let scope = Scope { stack: stack.name().clone(), images: Vec::new(), volumes: Vec::new() };
+        let scope = Scope::of(stack.name());
         match engine.observe(&scope).await {
             Ok(observed) => findings.extend(observed_findings(stack, &instance, &observed)),
             Err(error) => findings.push(Finding::new("engine", Level::Critical, error.to_string(), "")),

@@ -36,11 +36,11 @@ pub(super) async fn run(context: &Context, args: DownArgs) -> Done {
     let running = context.daemon(&place).await?;
     let (stack, instance) = context.identity(&place).await?;
     let engine = context.engine().await?;
-    let observed = engine.observe(&Scope { stack: stack.clone(), images: Vec::new(), volumes: Vec::new() }).await?;
-    if args.volumes {
-        confirm_loss(context, &args, &volumes(&observed, &stack, &instance))?;
-    }
-    if running.is_none() && is_gone(&observed, &stack, &instance, args.volumes) {
+    let scope = Scope { instance: Some(instance.clone()), ..Scope::of(&stack) };
+    let observed = engine.observe(&scope).await?;
+    let lost = if args.volumes { volumes(&observed, &data_name(context, &place, &stack), &instance) } else { Vec::new() };
+    confirm_loss(context, &args, &lost)?;
+    if running.is_none() && lost.is_empty() && is_gone(&observed, &stack, &instance) {
         context.output.note(&format!("nothing of stack {stack} is there"));
         return Ok(Exit::Done);
     }
@@ -89,13 +89,18 @@ pub(super) fn volumes(observed: &Observed, stack: &StackName, instance: &Instanc
     observed.volumes.iter().filter(|volume| ours(&volume.owner)).map(|volume| volume.name.clone()).collect()
 }
 
-fn is_gone(observed: &Observed, stack: &StackName, instance: &InstanceId, with_volumes: bool) -> bool {
+/// The name that the stack's volumes carry.
+fn data_name(context: &Context, place: &Place, stack: &StackName) -> StackName {
+    let loaded = context.look(place).ok().filter(|loaded| loaded.stack.name() == stack);
+    loaded.map_or_else(|| stack.clone(), |loaded| loaded.stack.data_name().clone())
+}
+
+fn is_gone(observed: &Observed, stack: &StackName, instance: &InstanceId) -> bool {
     let containers = observed.containers.iter().any(|container| container.owner(stack, instance) == Owner::Ours);
     let network =
         |owner: &Option<(StackName, InstanceId)>| owner.as_ref().is_some_and(|(name, by)| name == stack && by == instance);
     let networks = observed.networks.iter().any(|seen| network(&seen.owner));
-    let data = with_volumes && !volumes(observed, stack, instance).is_empty();
-    !(containers || networks || data)
+    !(containers || networks)
 }
 
 /// Names what will be lost and asks, unless `--yes` said so already.

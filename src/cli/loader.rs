@@ -14,6 +14,7 @@ use crate::control::{Loader, Peer};
 use crate::engine::request::Scope;
 use crate::host::git::keep_from_git;
 use crate::host::kept::{Kept, keep};
+use crate::model::history::Fresh;
 use crate::model::name::{StackName, WorkloadName};
 use crate::model::observed::Owner;
 use crate::model::stack::{SecretSource, Stack};
@@ -44,7 +45,7 @@ impl FileLoader {
             .await
             .map_err(|error| Failure::of(Exit::Failed, "failed to read the file", &error))??;
         let only = workloads(&loaded.stack, &up.only)?;
-        let fresh = servers(&loaded.stack, &up.fresh)?;
+        let fresh = fresh(&loaded.stack, &up.fresh)?;
         self.not_of_another_directory(loaded.stack.name()).await?;
         let Up { profiles, name, env_files, build, pull, .. } = up;
         let (at, stack) = (self.parts.clock.wall(), loaded.stack.name().to_string());
@@ -68,7 +69,7 @@ impl FileLoader {
 
     /// A stack of the same name that another directory keeps is not ours to take.
     async fn not_of_another_directory(&self, name: &StackName) -> Result<(), Failure> {
-        let scope = Scope { stack: name.clone(), images: Vec::new(), volumes: Vec::new() };
+        let scope = Scope::of(&name);
         let Ok(observed) = self.parts.engine.observe(&scope).await else {
             // The supervisor waits for the engine, and never touches what is not ours.
             return Ok(());
@@ -123,14 +124,22 @@ pub(super) fn workloads(stack: &Stack, names: &[String]) -> Result<BTreeSet<Work
     names.iter().map(|name| workload(stack, name).map(|workload| workload.name.clone())).collect()
 }
 
-/// The postgres servers of these names.
-pub(super) fn servers(stack: &Stack, names: &[String]) -> Result<BTreeSet<WorkloadName>, Failure> {
-    let found = workloads(stack, names)?;
-    let is_server = |name: &&WorkloadName| stack.workload(name).is_some_and(|workload| workload.postgres().is_some());
-    match found.iter().find(|name| !is_server(name)) {
-        Some(other) => Err(Failure::new(Exit::Usage, format!("{other} is no postgres: `--fresh` is about data directories"))),
-        None => Ok(found),
+/// What may begin without data by these names: the stack, a postgres or a volume.
+pub(super) fn fresh(stack: &Stack, names: &[String]) -> Result<Fresh, Failure> {
+    let mut fresh = Fresh::default();
+    for name in names {
+        let workload = name.parse::<WorkloadName>().ok().and_then(|name| stack.workload(&name));
+        let data = workload.and_then(Workload::postgres).map(|postgres| postgres.volume.clone());
+        let volume = stack.volumes().keys().find(|volume| volume.as_str() == name).cloned();
+        let is_stack = name == stack.name().as_str();
+        if !is_stack && data.is_none() && volume.is_none() {
+            let words = format!("{name} is no postgres and no volume of stack {}: `--fresh` is about data", stack.name());
+            return Err(Failure::new(Exit::Usage, words));
+        }
+        fresh.stack |= is_stack;
+        fresh.volumes.extend(data.into_iter().chain(volume));
     }
+    Ok(fresh)
 }
 
 /// The workload of this name, or what may be meant.

@@ -158,7 +158,7 @@ impl Sources {
 
     /// Finds containers that were not there before.
     pub(super) async fn look(&mut self) -> Result<(), EngineError> {
-        let scope = Scope { stack: self.selection.stack.clone(), images: Vec::new(), volumes: Vec::new() };
+        let scope = Scope::of(&self.selection.stack);
         let observed = self.engine.observe(&scope).await?;
         for container in &observed.containers {
             let Some(key) = self.selection.key(container) else { continue };

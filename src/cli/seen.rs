@@ -27,7 +27,7 @@ pub(super) async fn status(context: &Context, place: &Place) -> Result<Status, F
         (Err(invalid), None) => return Err(invalid.clone().into()),
     };
     let engine = context.engine().await?;
-    let observed = engine.observe(&Scope { stack: name.clone(), images: Vec::new(), volumes: Vec::new() }).await?;
+    let observed = engine.observe(&Scope::of(&name)).await?;
     let mut status = describe(&name, &place.instance()?, loaded.as_ref().ok(), &observed);
     status.file = file_status(place, loaded.as_ref().err());
     Ok(status)

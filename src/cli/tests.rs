@@ -392,7 +392,7 @@ fn container(name: &str, replica: u32, instance: &str, state: ContainerState) ->
         state,
         identity: Some(identity),
         published: vec![published],
-        networks: Vec::new(),
+        networks: std::collections::BTreeMap::new(),
         volumes: Vec::new(),
         created_at: at(9),
         image_health: None,

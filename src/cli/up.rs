@@ -45,7 +45,7 @@ pub struct UpArgs {
     /// Pull images again, and leave fallbacks
     #[arg(long)]
     pull: bool,
-    /// Let this postgres begin with an empty volume although data of an older name lies unused
+    /// Let this postgres, volume or stack begin empty although data of an older name lies unused
     #[arg(long, value_name = "NAME")]
     fresh: Vec<String>,
     /// Only these and what they need
@@ -67,7 +67,7 @@ fn request(context: &Context, place: &Place, args: &UpArgs) -> Result<Up, Failur
     let loaded = context.look(place);
     if let Ok(loaded) = &loaded {
         loader::workloads(&loaded.stack, &args.names)?;
-        loader::servers(&loaded.stack, &args.fresh)?;
+        loader::fresh(&loaded.stack, &args.fresh)?;
         for part in &loaded.not_carried_out {
             context.output.note(&format!("note: {part}"));
         }

@@ -4,6 +4,7 @@ use crate::model::name::{StackName, WorkloadName};
 use crate::model::workload::{Condition, Dependency, PublishedPort, Workload};
 
 use super::diagnostics::Place;
+use super::extends::Expanded;
 use super::reader::Reader;
 use super::values::{Mistake, mistake};
 
@@ -32,8 +33,10 @@ pub(super) struct Owner<'a> {
     pub place: Place,
     /// The stack.
     pub stack: &'a StackName,
-    /// Whose `build` it uses.
-    pub builder: &'a str,
+    /// The name its data lies under: the stack's, or the one it had.
+    pub data_name: &'a StackName,
+    /// What it is after `extends`.
+    pub expanded: &'a Expanded,
     /// The profiles that were asked for.
     pub profiles: &'a [String],
 }

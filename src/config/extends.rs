@@ -36,6 +36,15 @@ pub(super) struct Expanded {
     pub entry: Entry,
     /// Whose `build` it is: the image is built once, under the name of this service.
     pub builder: String,
+    /// The same of its `fallback`.
+    pub fallback_builder: String,
+}
+
+impl Expanded {
+    /// A workload that extends nothing.
+    pub fn alone(name: &str, entry: &Entry) -> Self {
+        Self { entry: entry.clone(), builder: name.to_owned(), fallback_builder: name.to_owned() }
+    }
 }
 
 /// The services and jobs after `extends`, by name.
@@ -81,7 +90,7 @@ fn service(
     }
     let entry = *all.get(name)?;
     path.push(name.to_owned());
-    let mut expanded = Expanded { entry: entry.clone(), builder: name.to_owned() };
+    let mut expanded = Expanded::alone(name, entry);
     if let Some((base, place)) = extended(entry, scope) {
         if let Some(start) = path.iter().position(|before| *before == base) {
             let circle = path[start..].iter().chain([&base]).map(String::as_str).collect::<Vec<_>>().join(" -> ");
@@ -104,7 +113,7 @@ fn service(
 }
 
 fn job(name: &str, entry: &Entry, services: &BTreeMap<String, Expanded>, scope: &Scope<'_>) -> Expanded {
-    let mut expanded = Expanded { entry: entry.clone(), builder: name.to_owned() };
+    let mut expanded = Expanded::alone(name, entry);
     if let Some((base, place)) = extended(entry, scope) {
         match services.get(&base) {
             Some(base) => take_over(&mut expanded, base, false, scope.diagnostics),
@@ -125,6 +134,9 @@ fn take_over(expanded: &mut Expanded, base: &Expanded, with_dependencies: bool, 
     let mut whole: Table = from.iter().filter(|(key, _)| taken(key)).map(|(key, entry)| (key.clone(), entry.clone())).collect();
     if !own.contains_key("build") && whole.contains_key("build") {
         expanded.builder.clone_from(&base.builder);
+    }
+    if !own.contains_key("fallback") && whole.contains_key("fallback") {
+        expanded.fallback_builder.clone_from(&base.fallback_builder);
     }
     if let Some(image) = own.get("image").filter(|_| !own.contains_key("build") && whole.contains_key("build")) {
         let message = "this image is only the tag of the `build` that `extends` takes over";

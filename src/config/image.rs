@@ -3,20 +3,23 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::model::name::{SecretName, StackName, WorkloadName};
+use crate::model::name::{SecretName, WorkloadName};
 use crate::model::template::Template;
-use crate::model::workload::{Build, ImageOrigin, ImageSource, PullPolicy};
+use crate::model::workload::{Build, Fallback, ImageOrigin, ImageSource, PullPolicy};
 
+use super::draft::Owner;
 use super::files::Files;
 use super::node::Value;
 use super::reader::Reader;
 use super::suggest::did_you_mean;
 
-/// Reads the image of a workload; `builder` is the workload whose `build` it is.
-pub(super) fn image(reader: &Reader<'_>, stack: &StackName, builder: &str) -> Option<ImageSource> {
+/// Reads the image of a workload.
+pub(super) fn image(reader: &Reader<'_>, owner: &Owner<'_>) -> Option<ImageSource> {
     let reference = reader.filled("image").filter(|text| is_reference(reader, text));
     let build = build(reader, "build");
-    let fallback = build_of(reader, "fallback");
+    let tag_of = |builder: &str| builder.parse::<WorkloadName>().ok();
+    let fallback_tag = tag_of(&owner.expanded.fallback_builder).map(|name| owner.stack.fallback_image(&name));
+    let fallback = build_of(reader, "fallback").zip(fallback_tag).map(|(build, tag)| Fallback { build, tag });
     let policy =
         reader.choice("pull", &[("missing", PullPolicy::Missing), ("always", PullPolicy::Always), ("never", PullPolicy::Never)]);
     let platform = reader.filled("platform").or(build.as_ref().and_then(|(_, platform)| platform.clone()));
@@ -31,7 +34,8 @@ pub(super) fn image(reader: &Reader<'_>, stack: &StackName, builder: &str) -> Op
         None => ImageOrigin::Pull { policy: policy.unwrap_or(PullPolicy::Missing), fallback },
     };
     let own_tag = || {
-        matches!(origin, ImageOrigin::Build(_)).then(|| builder.parse::<WorkloadName>().ok().map(|name| stack.built_image(&name)))
+        matches!(origin, ImageOrigin::Build(_))
+            .then(|| tag_of(&owner.expanded.builder).map(|name| owner.stack.built_image(&name)))
     };
     let reference = reference.or_else(|| own_tag().flatten())?;
     Some(ImageSource { reference, origin, platform })

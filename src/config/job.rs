@@ -16,7 +16,7 @@ use super::values::{Mistake, mistake};
 pub(super) fn job(reader: Reader<'_>, owner: &Owner<'_>) -> Option<Draft> {
     let active = is_active(&reader, owner.profiles);
     reader.cx.scope.dormant.set(!active);
-    let image = image(&reader, owner.stack, owner.builder);
+    let image = image(&reader, owner);
     reader.text("extends");
     let mut container = common(&reader, "job");
     full(&reader, &mut container);

@@ -60,8 +60,11 @@ struct Loading<'a> {
 struct Wanted<'a> {
     kind: &'static str,
     name: &'a str,
-    stack: &'a StackName,
+    names: Names<'a>,
 }
+
+/// The name of the stack, and the one that its data lies under.
+type Names<'a> = (&'a StackName, &'a StackName);
 
 /// What was read, before it is a [`Stack`].
 struct Whole {
@@ -98,7 +101,12 @@ impl<'a> Loading<'a> {
         scope.name = Some(stack.to_string());
         scope.profile = self.sources.profiles.join(",");
         let expansion = expand(tree, scope);
-        scope.catalog = Some(self.catalog(scope, &expansion, &stack));
+        let renamed_from = {
+            let cx = self.context(scope, self.diagnostics);
+            top::renamed_from(&Reader::of_table(&cx, "stack", "", tree, place), self.request.name.as_deref(), &stack)
+        };
+        let data_name = renamed_from.as_ref().unwrap_or(&stack);
+        scope.catalog = Some(self.catalog(scope, &expansion, data_name));
         let mut cx = self.context(scope, self.diagnostics);
         let root = Reader::of_table(&cx, "stack", "", tree, place);
         root.text("name");
@@ -108,7 +116,7 @@ impl<'a> Loading<'a> {
         let root = Reader::of_table(&cx, "stack", "", tree, place);
         top::requires(&root);
         let volumes = top::volumes(&root);
-        let drafts = self.drafts(&cx, &root, &expansion, &stack);
+        let drafts = self.drafts(&cx, &root, &expansion, (&stack, data_name));
         let postgres = named(tree, "postgres");
         let declared = expansion.services.keys().chain(expansion.jobs.keys()).chain(postgres.keys()).cloned().collect();
         check::check(&drafts, &declared, self.diagnostics);
@@ -122,12 +130,13 @@ impl<'a> Loading<'a> {
         root.finish();
         let directory = cx.directory.clone();
         let profiles = self.sources.profiles.clone();
-        let parts = StackParts { name: stack, directory, profiles, workloads: Vec::new(), volumes, secrets, daemon };
+        let parts =
+            StackParts { name: stack, renamed_from, directory, profiles, workloads: Vec::new(), volumes, secrets, daemon };
         Some(Whole { parts, drafts, document, listed: listed_profiles(&expansion, tree, &cx) })
     }
 
     /// What references may mean. Problems are left for the reading in earnest.
-    fn catalog(&self, scope: &Scope<'_>, expansion: &Expansion, stack: &StackName) -> Catalog {
+    fn catalog(&self, scope: &Scope<'_>, expansion: &Expansion, data_name: &StackName) -> Catalog {
         let silent = Diagnostics::default();
         let mut inner = Scope::new(&silent, scope.environment);
         inner.name.clone_from(&scope.name);
@@ -136,7 +145,7 @@ impl<'a> Loading<'a> {
         let postgres = named(&self.sources.tree, "postgres")
             .into_iter()
             .map(|(name, entry)| {
-                let facts = facts(&Reader::new(&cx, "none", name.as_str(), &entry.node), stack.as_str());
+                let facts = facts(&Reader::new(&cx, "none", name.as_str(), &entry.node), data_name.as_str());
                 (name, facts)
             })
             .collect();
@@ -157,27 +166,27 @@ impl<'a> Loading<'a> {
         }
     }
 
-    fn drafts<'c>(&self, cx: &'c Context<'c>, root: &Reader<'c>, expansion: &'c Expansion, stack: &StackName) -> Vec<Draft> {
+    fn drafts<'c>(&self, cx: &'c Context<'c>, root: &Reader<'c>, expansion: &'c Expansion, names: Names<'_>) -> Vec<Draft> {
         let mut drafts = Vec::new();
         for key in ["services", "postgres", "jobs"] {
             root.entries(key, &format!("write `[{key}.NAME]`"));
         }
         for (name, expanded) in &expansion.services {
-            drafts.extend(self.one(cx, Wanted { kind: "service", name, stack }, expanded));
+            drafts.extend(self.one(cx, Wanted { kind: "service", name, names }, expanded));
         }
         for (name, entry) in named(&self.sources.tree, "postgres") {
-            let expanded = Expanded { entry: entry.clone(), builder: name.clone() };
-            drafts.extend(self.one(cx, Wanted { kind: "postgres", name: &name, stack }, &expanded));
+            let expanded = Expanded::alone(&name, entry);
+            drafts.extend(self.one(cx, Wanted { kind: "postgres", name: &name, names }, &expanded));
         }
         for (name, expanded) in &expansion.jobs {
-            drafts.extend(self.one(cx, Wanted { kind: "job", name, stack }, expanded));
+            drafts.extend(self.one(cx, Wanted { kind: "job", name, names }, expanded));
         }
         drafts
     }
 
     fn one(&self, cx: &Context<'_>, wanted: Wanted<'_>, expanded: &Expanded) -> Option<Draft> {
         let Entry { key, node } = &expanded.entry;
-        let Wanted { kind, name, stack } = wanted;
+        let Wanted { kind, name, names: (stack, data_name) } = wanted;
         let parsed = name.parse::<WorkloadName>();
         if let Err(error) = &parsed {
             let near = top::host_name(name);
@@ -186,7 +195,7 @@ impl<'a> Loading<'a> {
         }
         let is_named = parsed.is_ok();
         let name_or = parsed.or_else(|_| "unnamed".parse()).ok()?;
-        let owner = Owner { name: name_or, place: *key, stack, builder: &expanded.builder, profiles: &self.sources.profiles };
+        let owner = Owner { name: name_or, place: *key, stack, data_name, expanded, profiles: &self.sources.profiles };
         cx.scope.uses.take();
         let (table, read): (_, fn(Reader<'_>, &Owner<'_>) -> Option<Draft>) = match kind {
             "service" => ("services", service),

@@ -34,9 +34,6 @@ pub(super) fn sentences(parts: &StackParts, drafts: &[Draft], document: &serde_j
     for name in parts.secrets.keys() {
         sentences.push(format!("secrets.{name} has no value in this version: what uses it waits"));
     }
-    sentences.extend(
-        document.get("renamed_from").map(|_| "`renamed_from` of the stack is not carried out by this version".to_owned()),
-    );
     for (name, _) in
         document["postgres"].as_object().into_iter().flatten().filter(|(_, table)| table.get("renamed_from").is_some())
     {

@@ -70,7 +70,7 @@ fn url(reader: &Reader<'_>) -> Option<crate::model::template::Template> {
 }
 
 fn server_image(reader: &Reader<'_>, owner: &Owner<'_>) -> Option<ImageSource> {
-    let image = image(reader, owner.stack, owner.builder);
+    let image = image(reader, owner);
     if image.is_some() || reader.has("image") || reader.has("build") {
         return image;
     }
@@ -91,7 +91,7 @@ fn server_image(reader: &Reader<'_>, owner: &Owner<'_>) -> Option<ImageSource> {
 const FIRST_ANSWER: Duration = Duration::from_secs(600);
 
 fn server(reader: &Reader<'_>, owner: &Owner<'_>, image: Option<&ImageSource>) -> Option<Postgres> {
-    let facts = facts(reader, owner.stack.as_str());
+    let facts = facts(reader, owner.data_name.as_str());
     let url = url(reader);
     if let Some(Err(mistake)) = facts.external.clone() {
         reader.report::<()>(reader.value_place("url"), Err(mistake));

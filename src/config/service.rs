@@ -20,7 +20,7 @@ const GRACE: Duration = Duration::from_secs(10);
 pub(super) fn service(reader: Reader<'_>, owner: &Owner<'_>) -> Option<Draft> {
     let active = is_active(&reader, owner.profiles);
     reader.cx.scope.dormant.set(!active);
-    let image = image(&reader, owner.stack, owner.builder);
+    let image = image(&reader, owner);
     reader.text("extends");
     let mut container = common(&reader, "service");
     full(&reader, &mut container);

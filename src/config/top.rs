@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::model::name::{SecretName, StackName, VolumeName};
+use crate::model::name::{NameError, SecretName, StackName, VolumeName};
 use crate::model::stack::{DaemonSettings, Reload, Secret, SecretSource, Volume};
 
 use super::diagnostics::Place;
@@ -27,7 +27,7 @@ pub(super) fn name(reader: &Reader<'_>, given: Option<&str>) -> Option<StackName
         }
     };
     text.parse()
-        .map_err(|error: crate::model::name::NameError| {
+        .map_err(|error: NameError| {
             let near = host_name(&text);
             let hint = if hint.is_empty() && near.parse::<StackName>().is_ok() {
                 format!("for example `name = \"{near}\"`")
@@ -37,6 +37,29 @@ pub(super) fn name(reader: &Reader<'_>, given: Option<&str>) -> Option<StackName
             reader.error(place, error.to_string(), hint);
         })
         .ok()
+}
+
+/// The name that the data lies under until now. A name that was given overrides the whole matter: the
+/// file says it of its own.
+pub(super) fn renamed_from(reader: &Reader<'_>, given: Option<&str>, name: &StackName) -> Option<StackName> {
+    let old: StackName = parsed(reader, "renamed_from")?;
+    if given.is_some() {
+        return None;
+    }
+    if &old == name {
+        reader.error(
+            reader.value_place("renamed_from"),
+            format!("`{old}` is the name that the stack has"),
+            "leave `renamed_from` out",
+        );
+    }
+    Some(old)
+}
+
+/// A name of some kind. What is wrong with it is reported.
+fn parsed<T: std::str::FromStr<Err = NameError>>(reader: &Reader<'_>, key: &'static str) -> Option<T> {
+    let wrong = |error: NameError| reader.error(reader.value_place(key), error.to_string(), "");
+    reader.filled(key)?.parse().map_err(wrong).ok()
 }
 
 /// The nearest text that is a host name.
@@ -209,11 +232,7 @@ fn volume(reader: &Reader<'_>) -> Volume {
         driver: reader.filled("driver"),
         options: reader.strings("options"),
         labels: reader.strings("labels"),
-        renamed_from: reader.filled("renamed_from").and_then(|text| {
-            let wrong =
-                |error: crate::model::name::NameError| reader.error(reader.value_place("renamed_from"), error.to_string(), "");
-            text.parse().map_err(wrong).ok()
-        }),
+        renamed_from: parsed(reader, "renamed_from"),
     };
     for key in ["driver", "options"].into_iter().filter(|key| volume.path.is_some() && reader.has(key)) {
         reader.error(reader.key_place(key), format!("`{}` has no meaning beside `path`", reader.name(key)), "keep one of them");

@@ -74,6 +74,13 @@ pub trait Engine: Send + Sync {
     /// Gives a container another name. The name taken: [`super::ErrorKind::Conflict`].
     async fn rename(&self, container: &ContainerId, name: &str) -> Result<(), EngineError>;
 
+    /// Puts a container on a network, with these names beside its own. A running one that is there
+    /// already: [`super::ErrorKind::Conflict`].
+    async fn connect(&self, container: &ContainerId, network: &str, names: &[String]) -> Result<(), EngineError>;
+
+    /// Takes a container from a network. One that is not there is fine.
+    async fn disconnect(&self, container: &ContainerId, network: &str) -> Result<(), EngineError>;
+
     /// Puts files below `directory` of a container that may be stopped.
     async fn put_files(&self, container: &ContainerId, directory: &str, files: &[FileToPut]) -> Result<(), EngineError>;
 

@@ -28,6 +28,9 @@ pub const VERSION: &str = "dev.witwd.version";
 /// Name of a volume as the file spells it.
 pub const VOLUME: &str = "dev.witwd.volume";
 
+/// `true` on a volume for a path that an image declares a volume.
+pub const OF_IMAGE: &str = "dev.witwd.of-image";
+
 /// Labels of a network or volume: whose it is.
 pub fn of_owner(stack: &StackName, instance: &InstanceId, directory: &str) -> BTreeMap<String, String> {
     let pairs = [

@@ -19,6 +19,20 @@ pub struct Scope {
     pub images: Vec<String>,
     /// Volumes by their engine names, beside those with our label.
     pub volumes: Vec<String>,
+    /// Also volumes that this instance made under another name of the stack.
+    pub instance: Option<InstanceId>,
+}
+
+impl Scope {
+    /// A stack, no images and no volumes of others.
+    pub fn of(stack: &StackName) -> Self {
+        Self { stack: stack.clone(), images: Vec::new(), volumes: Vec::new(), instance: None }
+    }
+
+    /// Whether a volume with these labels belongs to the observation.
+    pub fn owns(&self, owner: Option<&(StackName, InstanceId)>) -> bool {
+        owner.is_some_and(|(stack, instance)| *stack == self.stack || Some(instance) == self.instance.as_ref())
+    }
 }
 
 /// A container to be made.
@@ -34,6 +48,8 @@ pub struct CreateContainer {
     pub identity: Identity,
     /// Labels of the user's own.
     pub labels: BTreeMap<String, String>,
+    /// The stack's name that volumes of its own carry, for paths that the image declares volumes.
+    pub data_name: StackName,
     /// Environment with every hole filled. Never logged.
     pub env: BTreeMap<String, String>,
     /// `None`: of the image.
@@ -122,6 +138,8 @@ pub struct CreateVolume {
     pub instance: InstanceId,
     /// Directory of the stack.
     pub directory: String,
+    /// Whether it is for a path that an image declares a volume.
+    pub of_image: bool,
     /// The postgres whose data directory it is to hold.
     pub data_of: Option<WorkloadName>,
     /// `None`: the engine's default.

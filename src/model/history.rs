@@ -61,6 +61,9 @@ pub struct ReplicaHistory {
     pub recent: Vec<Timestamp>,
     /// How its last run ended.
     pub last_exit: Option<LastExit>,
+    /// The run that is stopped because it lost its liveness.
+    #[serde(default)]
+    pub failed: Option<RunId>,
 }
 
 /// The end of a run.
@@ -148,6 +151,15 @@ impl PostgresHistory {
     }
 }
 
+/// What was asked for by `up --fresh`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Fresh {
+    /// The whole stack, until that was noted.
+    pub stack: bool,
+    /// These volumes of the file, until they are there.
+    pub volumes: BTreeSet<VolumeName>,
+}
+
 /// Everything the planner knows of the past.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct History {
@@ -157,9 +169,11 @@ pub struct History {
     pub drop_volumes: bool,
     /// Only these are to be changed (`up NAME...`), with what they need; empty: all.
     pub only: BTreeSet<WorkloadName>,
-    /// Postgres servers that may begin with an empty volume although older data lies unused
-    /// (`up --fresh`), until that volume is there.
-    pub fresh: BTreeSet<WorkloadName>,
+    /// What may begin without data although older data lies unused.
+    pub fresh: Fresh,
+    /// Volumes by their engine names that the file left behind, not for others in the same breath:
+    /// nothing was renamed.
+    pub left: BTreeSet<String>,
     /// Restarts.
     pub replicas: BTreeMap<ReplicaKey, ReplicaHistory>,
     /// Images that were accepted.

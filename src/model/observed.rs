@@ -1,7 +1,7 @@
 //! What the engine was seen to hold: lossless and sorted, duplicates kept. Choosing between
 //! duplicates is the planner's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use jiff::Timestamp;
@@ -23,6 +23,9 @@ pub struct Observed {
     pub images: BTreeMap<String, ImageId>,
 }
 
+/// Networks by name, with the names that a container has on each beside its own.
+pub type Attachments = BTreeMap<String, BTreeSet<String>>;
+
 /// A container as the engine lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Container {
@@ -40,8 +43,8 @@ pub struct Container {
     pub identity: Option<Identity>,
     /// Its ports as they are bound now.
     pub published: Vec<PublishedSeen>,
-    /// Names of its networks, sorted.
-    pub networks: Vec<String>,
+    /// Its networks by name, with the names that it has there; those are asked of ours only.
+    pub networks: Attachments,
     /// Names of the volumes it mounts, sorted.
     pub volumes: Vec<String>,
     /// When it was made.
@@ -245,6 +248,8 @@ pub struct VolumeSeen {
     pub owner: Option<(StackName, InstanceId)>,
     /// The postgres whose data directory it was made for, by our labels.
     pub data_of: Option<WorkloadName>,
+    /// Whether it was made for a path that an image declares a volume: no file names it.
+    pub of_image: bool,
     /// When it was made, where the engine says so.
     pub created_at: Option<Timestamp>,
     /// Its driver.

@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::name::{SecretName, StackName, VolumeName, WorkloadName};
-use super::workload::Workload;
+use super::name::{InstanceId, SecretName, StackName, VolumeName, WorkloadName};
+use super::workload::{MountSource, Workload};
 
 /// What a stack is made of, before it is checked as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StackParts {
     /// Its name.
     pub name: StackName,
+    /// The name its data lies under until now.
+    pub renamed_from: Option<StackName>,
     /// The directory of its `stack.toml`, absolute.
     pub directory: PathBuf,
     /// The profiles that were asked for.
@@ -75,6 +77,7 @@ impl Stack {
     pub fn empty(name: StackName, directory: PathBuf) -> Self {
         let parts = StackParts {
             name,
+            renamed_from: None,
             directory,
             profiles: Vec::new(),
             workloads: Vec::new(),
@@ -88,6 +91,17 @@ impl Stack {
     /// Its name.
     pub fn name(&self) -> &StackName {
         &self.parts.name
+    }
+
+    /// The name that its volumes carry: its own, or the one that it had when they were made. Engines
+    /// can't rename volumes, and labels can't be changed.
+    pub fn data_name(&self) -> &StackName {
+        self.parts.renamed_from.as_ref().unwrap_or(&self.parts.name)
+    }
+
+    /// What the labels of its volumes say, where this instance made them.
+    pub fn volume_owner(&self, instance: &InstanceId) -> (StackName, InstanceId) {
+        (self.data_name().clone(), instance.clone())
     }
 
     /// The directory of its `stack.toml`.
@@ -110,8 +124,18 @@ impl Stack {
     pub fn engine_volume(&self, volume: &VolumeName) -> String {
         match self.volumes().get(volume) {
             Some(declared) if declared.external => volume.to_string(),
-            declared => self.name().volume(declared.and_then(|declared| declared.renamed_from.as_ref()).unwrap_or(volume)),
+            declared => self.data_name().volume(declared.and_then(|declared| declared.renamed_from.as_ref()).unwrap_or(volume)),
         }
+    }
+
+    /// The volumes that the file names: those it lists, and those that its workloads mount.
+    pub fn named_volumes(&self) -> impl Iterator<Item = &VolumeName> {
+        let mounts = self.workloads.values().flat_map(|workload| &workload.container.mounts);
+        let mounted = mounts.filter_map(|mount| match &mount.source {
+            MountSource::Volume(volume) => Some(volume),
+            MountSource::Bind(_) => None,
+        });
+        self.volumes().keys().chain(mounted)
     }
 
     /// The postgres whose data directory a volume holds.

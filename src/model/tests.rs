@@ -32,6 +32,7 @@ fn workload(name: &str, needs: &[&str]) -> Workload {
 
 fn stack(workloads: Vec<Workload>) -> Result<Stack, StackError> {
     Stack::new(StackParts {
+        renamed_from: None,
         name: "demo".parse().expect("name of a test"),
         directory: PathBuf::from("/stack"),
         profiles: Vec::new(),

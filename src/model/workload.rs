@@ -1,6 +1,6 @@
 //! One service, postgres or job of a stack, validated and with every default filled in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -77,6 +77,11 @@ impl KindName {
 }
 
 impl Workload {
+    /// The names that its containers have on the stack's network.
+    pub fn network_names(&self) -> BTreeSet<String> {
+        std::iter::once(self.name.to_string()).chain(self.container.aliases.iter().cloned()).collect()
+    }
+
     /// The kind alone.
     pub fn kind_name(&self) -> KindName {
         match self.kind {
@@ -354,10 +359,34 @@ pub enum ImageOrigin {
         /// When it is asked.
         policy: PullPolicy,
         /// A build for when no registry answers.
-        fallback: Option<Build>,
+        fallback: Option<Fallback>,
     },
     /// From a build; never pulled.
     Build(Build),
+}
+
+/// A build for an image that no registry answers for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fallback {
+    /// How it is built.
+    pub build: Build,
+    /// The tag of the result: the same for all who share the build by `extends`.
+    pub tag: String,
+}
+
+impl ImageSource {
+    /// The build for when no registry answers.
+    pub fn fallback(&self) -> Option<&Fallback> {
+        match &self.origin {
+            ImageOrigin::Pull { fallback, .. } => fallback.as_ref(),
+            ImageOrigin::Build(_) => None,
+        }
+    }
+
+    /// Whether `reference` is its own, or that of its fallback.
+    pub fn is_named(&self, reference: &str) -> bool {
+        self.reference == reference || self.fallback().is_some_and(|fallback| fallback.tag == reference)
+    }
 }
 
 /// When a registry is asked for an image.

@@ -72,6 +72,9 @@ pub enum Action {
         container: ContainerId,
         /// How long it may take.
         grace: Duration,
+        /// Whether it is stopped because it failed: then it is restarted like what crashed, whatever
+        /// code it ends with.
+        failed: bool,
     },
     /// Remove a stopped container.
     Remove {
@@ -88,6 +91,20 @@ pub enum Action {
         container: ContainerId,
         /// The name.
         name: String,
+    },
+    /// Put a container on the stack's network, under its names.
+    Connect {
+        /// Which replica.
+        key: ReplicaKey,
+        /// The container.
+        container: ContainerId,
+    },
+    /// Take a container from the stack's network, to be put there anew.
+    Disconnect {
+        /// Which replica.
+        key: ReplicaKey,
+        /// The container.
+        container: ContainerId,
     },
     /// Make databases, roles and extensions, and run `init` where the data directory is new.
     Provision {
@@ -114,6 +131,8 @@ impl Action {
             Self::Stop { .. } => "stop",
             Self::Remove { .. } => "remove",
             Self::Rename { .. } => "rename",
+            Self::Connect { .. } => "connect",
+            Self::Disconnect { .. } => "disconnect",
             Self::Provision { .. } => "provision",
         }
     }
@@ -132,6 +151,8 @@ impl Action {
             | Self::Stop { key, .. }
             | Self::Remove { key, .. }
             | Self::Rename { key, .. }
+            | Self::Connect { key, .. }
+            | Self::Disconnect { key, .. }
             | Self::Provision { key, .. } => Target::Replica(key.clone()),
         }
     }
@@ -192,7 +213,11 @@ impl fmt::Display for Planned {
                 write!(formatter, " {reference}")?;
             }
             Action::Create { name, .. } | Action::Rename { name, .. } => write!(formatter, " as {name}")?,
-            Action::Start { container, .. } | Action::Stop { container, .. } | Action::Remove { container, .. } => {
+            Action::Start { container, .. }
+            | Action::Stop { container, .. }
+            | Action::Remove { container, .. }
+            | Action::Connect { container, .. }
+            | Action::Disconnect { container, .. } => {
                 write!(formatter, " {container}")?;
             }
             _ => {}

@@ -1,4 +1,4 @@
-//! Data directories of Postgres servers: which image may run on one, when one may be made empty, and
+//! Data: when a volume may be made empty; which image may run on the data directory of a Postgres, and
 //! that no two servers ever run on one.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::inputs::Inputs;
 use crate::model::family::Family;
 use crate::model::history::PostgresHistory;
-use crate::model::name::{VolumeName, WorkloadName};
-use crate::model::observed::Container;
+use crate::model::name::{InstanceId, VolumeName, WorkloadName};
+use crate::model::observed::{Container, Observed, VolumeSeen};
+use crate::model::stack::Stack;
 use crate::model::workload::{KindName, MountSource, Workload, major_of};
 
 /// The engine's name of the volume that a postgres of ours keeps its data in.
@@ -16,11 +17,15 @@ pub fn data_volume(inputs: &Inputs<'_>, workload: &Workload) -> Option<String> {
     Some(inputs.stack.engine_volume(&postgres.volume))
 }
 
-/// Whether a container of a postgres runs on another volume than the file means now. An engine that
-/// does not tell what a container mounts is believed.
+/// Whether a container runs on other volumes than the file means now. An engine that does not tell
+/// what a container mounts is believed.
 pub fn is_elsewhere(inputs: &Inputs<'_>, workload: &Workload, container: &Container) -> bool {
-    let volume = data_volume(inputs, workload).filter(|_| !container.volumes.is_empty());
-    volume.is_some_and(|volume| !mounts(container, &volume))
+    let volumes = workload.container.mounts.iter().filter_map(|mount| match &mount.source {
+        MountSource::Volume(volume) => Some(inputs.stack.engine_volume(volume)),
+        MountSource::Bind(_) => None,
+    });
+    let told = !container.volumes.is_empty();
+    told && volumes.into_iter().any(|volume| !mounts(container, &volume))
 }
 
 /// Why `image` may not run on the data of a postgres, where it may not. `None` for the image: it is
@@ -46,51 +51,116 @@ fn seen_with(inputs: &Inputs<'_>, volume: &str) -> Family {
     seen.map(|container| family_of(inputs, container)).unwrap_or_default()
 }
 
-/// Why the data directory of a postgres must not be made empty yet: the data of an older name, or of
-/// an older major version, lies unused, and it may be that one that is meant.
+/// Why a volume must not be made empty yet: the data of an older name, or of an older major version,
+/// lies unused, and it may be that one that is meant.
 pub fn renamed(inputs: &Inputs<'_>, workload: &Workload, volume: &VolumeName) -> Option<String> {
-    let name = &workload.name;
-    let is_data = workload.postgres().is_some_and(|postgres| &postgres.volume == volume);
-    if !is_data || inputs.history.fresh.contains(name) {
+    let declared = inputs.stack.volumes().get(volume).cloned().unwrap_or_default();
+    // What lies in a directory of the host, or elsewhere by a driver, does not begin empty.
+    let is_elsewhere = declared.path.is_some() || declared.driver.is_some() || !declared.options.is_empty();
+    if is_elsewhere || inputs.history.fresh.volumes.contains(volume) {
         return None;
     }
+    if workload.postgres().is_some_and(|postgres| &postgres.volume == volume) {
+        return renamed_data(inputs, workload, volume);
+    }
+    let (was, mut left) = (in_use_by(inputs, workload), unused(inputs));
+    left.retain(|old, owner| owner.is_none() && !inputs.history.left.contains(old));
+    let old = left.into_keys().min_by_key(|old| (!was.contains(old), old.clone()))?;
+    Some(way_out(inputs, volume, (volume.as_str(), volume.as_str()), (&old, spelled(inputs, &old))))
+}
+
+/// The volumes that containers of a workload mount now.
+fn in_use_by(inputs: &Inputs<'_>, workload: &Workload) -> BTreeSet<String> {
+    inputs.of_workload(&workload.name).into_iter().flat_map(|container| container.volumes.clone()).collect()
+}
+
+fn renamed_data(inputs: &Inputs<'_>, workload: &Workload, volume: &VolumeName) -> Option<String> {
+    let name = &workload.name;
     // Its own first: that of an older major version.
-    let (old, owner) = unused(inputs).into_iter().min_by_key(|(old, owner)| (owner != name, old.clone()))?;
+    let data = unused(inputs).into_iter().filter_map(|(old, owner)| Some((old, owner?)));
+    let (old, owner) = data.min_by_key(|(old, owner)| (owner != name, old.clone()))?;
     let noted = inputs.history.postgres.get(&owner).filter(|known| known.volume() == Some(&old));
     let made = noted.map(|known| known.family).unwrap_or_default().or(seen_with(inputs, &old));
     if let Err(refusal) = made.fits(wanted_family(inputs, workload, Some(&workload.image.reference))?, name) {
         return Some(format!("{} does not fit the data of {owner} in volume {old}: {refusal}", workload.image.reference));
     }
-    let prefix = inputs.stack.name().volume(volume).len() - volume.to_string().len();
-    let old_name = old.get(prefix..).unwrap_or(&old);
+    Some(way_out(inputs, volume, (name.as_str(), name.as_str()), (&old, owner.as_str())))
+}
+
+/// That `who` would begin empty while the data of an older name lies unused, and how to go on.
+/// `who` is what it is called and what `--fresh` takes; the old volume goes by its engine name and by
+/// whose it was.
+fn way_out(inputs: &Inputs<'_>, volume: &VolumeName, who: (&str, &str), (old, whose): (&str, &str)) -> String {
+    let old_name = spelled(inputs, old);
+    let way = if old_name == volume.as_str() {
+        format!("take `renamed_from` of `{volume}` away")
+    } else {
+        format!("write `{volume} = {{ renamed_from = \"{old_name}\" }}` below `[volumes]`")
+    };
+    format!(
+        "{} would begin with an empty volume {}, while the data of {whose} lies unused in {old}: to go on with that, {way}; \
+         to begin anew, `witwd up --fresh {}`",
+        who.0,
+        inputs.stack.engine_volume(volume),
+        who.1
+    )
+}
+
+/// The name of a volume of this stack as the file spells it.
+fn spelled<'a>(inputs: &Inputs<'_>, engine_name: &'a str) -> &'a str {
+    let prefix = format!("{}_", inputs.stack.data_name());
+    engine_name.strip_prefix(&prefix).unwrap_or(engine_name)
+}
+
+/// Why nothing may begin: the stack has no data under this name, and data that this directory's stack
+/// made under another one lies unused.
+pub fn of_another_name(inputs: &Inputs<'_>) -> Option<String> {
+    let owner = Some(inputs.stack.volume_owner(inputs.instance));
+    if inputs.observed.volumes.iter().any(|seen| seen.owner == owner) {
+        return None;
+    }
+    let older = older_names(inputs.stack, inputs.instance, inputs.observed);
+    let mut older: Vec<&VolumeSeen> = older.filter(|seen| !inputs.history.left.contains(&seen.name)).collect();
+    let (old, _) = older.first()?.owner.clone()?;
+    older.retain(|seen| seen.owner.as_ref().is_some_and(|(stack, _)| *stack == old));
+    let volumes: Vec<&str> = older.iter().map(|seen| seen.name.as_str()).collect();
+    let name = inputs.stack.name();
+    let way = if &old == name {
+        "take `renamed_from` at the top of stack.toml away".to_owned()
+    } else {
+        format!("write `renamed_from = \"{old}\"` at the top of stack.toml, or put the old name back")
+    };
     Some(format!(
-        "{name} would begin with an empty volume {}, while the data of {owner} lies unused in {old}: to go on with that, write \
-         `{volume} = {{ renamed_from = \"{old_name}\" }}` below `[volumes]`; to begin anew, `witwd up --fresh {name}`",
-        inputs.stack.engine_volume(volume)
+        "stack {name} would begin without data, while that of {old} lies unused in {}: to go on with that, {way}; \
+         to begin anew, `witwd up --fresh {name}`",
+        volumes.join(", ")
     ))
 }
 
-/// Volumes of ours that hold the data of a postgres and that the file does not name, with whose
-/// data it is.
-fn unused(inputs: &Inputs<'_>) -> BTreeMap<String, WorkloadName> {
-    let owner = Some((inputs.stack.name().clone(), inputs.instance.clone()));
-    let declared: BTreeSet<String> = inputs.stack.volumes().keys().map(|volume| inputs.stack.engine_volume(volume)).collect();
-    let mounted: BTreeSet<String> = inputs
-        .stack
-        .in_order()
-        .flat_map(|workload| &workload.container.mounts)
-        .filter_map(|mount| match &mount.source {
-            MountSource::Volume(volume) => Some(inputs.stack.engine_volume(volume)),
-            MountSource::Bind(_) => None,
-        })
-        .collect();
+/// Volumes that this instance made under another name than the stack's data has, by name.
+pub fn older_names<'a>(
+    stack: &'a Stack,
+    instance: &'a InstanceId,
+    observed: &'a Observed,
+) -> impl Iterator<Item = &'a VolumeSeen> {
+    observed.volumes.iter().filter(move |seen| {
+        let owner = seen.owner.as_ref();
+        owner.is_some_and(|(name, by)| by == instance && name != stack.data_name())
+    })
+}
+
+/// Volumes of ours that the file does not name, with the postgres whose data they hold, where it is
+/// one's.
+fn unused(inputs: &Inputs<'_>) -> BTreeMap<String, Option<WorkloadName>> {
+    let owner = Some(inputs.stack.volume_owner(inputs.instance));
+    let named: BTreeSet<String> = inputs.stack.named_volumes().map(|volume| inputs.stack.engine_volume(volume)).collect();
     let noted = |volume: &str| {
         let of = |(name, known): (&WorkloadName, &PostgresHistory)| (known.volume() == Some(volume)).then(|| name.clone());
         inputs.history.postgres.iter().find_map(of)
     };
-    let ours = inputs.observed.volumes.iter().filter(|seen| seen.owner == owner);
-    let free = ours.filter(|seen| !declared.contains(&seen.name) && !mounted.contains(&seen.name));
-    free.filter_map(|seen| Some((seen.name.clone(), seen.data_of.clone().or_else(|| noted(&seen.name))?))).collect()
+    let ours = inputs.observed.volumes.iter().filter(|seen| seen.owner == owner && !seen.of_image);
+    let free = ours.filter(|seen| !named.contains(&seen.name));
+    free.map(|seen| (seen.name.clone(), seen.data_of.clone().or_else(|| noted(&seen.name)))).collect()
 }
 
 /// A server that is up on the data that `container` would run on: two would destroy it.

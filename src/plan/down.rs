@@ -52,7 +52,7 @@ fn drop_volumes(pass: &mut Pass<'_>) {
     if !inputs.history.drop_volumes {
         return;
     }
-    let owner = Some((inputs.stack.name().clone(), inputs.instance.clone()));
+    let owner = Some(inputs.stack.volume_owner(inputs.instance));
     for volume in inputs.observed.volumes.iter().filter(|volume| volume.owner == owner) {
         pass.act(Action::RemoveVolume { name: volume.name.clone() }, "witwd down --volumes");
     }

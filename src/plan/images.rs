@@ -5,7 +5,7 @@ use super::inputs::Inputs;
 use super::pass::Pass;
 use crate::model::history::{FailureKind, Target};
 use crate::model::name::ImageId;
-use crate::model::workload::{Build, ImageOrigin, PullPolicy, Workload};
+use crate::model::workload::{Fallback, ImageOrigin, PullPolicy, Workload};
 
 /// What the world says of a workload's image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,27 +39,31 @@ pub fn wanted_image(inputs: &Inputs<'_>, workload: &Workload) -> WantedImage {
 
 /// Whether the fallback is in use: it was built, and the real image was not accepted since.
 fn prefers_fallback(inputs: &Inputs<'_>, workload: &Workload) -> bool {
-    let ImageOrigin::Pull { fallback: Some(_), .. } = &workload.image.origin else {
-        return false;
-    };
-    let tag = inputs.stack.name().fallback_image(&workload.name);
+    let Some(Fallback { tag, .. }) = workload.image.fallback() else { return false };
     let accepted = inputs.history.images.get(&workload.name);
-    inputs.observed.images.contains_key(&tag) && accepted.is_none_or(|accepted| accepted.reference == tag)
+    inputs.observed.images.contains_key(tag) && accepted.is_none_or(|accepted| &accepted.reference == tag)
 }
 
-fn pull_or_fallback(inputs: &Inputs<'_>, workload: &Workload, fallback: Option<&Build>, refresh: bool) -> WantedImage {
-    let tag = inputs.stack.name().fallback_image(&workload.name);
-    let failure = inputs.history.failures.get(&Target::Workload(workload.name.clone()));
-    let unreachable = failure.is_some_and(|failure| failure.kind == FailureKind::RegistryUnreachable);
-    if prefers_fallback(inputs, workload) && (!refresh || unreachable) {
-        return WantedImage::Here(tag);
-    }
-    if fallback.is_some() && unreachable {
-        let action = Action::BuildFallback { workload: workload.name.clone(), reference: tag };
-        return WantedImage::Get(action, "no registry answers");
+fn pull_or_fallback(inputs: &Inputs<'_>, workload: &Workload, fallback: Option<&Fallback>, refresh: bool) -> WantedImage {
+    let unreachable = is_unreachable(inputs, workload);
+    if let Some(Fallback { tag, .. }) = fallback {
+        if prefers_fallback(inputs, workload) && (!refresh || unreachable) {
+            return WantedImage::Here(tag.clone());
+        }
+        if unreachable {
+            let action = Action::BuildFallback { workload: workload.name.clone(), reference: tag.clone() };
+            return WantedImage::Get(action, "no registry answers");
+        }
     }
     let cause = if refresh { "asked to refresh" } else { "image not here" };
     WantedImage::Get(Action::Pull { workload: workload.name.clone(), reference: workload.image.reference.clone() }, cause)
+}
+
+/// Whether no registry answered for its image: to it, or to another workload with the same one.
+fn is_unreachable(inputs: &Inputs<'_>, workload: &Workload) -> bool {
+    let same = inputs.stack.in_order().filter(|other| other.image.reference == workload.image.reference);
+    let mut failures = same.filter_map(|other| inputs.history.failures.get(&Target::Workload(other.name.clone())));
+    failures.any(|failure| failure.kind == FailureKind::RegistryUnreachable)
 }
 
 /// Whether the image that was accepted under `reference` is here, whatever the tag means now.

@@ -101,8 +101,7 @@ impl<'a> Inputs<'a> {
     /// What was accepted under another reference says nothing any more.
     pub fn accepted(&self, workload: &Workload) -> Option<&'a AcceptedImage> {
         let accepted = self.history.images.get(&workload.name)?;
-        let is_fallback = || accepted.reference == self.stack.name().fallback_image(&workload.name);
-        (accepted.reference == workload.image.reference || is_fallback()).then_some(accepted)
+        workload.image.is_named(&accepted.reference).then_some(accepted)
     }
 
     /// Whoever holds a container name, where anybody does.

@@ -6,6 +6,7 @@
 //! pass. Entry point: [`plan`].
 
 mod action;
+mod attach;
 mod data;
 mod down;
 mod gates;
@@ -19,6 +20,7 @@ pub mod restart;
 mod up;
 
 pub use action::{Action, Blocked, Plan, Planned};
+pub use data::older_names;
 pub use gates::{is_ready, verdict_of, words_of};
 pub use images::{WantedImage, wanted_image};
 pub use inputs::{InFlight, Inputs, is_kept};

@@ -60,7 +60,7 @@ fn ensure_volume(pass: &mut Pass<'_>, workload: &Workload, volume: &VolumeName) 
         }
         return false;
     };
-    let ours = seen.owner.as_ref() == Some(&(inputs.stack.name().clone(), inputs.instance.clone()));
+    let ours = seen.owner == Some(inputs.stack.volume_owner(inputs.instance));
     if !ours && !external {
         pass.needs_operator(
             target,
@@ -74,7 +74,7 @@ fn ensure_volume(pass: &mut Pass<'_>, workload: &Workload, volume: &VolumeName) 
 fn lost_data(pass: &Pass<'_>, workload: &Workload, volume: &VolumeName) -> Option<String> {
     let postgres = workload.postgres().filter(|postgres| &postgres.volume == volume)?;
     let known = pass.inputs.history.postgres.get(&workload.name)?;
-    known.provisioned.as_ref().filter(|_| !pass.inputs.history.fresh.contains(&workload.name))?;
+    known.provisioned.as_ref().filter(|_| !pass.inputs.history.fresh.volumes.contains(volume))?;
     let engine_name = pass.inputs.stack.engine_volume(volume);
     let same = known.volume().is_none_or(|known| known == engine_name);
     same.then(|| {

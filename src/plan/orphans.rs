@@ -25,7 +25,7 @@ pub fn remove_orphans(pass: &mut Pass<'_>) {
         let declared = inputs.stack.workload(&identity.key.name).filter(|workload| workload.kind_name() == identity.kind);
         match declared {
             // It may be the old name of one that waits to be told so: what runs goes on running.
-            None if identity.kind == KindName::Postgres && pass.protects_data() => {
+            None if !container.volumes.is_empty() && pass.protects_data() => {
                 pass.block(Target::Replica(identity.key.clone()), "not in stack.toml; kept until it is said which data is meant");
             }
             None if inputs.history.only.is_empty() => end(pass, container, "not in stack.toml"),
@@ -46,7 +46,7 @@ pub fn end(pass: &mut Pass<'_>, container: &Container, cause: &str) {
     let id = container.id.clone();
     match &container.state {
         ContainerState::Removing => pass.block(Target::Replica(key), format!("container {id} is being removed by the engine")),
-        state if state.is_up() => pass.act(Action::Stop { key, container: id, grace }, cause),
+        state if state.is_up() => pass.act(Action::Stop { key, container: id, grace, failed: false }, cause),
         _ => pass.act(Action::Remove { key, container: id }, cause),
     }
 }

@@ -5,9 +5,10 @@
 //! start the new, remove the old, give the name.
 
 use super::action::Action;
+use super::attach::attach;
 use super::inputs::Inputs;
 use super::pass::Pass;
-use super::restart::{Decision, Times, decide};
+use super::restart::{Decision, End, Times, decide};
 use super::{data, gates};
 use crate::model::history::Target;
 use crate::model::name::ReplicaKey;
@@ -55,7 +56,7 @@ pub fn plan_replica(pass: &mut Pass<'_>, workload: &Workload, key: ReplicaKey, r
         containers.iter().copied().filter(|container| current.is_none_or(|current| current.id != container.id)).collect();
     let replica = Replica { workload, key, current, others };
     match replica.current {
-        Some(current) if current.state.is_up() => tend(pass, &replica, current),
+        Some(current) if current.state.is_up() => tend(pass, &replica, current, ready.network),
         Some(current) => bring_up(pass, &replica, current),
         None if meant => create(pass, &replica, ready),
         None => {}
@@ -91,8 +92,11 @@ fn is_vanishing(container: &Container) -> bool {
 
 /// The wanted container is up, and no other: keep it healthy, then put the rest in order.
 /// Health comes first, for a removal that fails again and again must not keep a database from its
-/// roles.
-fn tend(pass: &mut Pass<'_>, replica: &Replica<'_>, current: &Container) {
+/// roles. Nobody reaches what is not on the network, so that comes before its health.
+fn tend(pass: &mut Pass<'_>, replica: &Replica<'_>, current: &Container, network: bool) {
+    if network && attach(pass, replica.workload, &replica.key, current) {
+        return;
+    }
     if heal(pass, replica, current) || put_in_order(pass, replica, current) {
         return;
     }
@@ -132,7 +136,7 @@ fn heal(pass: &mut Pass<'_>, replica: &Replica<'_>, current: &Container) -> bool
     if verdict.alive == Some(false) && gates::liveness_counts(pass.inputs, replica.workload) {
         let cause = format!("liveness lost: {}", verdict.words.unwrap_or_default());
         let grace = replica.workload.container.stop_grace;
-        pass.act(Action::Stop { key, container: current.id.clone(), grace }, cause);
+        pass.act(Action::Stop { key, container: current.id.clone(), grace, failed: true }, cause);
         return true;
     }
     if verdict.alive == Some(true) && !gates::is_provisioned(pass.inputs, replica.workload, current) {
@@ -182,7 +186,7 @@ fn start(pass: &mut Pass<'_>, replica: &Replica<'_>, container: &Container) {
     let action = Action::Start { key: replica.key.clone(), container: container.id.clone() };
     match &container.state {
         ContainerState::Created => pass.act(action, "created, all it needs is there"),
-        ContainerState::Exited { exit, .. } => match restart(pass.inputs, replica, exit) {
+        ContainerState::Exited { exit, .. } => match restart(pass.inputs, replica, container, exit) {
             Decision::Start { cause } => pass.act(action, cause),
             Decision::Wait { until, cause } => {
                 pass.wake(until);
@@ -196,9 +200,11 @@ fn start(pass: &mut Pass<'_>, replica: &Replica<'_>, container: &Container) {
     }
 }
 
-fn restart(inputs: &Inputs<'_>, replica: &Replica<'_>, exit: &Exit) -> Decision {
+fn restart(inputs: &Inputs<'_>, replica: &Replica<'_>, container: &Container, exit: &Exit) -> Decision {
     let history = inputs.history.replicas.get(&replica.key);
-    decide(replica.workload.restart(), &replica.key, history, exit, Times { now: inputs.now, wall: inputs.wall })
+    let lost_liveness = history.is_some_and(|history| history.failed.is_some() && history.failed == container.run());
+    let end = End { exit: *exit, lost_liveness };
+    decide(replica.workload.restart(), &replica.key, history, end, Times { now: inputs.now, wall: inputs.wall })
 }
 
 /// There is no container that is what is wanted: make one. Until that can be done, an old one is

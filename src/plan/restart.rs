@@ -4,6 +4,7 @@
 //! The count falls back only after healthy time, so that what dies after eleven seconds is not
 //! restarted every eleven seconds for ever (numbers: `engine-facts.md`, agreed numbers).
 
+use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -41,6 +42,28 @@ pub enum Decision {
     Ended,
 }
 
+/// How a container ended.
+#[derive(Debug, Clone, Copy)]
+pub struct End {
+    /// What the engine says.
+    pub exit: Exit,
+    /// Whether it was stopped because it had lost its liveness: a failure, whatever its exit code.
+    pub lost_liveness: bool,
+}
+
+impl End {
+    fn is_failure(&self) -> bool {
+        self.lost_liveness || self.exit.code != 0
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lost = if self.lost_liveness { "stopped for its lost liveness, " } else { "" };
+        write!(formatter, "{lost}{}", self.exit)
+    }
+}
+
 /// When it is asked.
 #[derive(Debug, Clone, Copy)]
 pub struct Times {
@@ -51,16 +74,10 @@ pub struct Times {
 }
 
 /// Decides by policy, history and the moment the end was seen.
-pub fn decide(
-    rule: (Restart, Backoff),
-    key: &ReplicaKey,
-    history: Option<&ReplicaHistory>,
-    exit: &Exit,
-    times: Times,
-) -> Decision {
+pub fn decide(rule: (Restart, Backoff), key: &ReplicaKey, history: Option<&ReplicaHistory>, end: End, times: Times) -> Decision {
     let (policy, backoff) = rule;
     let Times { now, wall } = times;
-    if policy == Restart::Never || (policy == Restart::OnFailure && exit.code == 0) {
+    if policy == Restart::Never || (policy == Restart::OnFailure && !end.is_failure()) {
         return Decision::Ended;
     }
     let fresh = ReplicaHistory::default();
@@ -68,10 +85,10 @@ pub fn decide(
     let seen = history.last_exit.as_ref().map_or(now, |last| last.seen);
     let until = seen + delay(backoff, key, history, wall);
     if until <= now {
-        return Decision::Start { cause: exit.to_string() };
+        return Decision::Start { cause: end.to_string() };
     }
     let loops = if is_crash_loop(history, wall) { "crash loop: " } else { "" };
-    let cause = format!("{loops}{exit}; restart {} in {}", history.attempt + 1, seconds(until.since(now)));
+    let cause = format!("{loops}{end}; restart {} in {}", history.attempt + 1, seconds(until.since(now)));
     Decision::Wait { until, cause }
 }
 

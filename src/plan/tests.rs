@@ -7,6 +7,7 @@ use expect_test::expect;
 use fixture::World;
 
 use crate::model::family::Library;
+use crate::model::workload::Restart;
 
 #[test]
 fn nothing_there_gives_network_image_and_volume_first() {
@@ -133,11 +134,68 @@ fn lost_liveness_stops_and_the_next_pass_starts() {
 }
 
 #[test]
+fn what_was_stopped_for_its_lost_liveness_failed_whatever_its_exit_code() {
+    let ended = || World::demo().ground().ready("db").restart("app", Restart::OnFailure);
+    ended().exited("app", 0, 0).check(expect![[""]]);
+    ended().exited("app", 0, 0).lost_liveness("app").check(expect![[r#"
+        start app app-1 | stopped for its lost liveness, exited with code 0
+    "#]]);
+    ended().exited("app", 0, 3).lost_liveness("app").check(expect![[r#"
+        blocked app | stopped for its lost liveness, exited with code 0; restart 4 in 4.6s
+        wake +4.6s
+    "#]]);
+    let never = World::demo().ground().ready("db").restart("app", Restart::Never);
+    never.exited("app", 0, 0).lost_liveness("app").check(expect![[""]]);
+}
+
+#[test]
+fn the_plan_says_which_stop_is_one_of_a_failure() {
+    let failed = |world: World| matches!(world.plan().actions[0].action, super::Action::Stop { failed: true, .. });
+    assert!(failed(World::demo().ground().ready("db").sick("app")));
+    assert!(!failed(World::demo().ground().ready("db").ready("app").orphan("cache", "running")));
+}
+
+#[test]
 fn liveness_of_dependents_is_suspended_while_the_database_is_away() {
     World::demo().ground().running("db").sick("app").check(expect![[r#"
         blocked app | GET /healthz: timed out
         blocked db | no answer yet
     "#]]);
+}
+
+#[test]
+fn what_foreign_hands_took_from_the_network_is_put_back() {
+    let world = || World::demo().ground().ready("db").ready("app");
+    world().known_as("app", &[]).check(expect![[r#"
+        connect app app-1 | not on network demo
+    "#]]);
+    // Without a network there is nothing to be put on.
+    world().known_as("app", &[]).without_network().check(expect![[r#"
+        create-network network | no network
+    "#]]);
+    // What is to be replaced, and what does not run, is left as it is.
+    world().known_as("app", &[]).changed("app").check(expect![[r#"
+        create app as demo-app-1-bbe0479d | definition changed
+    "#]]);
+    World::demo().ground().ready("db").exited("app", 1, 0).known_as("app", &[]).check(expect![[r#"
+        start app app-1 | exited with code 1
+    "#]]);
+    // It comes before its health: nobody reaches it.
+    World::demo().ground().ready("db").sick("app").known_as("app", &[]).check(expect![[r#"
+        connect app app-1 | not on network demo
+    "#]]);
+}
+
+#[test]
+fn names_on_the_network_that_are_missing_or_of_another_are_put_right() {
+    let world = || World::demo().ground().ready("db").ready("app");
+    world().known_as("db", &["other"]).check(expect![[r#"
+        disconnect db db-1 | not known as db on network demo
+    "#]]);
+    world().known_as("app", &["app", "db"]).check(expect![[r#"
+        disconnect app app-1 | known as db on network demo, which is a name of db
+    "#]]);
+    world().known_as("app", &["app", "a-name-of-a-person"]).check(expect![[""]]);
 }
 
 #[test]
@@ -260,7 +318,7 @@ fn data_under_an_old_name_is_not_left_behind_for_an_empty_volume() {
     world().renamed_from("store", "db-17").check(expect![[r#"
         create db as demo-db-1-bbe0479d | definition changed
     "#]]);
-    world().fresh("db").check(expect![[r#"
+    world().fresh("store").check(expect![[r#"
         create-volume volume store | no volume
         blocked db | waiting for a volume
     "#]]);
@@ -273,7 +331,7 @@ fn another_major_in_a_volume_of_its_own_is_refused_with_the_same_words() {
         blocked db | waiting for a volume
         blocked volume db-18 | postgis:18 does not fit the data of db in volume demo_db-17: data directory of major 17, image is 18: go back to an image of 17; or dump it (`witwd exec db pg_dumpall -U postgres`), give it another `volume`, begin anew there with `witwd up --fresh db`, and load the dump
     "#]]);
-    world().fresh("db").check(expect![[r#"
+    world().fresh("db-18").check(expect![[r#"
         create-volume volume db-18 | no volume
         blocked db | waiting for a volume
     "#]]);
@@ -297,6 +355,102 @@ fn a_renamed_postgres_starts_when_the_old_one_no_longer_runs_on_its_data() {
         create app as demo-app-1 | no container
         stop db db-1 | not in stack.toml
         blocked store | waiting for demo-db-1: it runs on the same data
+    "#]]);
+}
+
+#[test]
+fn a_volume_is_not_made_empty_while_one_that_was_renamed_lies_unused() {
+    let old = || World::demo().ground().made_under("demo", "demo_files", None).ready("db").ready("app");
+    let world = || old().mounting("app", "demo_files").mounts("app", "media").changed("app");
+    world().check(expect![[r#"
+        blocked app | waiting for a volume
+        blocked volume media | media would begin with an empty volume demo_media, while the data of files lies unused in demo_files: to go on with that, write `media = { renamed_from = "files" }` below `[volumes]`; to begin anew, `witwd up --fresh media`
+    "#]]);
+    world().renamed_from("media", "files").check(expect![[r#"
+        create app as demo-app-1-bbe0479d | definition changed
+    "#]]);
+    world().fresh("media").check(expect![[r#"
+        create-volume volume media | no volume
+        blocked app | waiting for a volume
+    "#]]);
+    // What the file left behind earlier, what an image asked for and what holds a database is not meant.
+    world().left("demo_files").check(expect![[r#"
+        create-volume volume media | no volume
+        blocked app | waiting for a volume
+    "#]]);
+    world().of_images("demo_files").check(expect![[r#"
+        create-volume volume media | no volume
+        blocked app | waiting for a volume
+    "#]]);
+    World::demo().ground().made_under("demo", "demo_other-17", Some("other")).mounts("app", "media").check(expect![[r#"
+        create db as demo-db-1 | no container
+        create-volume volume media | no volume
+        blocked app | waiting for a volume
+    "#]]);
+    // Nor is anything made empty where `renamed_from` was written for data that lies under the new name.
+    let other_way = World::demo().ground().made_under("demo", "demo_media", None).mounts("app", "media");
+    other_way.renamed_from("media", "files").check(expect![[r#"
+        create db as demo-db-1 | no container
+        blocked app | waiting for a volume
+        blocked volume media | media would begin with an empty volume demo_files, while the data of media lies unused in demo_media: to go on with that, take `renamed_from` of `media` away; to begin anew, `witwd up --fresh media`
+    "#]]);
+}
+
+#[test]
+fn a_container_on_the_volume_of_another_name_is_recreated_onto_the_one_that_is_meant() {
+    let old = World::demo().ground().made_under("demo", "demo_files", None).made_under("demo", "demo_media", None);
+    let world = old.ready("db").mounts("app", "media").ready("app");
+    world.clone().check(expect![[""]]);
+    world.renamed_from("media", "files").check(expect![[r#"
+        create app as demo-app-1-82c17a76 | its data is to be in another volume
+    "#]]);
+}
+
+#[test]
+fn who_mounts_data_goes_on_while_it_is_refused() {
+    let world = World::demo().ground().made_under("demo", "demo_files", None).ready("db").ready("app").orphan("web", "running");
+    world.mounting("web", "demo_files").mounts("app", "media").changed("app").check(expect![[r#"
+        blocked app | waiting for a volume
+        blocked web | not in stack.toml; kept until it is said which data is meant
+        blocked volume media | media would begin with an empty volume demo_media, while the data of files lies unused in demo_files: to go on with that, write `media = { renamed_from = "files" }` below `[volumes]`; to begin anew, `witwd up --fresh media`
+    "#]]);
+}
+
+#[test]
+fn a_stack_of_another_name_does_not_leave_its_data_behind() {
+    let world = || World::demo().made_under("old", "old_db-17", Some("db")).made_under("old", "old_files", None);
+    world().check(expect![[r#"
+        blocked network | stack demo would begin without data, while that of old lies unused in old_db-17, old_files: to go on with that, write `renamed_from = "old"` at the top of stack.toml, or put the old name back; to begin anew, `witwd up --fresh demo`
+    "#]]);
+    world().stack_renamed_from("old").check(expect![[r#"
+        create-network network | no network
+        blocked app | waiting for the network
+        blocked db | waiting for the network
+    "#]]);
+    world().left("old_db-17").left("old_files").check(expect![[r#"
+        create-network network | no network
+        create-volume volume db-17 | no volume
+        blocked app | waiting for the network
+        blocked db | waiting for the network
+    "#]]);
+    // It has data of its own: nothing was renamed just now.
+    world().ground().check(expect![[r#"
+        create db as demo-db-1 | no container
+        create app as demo-app-1 | no container
+    "#]]);
+    World::demo().ground().stack_renamed_from("old").check(expect![[r#"
+        blocked network | stack demo would begin without data, while that of demo lies unused in demo_db-17: to go on with that, take `renamed_from` at the top of stack.toml away; to begin anew, `witwd up --fresh demo`
+    "#]]);
+}
+
+#[test]
+fn a_renamed_stack_owns_the_volumes_of_its_old_name_to_the_end() {
+    let world = || World::demo().made_under("old", "old_db-17", Some("db")).stack_renamed_from("old").down();
+    world().check(expect![[""]]);
+    let mut dropped = world();
+    dropped.history.drop_volumes = true;
+    dropped.check(expect![[r#"
+        remove-volume volume old_db-17 | witwd down --volumes
     "#]]);
 }
 

@@ -3,7 +3,7 @@
 use super::action::Plan;
 use super::inputs::Inputs;
 use super::pass::Pass;
-use super::{images, objects, orphans, replica};
+use super::{data, images, objects, orphans, replica};
 use crate::model::history::Target;
 use crate::model::name::ReplicaKey;
 use crate::model::observed::Owner;
@@ -14,6 +14,10 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
     let mut pass = Pass::new(inputs);
     if let Some(cause) = held_by_another(inputs) {
         pass.needs_operator(Target::Network, cause);
+        return pass.finish();
+    }
+    if let Some(cause) = data::of_another_name(inputs) {
+        pass.protect_data(Target::Network, cause);
         return pass.finish();
     }
     let network = objects::ensure_network(&mut pass);

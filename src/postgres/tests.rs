@@ -79,6 +79,7 @@ fn workload(kind: Kind, env: &[(&str, Template)]) -> Workload {
 
 fn stack(server: Postgres) -> Stack {
     Stack::new(StackParts {
+        renamed_from: None,
         name: "shop".parse().unwrap(),
         directory: PathBuf::from("/stack"),
         profiles: vec![],

@@ -89,6 +89,11 @@ pub async fn apply(context: &Context, stack: &Stack, order: &Order) -> Result<Ef
             engine.remove(container).await?;
         }
         Action::Rename { container, name, .. } => engine.rename(container, name).await?,
+        Action::Connect { key, container } => {
+            let names: Vec<String> = find(stack, &key.name)?.network_names().into_iter().collect();
+            engine.connect(container, &stack.name().network(), &names).await?;
+        }
+        Action::Disconnect { container, .. } => engine.disconnect(container, &stack.name().network()).await?,
         Action::Provision { key, container } => {
             let provisioned = context.keeper.provision(find(stack, &key.name)?, container, order.data_directory).await?;
             return Ok(Effect::Provisioned(provisioned));

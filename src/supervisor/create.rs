@@ -34,14 +34,13 @@ pub fn container_request(
         // Writable: the engine refuses to put files through a read-only mount.
         mounts.push(MountRequest { source, target: SECRETS.to_owned(), read_only: false });
     }
-    let mut aliases = vec![workload.name.to_string()];
-    aliases.extend(settings.aliases);
     Ok(CreateContainer {
         name,
         image,
         platform: workload.image.platform.clone(),
         identity: identity(context, stack, workload, key),
         labels: settings.labels,
+        data_name: stack.data_name().clone(),
         env: environment(context, workload)?,
         command: settings.command,
         entrypoint: settings.entrypoint,
@@ -49,7 +48,7 @@ pub fn container_request(
         user: settings.user,
         hostname: settings.hostname.unwrap_or_else(|| workload.name.to_string()),
         network: Some(stack.name().network()),
-        aliases,
+        aliases: workload.network_names().into_iter().collect(),
         extra_hosts: settings.extra_hosts,
         ports: settings.ports,
         mounts,
@@ -105,9 +104,10 @@ pub fn volume_request(context: &Context, stack: &Stack, volume: &VolumeName) -> 
     CreateVolume {
         name: stack.engine_volume(volume),
         volume: volume.to_string(),
-        stack: stack.name().clone(),
+        stack: stack.data_name().clone(),
         instance: context.instance.clone(),
         directory: stack.directory().display().to_string(),
+        of_image: false,
         data_of: stack.data_of(volume).map(|workload| workload.name.clone()),
         driver: declared.driver,
         options,

@@ -28,7 +28,10 @@ pub async fn learn(engine: &dyn Engine, stack: &Stack, observed: &Observed, know
 
 fn asked_for(stack: &Stack, observed: &Observed) -> Vec<(ImageId, String)> {
     let servers = stack.in_order().filter(|workload| is_server(workload));
-    let references = servers.flat_map(|workload| [workload.image.reference.clone(), stack.name().fallback_image(&workload.name)]);
+    let references = servers.flat_map(|workload| {
+        let tag = workload.image.fallback().map(|fallback| fallback.tag.clone());
+        std::iter::once(workload.image.reference.clone()).chain(tag)
+    });
     let wanted = references.filter_map(|reference| Some((observed.images.get(&reference)?.clone(), reference)));
     let made = observed.containers.iter().filter(|container| {
         let identity = container.identity.as_ref();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+use crate::model::history::Fresh;
 use crate::model::name::WorkloadName;
 use crate::model::stack::Stack;
 use crate::model::status::{EventRecord, Status};
@@ -23,8 +24,8 @@ pub struct Up {
     /// Digests of definition and context of each build: another one than its image was made from is
     /// a reason to build again.
     pub builds: BTreeMap<WorkloadName, String>,
-    /// Postgres servers that may begin with an empty volume although older data lies unused.
-    pub fresh: BTreeSet<WorkloadName>,
+    /// What may begin without data although older data lies unused.
+    pub fresh: Fresh,
     /// What is written into `Status::notes`: parts of the file that are not carried out.
     pub notes: Vec<String>,
 }

@@ -11,7 +11,7 @@ use crate::engine::ProgressSink;
 use crate::engine::request::{BuildImage, Progress, PullImage};
 use crate::model::history::Target;
 use crate::model::stack::Stack;
-use crate::model::workload::{Build, ImageOrigin, Workload};
+use crate::model::workload::{Build, Fallback, ImageOrigin, Workload};
 
 use super::apply::Context;
 use super::event::{ActionError, Effect, Event};
@@ -30,7 +30,7 @@ pub async fn pull(context: &Context, workload: &Workload, reference: &str) -> Re
 /// Builds the image of a workload, by its `build` or its `fallback`.
 pub async fn build(context: &Context, stack: &Stack, workload: &Workload, reference: &str) -> Result<Effect, ActionError> {
     let build = match &workload.image.origin {
-        ImageOrigin::Build(build) | ImageOrigin::Pull { fallback: Some(build), .. } => build,
+        ImageOrigin::Build(build) | ImageOrigin::Pull { fallback: Some(Fallback { build, .. }), .. } => build,
         ImageOrigin::Pull { fallback: None, .. } => {
             return Err(ActionError::transient(format!("{} has no build", workload.name)));
         }

@@ -1,13 +1,15 @@
 //! What a look teaches: the pure step from what is seen to what is remembered.
 
+use std::collections::BTreeSet;
+
 use crate::model::health::{Subject, Verdicts};
 use crate::model::history::{AcceptedImage, History, LastExit};
-use crate::model::name::{InstanceId, ReplicaKey, WorkloadName};
+use crate::model::name::{InstanceId, ReplicaKey, VolumeName, WorkloadName};
 use crate::model::observed::{Container, ContainerState, Exit, Observed, Owner};
 use crate::model::stack::Stack;
 use crate::model::time::Moment;
 use crate::model::workload::Workload;
-use crate::plan::{is_kept, restart};
+use crate::plan::{is_kept, older_names, restart};
 
 /// An end that was seen for the first time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +79,16 @@ pub fn note_readiness(history: &mut History, verdicts: &mut Verdicts, observed: 
     }
 }
 
+/// A run that is alive after all was not stopped: how it ends some day is another matter.
+pub fn forget_failures(history: &mut History, verdicts: &Verdicts) {
+    for replica in history.replicas.values_mut() {
+        let verdict = replica.failed.clone().and_then(|run| verdicts.get(&Subject::Run(run)));
+        if verdict.is_some_and(|verdict| verdict.alive == Some(true)) {
+            replica.failed = None;
+        }
+    }
+}
+
 /// Forgives the attempts of replicas that were ready for long enough.
 pub fn forgive(history: &mut History, stack: &Stack, now: Moment, wall: jiff::Timestamp) {
     for (key, since) in &history.ready_since {
@@ -102,10 +114,9 @@ pub fn accept_image(history: &mut History, observed: &Observed, workload: &Workl
 /// several, that of the one that is up. What was accepted under a reference that is not the
 /// workload's any more is forgotten.
 pub fn adopt_images(history: &mut History, stack: &Stack, instance: &InstanceId, observed: &Observed) {
-    history.images.retain(|name, accepted| {
-        let fallback = stack.name().fallback_image(name);
-        stack.workload(name).is_none_or(|workload| [&workload.image.reference, &fallback].contains(&&accepted.reference))
-    });
+    history
+        .images
+        .retain(|name, accepted| stack.workload(name).is_none_or(|workload| workload.image.is_named(&accepted.reference)));
     let ours = observed.containers.iter().filter(|container| container.owner(stack.name(), instance) == Owner::Ours);
     let stays = |container: &&Container| !matches!(container.state, ContainerState::Removing | ContainerState::Dead);
     let mut ours: Vec<&Container> = ours.filter(|container| is_kept(container)).filter(stays).collect();
@@ -114,26 +125,39 @@ pub fn adopt_images(history: &mut History, stack: &Stack, instance: &InstanceId,
         let Some(workload) = container.workload().and_then(|name| stack.workload(name)) else { continue };
         let is_current = container.identity.as_ref().is_some_and(|identity| identity.spec.as_ref() == Some(&workload.spec));
         if is_current && !history.images.contains_key(&workload.name) {
-            history.images.insert(workload.name.clone(), adopted(stack, workload, container));
+            history.images.insert(workload.name.clone(), adopted(workload, container));
         }
     }
 }
 
-/// The word that a postgres may begin anew ends with the volume that it was given for: one that is
-/// lost later is another matter.
-pub fn end_fresh(history: &mut History, stack: &Stack, observed: &Observed) {
-    history.fresh.retain(|name| {
-        let postgres = stack.workload(name).and_then(|workload| workload.postgres());
-        let volume = postgres.map(|postgres| stack.engine_volume(&postgres.volume));
-        volume.is_some_and(|volume| observed.volumes.iter().all(|seen| seen.name != volume))
-    });
+/// The word that a volume may begin empty ends when it is there: one that is lost later is another
+/// matter. That of a whole stack ends with what lay unused when it was given.
+pub fn end_fresh(history: &mut History, stack: &Stack, instance: &InstanceId, observed: &Observed) {
+    let is_there = |volume: &VolumeName| observed.volumes.iter().any(|seen| seen.name == stack.engine_volume(volume));
+    history.fresh.volumes.retain(|volume| !is_there(volume));
+    if std::mem::take(&mut history.fresh.stack) {
+        history.left.extend(older_names(stack, instance, observed).map(|seen| seen.name.clone()));
+    }
+}
+
+/// Once all volumes of the file are there, the others were left behind and nothing was renamed.
+pub fn note_left(history: &mut History, stack: &Stack, instance: &InstanceId, observed: &Observed) {
+    history.left.retain(|name| observed.volumes.iter().any(|seen| &seen.name == name));
+    let named: BTreeSet<String> = stack.named_volumes().map(|volume| stack.engine_volume(volume)).collect();
+    let is_there = |name: &String| observed.volumes.iter().any(|seen| &seen.name == name);
+    if !named.iter().all(is_there) {
+        return;
+    }
+    let owner = Some(stack.volume_owner(instance));
+    let others = observed.volumes.iter().filter(|seen| seen.owner == owner && !named.contains(&seen.name));
+    history.left.extend(others.map(|seen| seen.name.clone()));
+    history.left.retain(|name| !named.contains(name));
 }
 
 /// A container that was made from an id says nothing of the tag.
-fn adopted(stack: &Stack, workload: &Workload, container: &Container) -> AcceptedImage {
-    let fallback = stack.name().fallback_image(&workload.name);
-    let reference = if container.image_reference == fallback { fallback } else { workload.image.reference.clone() };
-    AcceptedImage { reference, id: container.image.clone() }
+fn adopted(workload: &Workload, container: &Container) -> AcceptedImage {
+    let known = Some(&container.image_reference).filter(|reference| workload.image.is_named(reference));
+    AcceptedImage { reference: known.unwrap_or(&workload.image.reference).clone(), id: container.image.clone() }
 }
 
 /// Counts a start of a container that had ended.
@@ -149,6 +173,7 @@ pub fn count_restart(history: &mut History, key: &ReplicaKey, wall: jiff::Timest
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::health::Verdict;
     use crate::model::name::{ContainerId, ImageId};
     use crate::model::observed::Identity;
     use crate::model::workload::KindName;
@@ -175,7 +200,7 @@ mod tests {
             },
             identity: Some(identity),
             published: Vec::new(),
-            networks: Vec::new(),
+            networks: std::collections::BTreeMap::new(),
             volumes: Vec::new(),
             created_at: time(started_at),
             image_health: None,
@@ -189,6 +214,19 @@ mod tests {
         assert!(note_exit(&mut history, &ended("one", "2026-01-02T00:00:00Z"), now).is_some());
         assert!(note_exit(&mut history, &ended("one", "2026-01-02T00:00:00Z"), now).is_none());
         assert!(note_exit(&mut history, &ended("one", "2026-01-01T00:00:00Z"), now).is_some());
+    }
+
+    #[test]
+    fn a_run_that_is_alive_after_all_did_not_fail() {
+        let run = ended("one", "2026-01-02T00:00:00Z").run().expect("it ran");
+        let key = ReplicaKey { name: "app".parse().expect("a name"), replica: 1 };
+        let mut history = History::default();
+        history.replicas.entry(key.clone()).or_default().failed = Some(run.clone());
+        let verdict = |alive| [(Subject::Run(run.clone()), Verdict { alive: Some(alive), ..Verdict::default() })].into();
+        forget_failures(&mut history, &verdict(false));
+        assert_eq!(history.replicas[&key].failed, Some(run.clone()));
+        forget_failures(&mut history, &verdict(true));
+        assert_eq!(history.replicas[&key].failed, None);
     }
 
     #[test]

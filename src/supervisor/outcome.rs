@@ -10,7 +10,7 @@ use crate::model::family::Family;
 use crate::model::health::Subject;
 use crate::model::history::{AcceptedImage, Failure, FailureKind, History, PostgresHistory, Target, retry_delay};
 use crate::model::name::{ContainerId, ReplicaKey, WorkloadName};
-use crate::model::observed::{ContainerState, Observed};
+use crate::model::observed::{Container, ContainerState, Observed};
 use crate::plan::{Action, Planned};
 
 use super::apply::{Order, apply};
@@ -74,6 +74,10 @@ impl Supervisor {
                     note::count_restart(&mut self.history, key, self.context.clock.wall());
                 }
             }
+            Action::Stop { key, container, failed: true, .. } => {
+                let run = observed.containers.iter().find(|seen| &seen.id == container).and_then(Container::run);
+                self.history.replicas.entry(key.clone()).or_default().failed = run;
+            }
             _ => {}
         }
     }
@@ -87,7 +91,7 @@ impl Supervisor {
         let postgres = self.stack.workload(&key.name).and_then(|workload| workload.postgres());
         let volume = postgres.map(|postgres| self.stack.engine_volume(&postgres.volume));
         let freshness = if made.is_some() && made == volume { Freshness::Interrupted } else { Freshness::Settled };
-        let run = observed.containers.iter().find(|seen| &seen.id == container).and_then(crate::model::observed::Container::run);
+        let run = observed.containers.iter().find(|seen| &seen.id == container).and_then(Container::run);
         // Time stamps of files may be whole seconds: down to the second for a first run, up for a
         // later one, which must not take for its own what an earlier one left half made.
         let mode = if has_ended(&self.history, key, container) { RoundMode::Ceil } else { RoundMode::Floor };
@@ -140,11 +144,12 @@ impl Supervisor {
     }
 
     fn observed_has_image(&self, action: &Action) -> bool {
-        let Action::Pull { workload, reference } = action else { return false };
-        let tag = self.stack.name().fallback_image(workload);
-        self.observed
-            .as_ref()
-            .is_some_and(|observed| observed.images.contains_key(reference) || observed.images.contains_key(&tag))
+        let Action::Pull { workload, .. } = action else { return false };
+        let (Some(workload), Some(observed)) = (self.stack.workload(workload), &self.observed) else { return false };
+        // Its tag may be gone, while containers are made from it.
+        let accepted = self.history.images.get(&workload.name);
+        let is_used = accepted.is_some_and(|accepted| observed.containers.iter().any(|seen| seen.image == accepted.id));
+        is_used || observed.images.keys().any(|here| workload.image.is_named(here))
     }
 
     fn remember_after(&mut self, action: &Action, effect: Effect) {
@@ -156,12 +161,11 @@ impl Supervisor {
                 Effect::Image { reference, id },
             ) => {
                 // Everybody who shares the image has it now.
-                let fallback = matches!(action, Action::BuildFallback { .. });
                 let Target::Workload(own) = action.target() else { return };
                 let sharing: Vec<WorkloadName> = self
                     .stack
                     .in_order()
-                    .filter(|workload| workload.name == own || (!fallback && &workload.image.reference == tag))
+                    .filter(|workload| workload.name == own || workload.image.is_named(tag))
                     .map(|workload| workload.name.clone())
                     .collect();
                 let image = AcceptedImage { reference, id };
@@ -177,7 +181,7 @@ impl Supervisor {
                 self.remember_provisioned(key, container);
             }
             (Action::RemoveVolume { name }, _) => {
-                let prefix = format!("{}_", self.stack.name());
+                let prefix = format!("{}_", self.stack.data_name());
                 self.history
                     .postgres
                     .retain(|_, known| !name.starts_with(&prefix) || known.made_empty.as_ref().is_some_and(|made| made != name));
@@ -197,7 +201,10 @@ impl Supervisor {
         if let (true, Some(digest)) = (is_build, digest) {
             self.history.builds.insert(workload.clone(), digest.clone());
         }
-        let has_one = self.history.images.get(&workload).is_some_and(|accepted| accepted.reference == image.reference);
+        // A fallback takes the place of nothing that another one has.
+        let is_fallback = matches!(action, Action::BuildFallback { .. });
+        let known = self.history.images.get(&workload);
+        let has_one = known.is_some_and(|accepted| is_fallback || accepted.reference == image.reference);
         if is_own || asked || !has_one {
             self.history.images.insert(workload, image.clone());
         }

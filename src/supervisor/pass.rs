@@ -51,9 +51,12 @@ impl Supervisor {
             let detail = serde_json::json!({ "code": seen.exit.code, "oom": seen.exit.oom, "container": seen.container.0 });
             self.journal.record_with("exit", &seen.key, seen.exit.to_string(), detail);
         }
-        note::end_fresh(&mut self.history, &self.stack, observed);
+        let (stack, instance) = (&self.stack, &self.context.instance);
+        note::end_fresh(&mut self.history, stack, instance, observed);
+        note::note_left(&mut self.history, stack, instance, observed);
         note::adopt_images(&mut self.history, &self.stack, &self.context.instance, observed);
         note::note_readiness(&mut self.history, &mut self.verdicts, observed, now);
+        note::forget_failures(&mut self.history, &self.verdicts);
         note::forgive(&mut self.history, &self.stack, now, self.context.clock.wall());
         self.watch(observed);
     }

@@ -32,7 +32,8 @@ impl Supervisor {
         self.history.goal = Goal::Up;
         self.history.drop_volumes = false;
         self.history.only = up.only;
-        self.history.fresh.extend(up.fresh);
+        self.history.fresh.stack |= up.fresh.stack;
+        self.history.fresh.volumes.extend(up.fresh.volumes);
         // Whoever asks wants it tried now: the delays of what failed before are over.
         for replica in self.history.replicas.values_mut() {
             replica.attempt = 0;

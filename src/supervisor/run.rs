@@ -20,7 +20,7 @@ use crate::model::observed::Observed;
 use crate::model::stack::Stack;
 use crate::model::status::{DaemonStatus, EngineStatus};
 use crate::model::time::Moment;
-use crate::model::workload::{ImageOrigin, MountSource, Workload};
+use crate::model::workload::Workload;
 use crate::plan::{Action, Plan};
 
 use super::apply::Context;
@@ -278,17 +278,13 @@ impl Supervisor {
     fn scope(&self) -> Scope {
         let workloads: Vec<&Workload> = self.stack.in_order().collect();
         let images = workloads.iter().flat_map(|workload| {
-            let fallback = matches!(workload.image.origin, ImageOrigin::Pull { fallback: Some(_), .. });
-            let tag = fallback.then(|| self.stack.name().fallback_image(&workload.name));
+            let tag = workload.image.fallback().map(|fallback| fallback.tag.clone());
             let accepted = self.history.images.get(&workload.name).map(|accepted| accepted.id.0.clone());
             std::iter::once(workload.image.reference.clone()).chain(tag).chain(accepted)
         });
-        let mounts = workloads.iter().flat_map(|workload| &workload.container.mounts);
-        let volumes = mounts.filter_map(|mount| match &mount.source {
-            MountSource::Volume(volume) => Some(self.stack.engine_volume(volume)),
-            MountSource::Bind(_) => None,
-        });
+        let volumes = self.stack.named_volumes().map(|volume| self.stack.engine_volume(volume));
         let unique = |names: std::collections::BTreeSet<String>| names.into_iter().filter(|name| !name.is_empty()).collect();
-        Scope { stack: self.stack.name().clone(), images: unique(images.collect()), volumes: unique(volumes.collect()) }
+        let (images, volumes) = (unique(images.collect()), unique(volumes.collect()));
+        Scope { images, volumes, instance: Some(self.context.instance.clone()), ..Scope::of(self.stack.name()) }
     }
 }

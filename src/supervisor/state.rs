@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::host::{Disk, DiskError};
-use crate::model::history::{AcceptedImage, Goal, History, LastExit, PostgresHistory, ReplicaHistory};
+use crate::model::history::{AcceptedImage, Fresh, Goal, History, LastExit, PostgresHistory, ReplicaHistory};
 use crate::model::name::{ReplicaKey, WorkloadName};
 
 /// The state file below the stack's `.witwd`.
@@ -38,7 +38,9 @@ struct Kept {
     #[serde(default)]
     builds: BTreeMap<WorkloadName, String>,
     #[serde(default)]
-    fresh: BTreeSet<WorkloadName>,
+    begin_fresh: Fresh,
+    #[serde(default)]
+    left: BTreeSet<String>,
 }
 
 /// How the last run of each replica that is over ended, for who only looks: nothing where the state
@@ -103,7 +105,8 @@ impl Kept {
             images: history.images.clone(),
             postgres: history.postgres.clone(),
             builds: history.builds.clone(),
-            fresh: history.fresh.clone(),
+            begin_fresh: history.fresh.clone(),
+            left: history.left.clone(),
         }
     }
 
@@ -114,7 +117,8 @@ impl Kept {
             images: self.images,
             postgres: self.postgres,
             builds: self.builds,
-            fresh: self.fresh,
+            fresh: self.begin_fresh,
+            left: self.left,
             ..History::default()
         }
     }

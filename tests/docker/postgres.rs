@@ -106,6 +106,7 @@ fn passwords(test: &TestEngine, postgres: &Postgres, seed: u64) -> Arc<Passwords
 
 fn know(passwords: &Passwords, test: &TestEngine, postgres: &Postgres) {
     let parts = StackParts {
+        renamed_from: None,
         name: test.stack.clone(),
         directory: test.directory.path().to_owned(),
         profiles: vec![],

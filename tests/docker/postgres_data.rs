@@ -132,3 +132,48 @@ async fn data_under_an_old_name_is_refused_then_kept_or_left_as_the_user_says() 
     assert!(gone.contains("does not exist"), "{gone}");
     assert!(docker(&["volume", "inspect", &format!("{}_db-17", stack.name)]).status.success(), "the old data stays");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stack_and_a_volume_of_other_names_have_their_data() {
+    let stack = stack("old").await;
+    let text = |name: &str, top: &str, mount: &str, volumes: &str| {
+        let text = TEXT.replace("IMAGE", IMAGE).replace("name = \"NAME\"", &format!("name = \"{name}\"\n{top}"));
+        format!(
+            "{}[volumes]\n{volumes}\n",
+            text.replace("entrypoint = []", &format!("entrypoint = []\nvolumes = [\"{mount}:/files\"]"))
+        )
+    };
+    let note = |words: &str| {
+        let app = stack.item("app")["container"].as_str().expect("a container").to_owned();
+        self::text(&docker(&["exec", &app, "sh", "-c", words]).stdout)
+    };
+    stack.write(&text("NAME", "", "files", "files = {}"));
+    stack.done(&["up", "-d"]);
+    query(&stack, "CREATE TABLE kept AS SELECT 1 AS n").expect("a table");
+    note("echo kept > /files/note");
+
+    stack.write(&text("NAME", "", "media", "media = {}"));
+    refused(&stack, "`media = { renamed_from = \"files\" }`");
+    refused(&stack, "`witwd up --fresh media`");
+    assert_eq!(query(&stack, "SELECT n FROM kept").as_deref(), Ok("1"), "all runs on");
+    stack.write(&text("NAME", "", "media", "media = { renamed_from = \"files\" }"));
+    stack.done(&["up", "-d"]);
+    assert_eq!(note("cat /files/note"), "kept\n");
+    stack.done(&["down"]);
+
+    let media = "media = { renamed_from = \"files\" }";
+    stack.write(&text("NAME-new", "", "media", media));
+    refused(&stack, &format!("`renamed_from = \"{}\"`", stack.name));
+    refused(&stack, &format!("`witwd up --fresh {}-new`", stack.name));
+    stack.done(&["down"]);
+    std::fs::remove_file(stack.path().join(".witwd/state.json")).expect("the state");
+    stack.write(&text("NAME-new", "renamed_from = \"NAME\"", "media", media));
+    stack.done(&["up", "-d"]);
+    assert_eq!(query(&stack, "SELECT n FROM kept").as_deref(), Ok("1"));
+    assert_eq!(note("cat /files/note"), "kept\n");
+    let ended = stack.run(&["down", "--volumes", "--yes"]);
+    let said = self::text(&ended.stderr);
+    assert!(ended.status.success() && said.contains(&format!("{}_files", stack.name)), "{said}");
+    let left = docker(&["volume", "ls", "-q", "--filter", &format!("name={}", stack.name)]);
+    assert_eq!(self::text(&left.stdout), "");
+}

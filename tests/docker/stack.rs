@@ -125,7 +125,9 @@ impl Drop for TestStack {
         if std::thread::panicking() {
             eprintln!("the daemon's log:\n{}\nits end: {ended:?}", self.log());
         }
-        let label = format!("label=dev.witwd.stack={}", self.name);
+        // By its directory: a test may have run it under other names too.
+        let directory = self.path().canonicalize().unwrap_or_else(|_| self.path());
+        let label = format!("label=dev.witwd.directory={}", directory.display());
         remove(&["ps", "-aq", "--filter", &label], &["rm", "-f", "-v"]);
         remove(&["network", "ls", "-q", "--filter", &label], &["network", "rm"]);
         remove(&["volume", "ls", "-q", "--filter", &label], &["volume", "rm"]);

@@ -60,6 +60,20 @@ async fn a_command_for_a_person_has_both_ways_and_a_terminal() {
     assert_eq!(session.exit_code().await.unwrap(), 0);
 }
 
+#[tokio::test]
+async fn a_command_that_can_not_be_run_is_a_failure_with_and_without_a_terminal() {
+    let test = TestEngine::new("missing").await;
+    let id = test.run("web", &["sleep"]).await;
+    for tty in [false, true] {
+        let request = ExecInteractive { command: words(&["/not/there"]), tty, ..ExecInteractive::default() };
+        let mut session = test.engine.exec_interactive(&id, &request).await.unwrap();
+        let said: Vec<_> = session.output.by_ref().collect().await;
+        let [Err(error)] = said.as_slice() else { panic!("terminal {tty}: {said:?}") };
+        assert_eq!(error.kind, ErrorKind::NotFound, "{error}");
+        assert!(error.message.starts_with("it could not be run: \"/not/there\""), "{error}");
+    }
+}
+
 async fn log(test: &TestEngine, id: &ContainerId, query: &LogQuery) -> Vec<LogLine> {
     test.engine.logs(id, query).await.unwrap().map(|line| line.unwrap()).collect().await
 }

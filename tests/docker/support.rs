@@ -56,7 +56,7 @@ impl TestEngine {
 
     /// What is asked for when the test looks at the world.
     pub fn scope(&self) -> Scope {
-        Scope { stack: self.stack.clone(), images: Vec::new(), volumes: Vec::new() }
+        Scope::of(&self.stack)
     }
 
     /// A container of the small image that runs `words`, not yet made.
@@ -76,6 +76,7 @@ impl TestEngine {
                 directory: self.directory.path().display().to_string(),
             },
             labels: BTreeMap::from([(TEST.to_owned(), self.stack.to_string())]),
+            data_name: self.stack.clone(),
             env: BTreeMap::new(),
             command: Some(words.iter().map(|word| (*word).to_owned()).collect()),
             entrypoint: None,
@@ -117,6 +118,7 @@ impl TestEngine {
             stack: self.stack.clone(),
             instance: self.instance.clone(),
             directory: "/nowhere".to_owned(),
+            of_image: false,
             data_of: None,
             driver: None,
             options: BTreeMap::new(),

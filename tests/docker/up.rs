@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::recorder::Recorder;
 use crate::stack::{TestStack, text};
-use crate::support::{SOON, docker, eventually};
+use crate::support::{SOON, docker, eventually, inspect};
 
 const TWO: &str = r#"
 name = "NAME"
@@ -184,6 +184,49 @@ async fn sigterm_ends_the_daemon_and_not_the_stack() {
     .await;
     assert_eq!(stack.identities(), before);
     assert_eq!(stack.item("web")["state"], "running");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exec_ends_with_the_code_of_the_program_or_with_125_where_none_was_run() {
+    let stack = TestStack::new("exec", TWO).await;
+    stack.done(&["up", "-d"]);
+    for missing in
+        [&["exec", "web", "missing-program"][..], &["exec", "web", "/etc"], &["exec", "-u", "nobody-here", "web", "/tiny"]]
+    {
+        let output = stack.run(missing);
+        let complaint = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(125), "{missing:?}: {complaint}");
+        assert!(complaint.contains("it could not be run: ") && !complaint.contains("OCI"), "{missing:?}: {complaint}");
+        assert_eq!(text(&output.stdout), "", "{missing:?}: the reason is no output");
+    }
+    for code in ["0", "3", "126", "127"] {
+        let output = stack.run(&["exec", "web", "/tiny", "exit", code]);
+        assert_eq!(output.status.code(), code.parse().ok(), "{}", text(&output.stderr));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_was_taken_from_the_network_is_put_back() {
+    let stack = TestStack::new("network", TWO).await;
+    stack.done(&["up", "-d"]);
+    let before = stack.identities();
+    let cache = stack.item("cache")["container"].as_str().expect("a container").to_owned();
+    let reached = || stack.run(&["exec", "web", "/tiny", "tcp", "cache:6379"]).status.success();
+    assert!(reached());
+    let output = docker(&["network", "disconnect", &stack.name, &cache]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    eventually(Duration::from_secs(20), "cache is reached again by its name", async || reached().then_some(())).await;
+    let cause = format!("not on network {}", stack.name);
+    assert!(stack.done(&["events"]).lines().any(|line| line.contains("connect") && line.contains(&cause)));
+    // Its name, too, is that of the file.
+    docker(&["network", "disconnect", &stack.name, &cache]);
+    docker(&["network", "connect", "--alias", "web", &stack.name, &cache]);
+    eventually(Duration::from_secs(20), "cache has its name again", async || {
+        let names = inspect(&cache)["NetworkSettings"]["Networks"][&stack.name]["Aliases"].to_string();
+        (names.contains("\"cache\"") && !names.contains("\"web\"") && reached()).then_some(())
+    })
+    .await;
+    assert_eq!(stack.identities(), before, "nothing was restarted");
 }
 
 const KEPT: &str = r#"

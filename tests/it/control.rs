@@ -49,6 +49,7 @@ impl Loader for FakeLoader {
             return Err(Fault::new("invalid_file", "stack.toml is invalid: 1 problem(s)"));
         }
         let parts = StackParts {
+            renamed_from: None,
             name: "shop".parse().expect("a name"),
             directory: PathBuf::from("/shop"),
             profiles: up.profiles,
@@ -59,7 +60,15 @@ impl Loader for FakeLoader {
         };
         let stack = Arc::new(Stack::new(parts).expect("a stack"));
         let (only, builds) = ([].into(), [].into());
-        let up = supervisor::Up { stack, only, build: up.build, pull: up.pull, builds, fresh: [].into(), notes: Vec::new() };
+        let up = supervisor::Up {
+            stack,
+            only,
+            build: up.build,
+            pull: up.pull,
+            builds,
+            fresh: witwd::model::history::Fresh::default(),
+            notes: Vec::new(),
+        };
         Ok((up, vec!["a warning".into()]))
     }
 }

@@ -11,6 +11,7 @@ mod examples;
 mod merging;
 mod mistakes;
 mod properties;
+mod renamed;
 mod schema;
 
 thread_local! {

@@ -25,7 +25,8 @@ const STEP: Duration = Duration::from_millis(50);
 pub trait Hand: Send + Sync {
     /// Does what the engine's own tool does with these words: `["kill", NAME]`, `["pause", NAME]`,
     /// `["create", "--name", NAME, IMAGE, WORDS...]`, `["rm", "-f", NAME]`, `["volume", "create", NAME]`,
-    /// `["volume", "rm", NAME]`, `["network", "create", NAME]`, `["network", "rm", NAME]`.
+    /// `["volume", "rm", NAME]`, `["network", "create", NAME]`, `["network", "rm", NAME]`,
+    /// `["network", "connect", "--alias", ALIAS, NETWORK, ID]`, `["network", "disconnect", NETWORK, ID]`.
     async fn docker(&self, words: &[&str]) -> Result<(), String>;
 }
 
@@ -118,7 +119,7 @@ impl Bench {
 
     /// Everything of this stack.
     pub async fn observe(&self) -> Claim<Observed> {
-        let scope = Scope { stack: self.stack.clone(), images: vec![self.image.clone()], volumes: Vec::new() };
+        let scope = Scope { images: vec![self.image.clone()], ..Scope::of(&self.stack) };
         Ok(self.engine.observe(&scope).await?)
     }
 
@@ -158,6 +159,7 @@ impl Bench {
             platform: None,
             identity,
             labels: BTreeMap::new(),
+            data_name: self.stack.clone(),
             env: BTreeMap::new(),
             command: Some(words.iter().map(|word| (*word).to_owned()).collect()),
             entrypoint: None,
@@ -243,6 +245,7 @@ impl Bench {
             stack: self.stack.clone(),
             instance: self.instance.clone(),
             directory: "/srv/contract".to_owned(),
+            of_image: false,
             data_of: None,
             driver: None,
             options: BTreeMap::new(),

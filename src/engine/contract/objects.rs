@@ -43,7 +43,80 @@ pub(super) async fn a_removed_network_is_gone(bench: &Bench) -> Claim {
 pub(super) async fn a_container_shows_its_networks(bench: &Bench) -> Claim {
     let network = bench.network().await?;
     let id = bench.start(&bench.publishing(&network, None)?).await?;
-    same("its networks", &bench.listed(&id).await?.networks, &vec![network])
+    let networks: Vec<String> = bench.listed(&id).await?.networks.into_keys().collect();
+    same("its networks", &networks, &vec![network])
+}
+
+/// A running container that is known as `one` and `two` on this stack's network.
+async fn known(bench: &Bench) -> Claim<(ContainerId, String)> {
+    let network = bench.network().await?;
+    let mut request = bench.publishing(&network, None)?;
+    request.aliases = ["one", "two"].map(str::to_owned).to_vec();
+    Ok((bench.start(&request).await?, network))
+}
+
+async fn names_on(bench: &Bench, id: &ContainerId, network: &str) -> Claim<Option<Vec<String>>> {
+    Ok(bench.listed(id).await?.networks.get(network).map(|names| names.iter().cloned().collect()))
+}
+
+pub(super) async fn a_container_shows_its_names_on_a_network(bench: &Bench) -> Claim {
+    let (id, network) = known(bench).await?;
+    same("its names", &names_on(bench, &id, &network).await?, &Some(vec!["one".to_owned(), "two".to_owned()]))
+}
+
+pub(super) async fn a_disconnected_container_is_on_no_network(bench: &Bench) -> Claim {
+    let (id, network) = known(bench).await?;
+    let run = bench.listed(&id).await?.run();
+    bench.engine.disconnect(&id, &network).await?;
+    same("its names", &names_on(bench, &id, &network).await?, &None)?;
+    same("its run", &bench.listed(&id).await?.run(), &run)?;
+    ensure(bench.engine.reach(&id, 8080).await.is_err(), || "it is reached".to_owned())
+}
+
+pub(super) async fn what_foreign_hands_disconnect_is_seen(bench: &Bench) -> Claim {
+    let _events = bench.engine.events(&bench.stack).await?;
+    let (id, network) = known(bench).await?;
+    names_on(bench, &id, &network).await?;
+    bench.hand.docker(&["network", "disconnect", &network, &id.0]).await?;
+    same("its names", &names_on(bench, &id, &network).await?, &None)?;
+    bench.hand.docker(&["network", "connect", "--alias", "three", &network, &id.0]).await?;
+    same("its names", &names_on(bench, &id, &network).await?, &Some(vec!["three".to_owned()]))
+}
+
+pub(super) async fn disconnecting_what_is_not_connected_is_fine(bench: &Bench) -> Claim {
+    let (id, network) = known(bench).await?;
+    bench.engine.disconnect(&id, &network).await?;
+    bench.engine.disconnect(&id, &network).await?;
+    Ok(bench.engine.disconnect(&ContainerId("e".repeat(64)), &network).await?)
+}
+
+pub(super) async fn a_connected_container_has_its_names_and_keeps_its_run(bench: &Bench) -> Claim {
+    let (id, network) = known(bench).await?;
+    let before = bench.listed(&id).await?;
+    bench.engine.disconnect(&id, &network).await?;
+    bench.engine.connect(&id, &network, &["other".to_owned()]).await?;
+    same("its names", &names_on(bench, &id, &network).await?, &Some(vec!["other".to_owned()]))?;
+    let after = bench.listed(&id).await?;
+    same("its run", &after.run(), &before.run())?;
+    same("whether it is published", &after.published.len(), &before.published.len())?;
+    bench.engine.reach(&id, 8080).await?;
+    Ok(())
+}
+
+pub(super) async fn connecting_a_running_container_twice_is_a_conflict(bench: &Bench) -> Claim {
+    let (id, network) = known(bench).await?;
+    refused(bench.engine.connect(&id, &network, &["other".to_owned()]).await, ErrorKind::Conflict)?;
+    same("its names", &names_on(bench, &id, &network).await?, &Some(vec!["one".to_owned(), "two".to_owned()]))
+}
+
+pub(super) async fn connecting_a_missing_container_is_not_found(bench: &Bench) -> Claim {
+    let network = bench.network().await?;
+    refused(bench.engine.connect(&ContainerId("e".repeat(64)), &network, &[]).await, ErrorKind::NotFound)
+}
+
+pub(super) async fn connecting_to_a_missing_network_does_not_blame_the_container(bench: &Bench) -> Claim {
+    let (id, _) = known(bench).await?;
+    refused(bench.engine.connect(&id, &bench.fresh("missing"), &[]).await, ErrorKind::Other)
 }
 
 pub(super) async fn starting_on_a_missing_network_does_not_blame_the_container(bench: &Bench) -> Claim {
@@ -114,14 +187,14 @@ pub(super) async fn volumes_show_their_owner(bench: &Bench) -> Claim {
 
 pub(super) async fn foreign_volumes_that_are_asked_for_are_seen_without_owner(bench: &Bench) -> Claim {
     let name = bench.foreign_made(["volume", "create"], ["volume", "rm"]).await?;
-    let scope = Scope { stack: bench.stack.clone(), images: Vec::new(), volumes: vec![name.clone()] };
+    let scope = Scope { volumes: vec![name.clone()], ..Scope::of(&bench.stack) };
     let seen = bench.engine.observe(&scope).await?.volumes;
     ensure(matches!(seen.as_slice(), [volume] if volume.name == name && volume.owner.is_none()), || format!("{seen:?}"))
 }
 
 pub(super) async fn images_that_are_asked_for_are_seen(bench: &Bench) -> Claim {
     let images = vec![bench.image.clone(), "localhost/witwd-contract-missing:1".to_owned()];
-    let scope = Scope { stack: bench.stack.clone(), images, volumes: Vec::new() };
+    let scope = Scope { images, ..Scope::of(&bench.stack) };
     let seen = bench.engine.observe(&scope).await?.images;
     let wanted = [(bench.image.clone(), bench.engine.image(&bench.image).await?.id)].into();
     same("images", &seen, &wanted)

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::model::name::ImageId;
-use crate::model::observed::ContainerState;
+use crate::model::observed::{Attachments, ContainerState};
 use crate::model::time::Moment;
 
 const LIFE: Duration = Duration::from_secs(10);
@@ -16,6 +16,7 @@ const LIFE: Duration = Duration::from_secs(10);
 pub(super) struct Detail {
     pub state: ContainerState,
     pub image_reference: String,
+    pub networks: Attachments,
 }
 
 /// Remembered inspects.

@@ -44,13 +44,15 @@ pub(super) async fn start(engine: &DockerEngine, container: &ContainerId) -> Res
         .call(Call::on("start", container), SLOW, |docker| async move { docker.start_container(&container.0, None).await })
         .await;
     engine.cache().forget(&container.0);
-    outcome.map_err(|mut error| {
-        // Its network or a mount is missing, not the container: say no wrong thing about that.
-        if error.kind == ErrorKind::NotFound && !error.message.to_lowercase().contains("no such container") {
-            error.kind = ErrorKind::Other;
-        }
-        error
-    })
+    outcome.map_err(of_its_surroundings)
+}
+
+/// Where its network or a mount is missing, not the container: says no wrong thing about that.
+pub(super) fn of_its_surroundings(mut error: EngineError) -> EngineError {
+    if error.kind == ErrorKind::NotFound && !error.message.to_lowercase().contains("no such container") {
+        error.kind = ErrorKind::Other;
+    }
+    error
 }
 
 /// Asks a container to stop and kills it after `grace`.

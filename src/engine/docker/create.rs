@@ -40,11 +40,12 @@ pub(super) fn kept_volumes(request: &CreateContainer, image: &ImageFacts) -> Vec
         let volume = format!("{}_{}", identity.key, &hash[..8]);
         KeptVolume {
             request: CreateVolume {
-                name: format!("{}_{volume}", identity.stack),
+                name: format!("{}_{volume}", request.data_name),
                 volume,
-                stack: identity.stack.clone(),
+                stack: request.data_name.clone(),
                 instance: identity.instance.clone(),
                 directory: identity.directory.clone(),
+                of_image: true,
                 data_of: None,
                 driver: None,
                 options: std::collections::BTreeMap::new(),

@@ -59,6 +59,10 @@ fn of_text(message: &str) -> Option<ErrorKind> {
         Some(ErrorKind::PortInUse)
     } else if any(&["has active endpoints", "volume is in use", "volume is being used"]) {
         Some(ErrorKind::InUse)
+    } else if text.contains("already exists in network") {
+        Some(ErrorKind::Conflict)
+    } else if text.contains("is not connected to") {
+        Some(ErrorKind::NotFound)
     } else {
         None
     }

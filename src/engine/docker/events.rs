@@ -74,7 +74,7 @@ where
             }
         };
         let Some(event) = translate(&stack, &message) else { continue };
-        forget(&open.engine, &event);
+        forget(&open.engine, &event, &message);
         if is_new(&mut seen, &message) {
             let _ = sender.try_send(Ok(event));
         }
@@ -101,9 +101,16 @@ fn is_new(seen: &mut VecDeque<(i64, String)>, message: &EventMessage) -> bool {
     true
 }
 
-fn forget(engine: &DockerEngine, event: &EngineEvent) {
+fn forget(engine: &DockerEngine, event: &EngineEvent, message: &EventMessage) {
     match event.object.as_str() {
         "container" => engine.cache().forget(&event.id),
+        // Of a connect or disconnect: whose names on the network are others now.
+        "network" => {
+            let attributes = message.actor.as_ref().and_then(|actor| actor.attributes.as_ref());
+            if let Some(container) = attributes.and_then(|attributes| attributes.get("container")) {
+                engine.cache().forget(container);
+            }
+        }
         "image" => engine.cache().forget_images(),
         _ => {}
     }

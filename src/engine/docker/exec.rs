@@ -89,6 +89,23 @@ pub(super) async fn create(engine: &DockerEngine, container: &ContainerId, confi
     Ok(made.id)
 }
 
+/// Whether the engine gave a command up before it began: there never was a process. One that ends
+/// by itself with the codes that the engine uses for this had one.
+pub(super) async fn was_not_run(engine: &DockerEngine, container: &ContainerId, id: &str) -> Result<bool, EngineError> {
+    let answer =
+        engine.call(Call::on(OPERATION, container), QUICK, |docker| async move { docker.inspect_exec(id).await }).await?;
+    let no_process = answer.pid.unwrap_or_default() == 0;
+    Ok(no_process && matches!(answer.exit_code, Some(126 | 127)))
+}
+
+/// The failure of a command that was not run, without what the engine says of its own parts.
+pub(super) fn not_run(container: &ContainerId, reason: &str) -> EngineError {
+    let reason = reason.trim().trim_end_matches(": unknown");
+    let reason = reason.rsplit_once("unable to start container process: ").map_or(reason, |(_, end)| end);
+    let reason = reason.strip_prefix("exec: ").unwrap_or(reason);
+    EngineError::new(OPERATION, describe(container), ErrorKind::NotFound, format!("it could not be run: {reason}"))
+}
+
 /// How a command ended whose output is over. The engine may take a moment to know.
 pub(super) async fn exit_code(engine: &DockerEngine, container: &ContainerId, id: &str) -> Result<i64, EngineError> {
     let mut pause = Duration::from_millis(5);

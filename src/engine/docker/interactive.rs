@@ -83,7 +83,25 @@ pub(super) async fn open(
     };
     let id = exec::create(engine, container, config).await?;
     let (input, output) = if request.tty { terminal(engine, container, &id).await? } else { raw(engine, container, &id).await? };
+    let output = output_of_command(engine.clone(), container.clone(), id.clone(), output);
     Ok(ExecSession { input, output, engine: engine.clone(), container: container.clone(), id })
+}
+
+/// What the command writes. Where it could not be run, the engine writes its reason there as if it
+/// were output: that is a failure.
+fn output_of_command(engine: DockerEngine, container: ContainerId, id: String, mut output: Output) -> Output {
+    let checked = async move {
+        let first = output.next().await;
+        let whole = match exec::was_not_run(&engine, &container, &id).await {
+            Ok(false) => return stream::iter(first).chain(output).boxed(),
+            Ok(true) => stream::iter(first).chain(output).filter_map(async |piece| piece.ok()).collect::<Vec<_>>().await,
+            Err(error) => return stream::iter([Err(error)]).boxed(),
+        };
+        let reason: Vec<u8> = whole.iter().flat_map(|(_, bytes)| bytes.iter().copied()).collect();
+        let error = exec::not_run(&container, &String::from_utf8_lossy(&reason));
+        stream::iter([Err(error)]).boxed()
+    };
+    stream::once(checked).flatten().boxed()
 }
 
 type Input = Pin<Box<dyn AsyncWrite + Send>>;

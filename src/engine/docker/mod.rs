@@ -222,6 +222,14 @@ impl Engine for DockerEngine {
         containers::rename(self, container, name).await
     }
 
+    async fn connect(&self, container: &ContainerId, network: &str, names: &[String]) -> Result<(), EngineError> {
+        networks::connect(self, container, network, names).await
+    }
+
+    async fn disconnect(&self, container: &ContainerId, network: &str) -> Result<(), EngineError> {
+        networks::disconnect(self, container, network).await
+    }
+
     async fn put_files(&self, container: &ContainerId, directory: &str, files: &[FileToPut]) -> Result<(), EngineError> {
         containers::put_files(self, container, directory, files).await
     }

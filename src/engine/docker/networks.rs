@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use bollard::models::{NetworkCreateRequest, NetworkDisconnectRequest};
+use bollard::models::{EndpointSettings, NetworkConnectRequest, NetworkCreateRequest, NetworkDisconnectRequest};
 use bollard::query_parameters::ListNetworksOptions;
 
-use super::{Call, DockerEngine, QUICK, SLOW, fine};
+use super::{Call, DockerEngine, QUICK, SLOW, containers, fine};
 use crate::engine::request::CreateNetwork;
 use crate::engine::{EngineError, ErrorKind, labels};
 use crate::model::name::ContainerId;
@@ -91,6 +91,32 @@ async fn clear_stale(engine: &DockerEngine, id: &str) -> Result<(), EngineError>
         fine(outcome, &[ErrorKind::NotFound, ErrorKind::Other])?;
     }
     Ok(())
+}
+
+/// Puts a container on a network, with these names beside its own.
+pub(super) async fn connect(
+    engine: &DockerEngine,
+    container: &ContainerId,
+    network: &str,
+    names: &[String],
+) -> Result<(), EngineError> {
+    let endpoint = EndpointSettings { aliases: Some(names.to_vec()), ..Default::default() };
+    let body = NetworkConnectRequest { container: container.0.clone(), endpoint_config: Some(endpoint) };
+    let outcome = engine
+        .call(Call::on("connect", container), SLOW, |docker| async move { docker.connect_network(network, body).await })
+        .await;
+    engine.cache().forget(&container.0);
+    outcome.map_err(containers::of_its_surroundings)
+}
+
+/// Takes a container from a network. One that is not there is fine.
+pub(super) async fn disconnect(engine: &DockerEngine, container: &ContainerId, network: &str) -> Result<(), EngineError> {
+    let body = NetworkDisconnectRequest { container: container.0.clone(), force: Some(false) };
+    let outcome = engine
+        .call(Call::on("disconnect", container), SLOW, |docker| async move { docker.disconnect_network(network, body).await })
+        .await;
+    engine.cache().forget(&container.0);
+    fine(outcome, &[ErrorKind::NotFound])
 }
 
 async fn is_there(engine: &DockerEngine, endpoint: &str) -> Result<bool, EngineError> {

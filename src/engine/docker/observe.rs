@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 
-use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary, PortSummaryTypeEnum};
+use bollard::models::{
+    ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary, EndpointSettings, PortSummaryTypeEnum,
+};
 use bollard::query_parameters::{ListContainersOptions, ListNetworksOptions, ListVolumesOptions};
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -15,7 +17,9 @@ use super::{Call, DockerEngine, QUICK, images};
 use crate::engine::request::Scope;
 use crate::engine::{EngineError, ErrorKind, labels};
 use crate::model::name::{ContainerId, ImageId};
-use crate::model::observed::{Container, ContainerState, Exit, ImageHealth, Network, Observed, PublishedSeen, VolumeSeen};
+use crate::model::observed::{
+    Attachments, Container, ContainerState, Exit, ImageHealth, Network, Observed, PublishedSeen, VolumeSeen,
+};
 use crate::model::workload::Protocol;
 
 /// How many inspects are under way at once.
@@ -59,7 +63,8 @@ async fn container(
         return Ok(Some(container));
     }
     let state = summary.state.map(|state| state.to_string()).unwrap_or_default();
-    let known = engine.cache().detail(&container.id.0, &state);
+    let same_networks = |detail: &Detail| detail.networks.keys().eq(container.networks.keys());
+    let known = engine.cache().detail(&container.id.0, &state).filter(same_networks);
     let detail = match known {
         Some(detail) => detail,
         None => match inspect(engine, &container).await {
@@ -69,11 +74,12 @@ async fn container(
         },
     };
     // The list is older than the inspect: what they disagree on is not worth keeping.
-    if detail.state.word() == state {
+    if detail.state.word() == state && same_networks(&detail) {
         engine.cache().keep_detail(version, &container.id.0, &state, &detail);
     }
     container.state = detail.state;
     container.image_reference = detail.image_reference;
+    container.networks = detail.networks;
     Ok(Some(container))
 }
 
@@ -82,7 +88,15 @@ async fn inspect(engine: &DockerEngine, container: &Container) -> Result<Detail,
     let answer =
         engine.call(Call::on("inspect", id), QUICK, |docker| async move { docker.inspect_container(&id.0, None).await }).await?;
     let reference = answer.config.as_ref().and_then(|config| config.image.clone());
-    Ok(Detail { state: state(&answer), image_reference: reference.unwrap_or_else(|| container.image_reference.clone()) })
+    let image_reference = reference.unwrap_or_else(|| container.image_reference.clone());
+    Ok(Detail { state: state(&answer), image_reference, networks: attachments(&answer, id) })
+}
+
+/// The networks of a container with its names there, less the short id that engines add.
+fn attachments(answer: &ContainerInspectResponse, id: &ContainerId) -> Attachments {
+    let networks = answer.network_settings.as_ref().and_then(|settings| settings.networks.clone()).unwrap_or_default();
+    let names = |endpoint: EndpointSettings| endpoint.aliases.into_iter().flatten().filter(|name| name != id.short()).collect();
+    networks.into_iter().map(|(network, endpoint)| (network, names(endpoint))).collect()
 }
 
 /// What a container does, from an inspect.
@@ -107,8 +121,7 @@ fn of_summary(summary: &ContainerSummary, labels: &BTreeMap<String, String>) -> 
     let created_at = Timestamp::from_second(summary.created.unwrap_or_default()).unwrap_or(Timestamp::UNIX_EPOCH);
     let status = summary.status.clone().unwrap_or_default();
     let networks = summary.network_settings.as_ref().and_then(|settings| settings.networks.as_ref());
-    let mut networks: Vec<String> = networks.into_iter().flat_map(HashMap::keys).cloned().collect();
-    networks.sort();
+    let networks = networks.into_iter().flat_map(HashMap::keys).map(|network| (network.clone(), BTreeSet::new())).collect();
     Container {
         id: ContainerId(summary.id.clone().unwrap_or_default()),
         name: name(summary.names.as_deref().unwrap_or_default()),
@@ -215,10 +228,11 @@ async fn volumes(engine: &DockerEngine, scope: &Scope) -> Result<Vec<VolumeSeen>
         .into_iter()
         .filter_map(|volume| {
             let labels: BTreeMap<String, String> = volume.labels.into_iter().collect();
-            let labelled = labels.get(labels::STACK).map(String::as_str) == Some(scope.stack.as_str());
-            (labelled || scope.volumes.contains(&volume.name)).then(|| VolumeSeen {
+            let owner = labels::owner(&labels);
+            (scope.owns(owner.as_ref()) || scope.volumes.contains(&volume.name)).then(|| VolumeSeen {
                 name: volume.name,
-                owner: labels::owner(&labels),
+                owner,
+                of_image: labels.contains_key(labels::OF_IMAGE),
                 data_of: labels::data_of(&labels),
                 created_at: volume.created_at.and_then(|text| text.parse().ok()),
                 driver: volume.driver,

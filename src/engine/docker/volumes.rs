@@ -19,6 +19,9 @@ pub(super) async fn create(engine: &DockerEngine, request: &CreateVolume) -> Res
     let mut all_labels: HashMap<String, String> = request.labels.clone().into_iter().collect();
     all_labels.extend(labels::of_owner(&request.stack, &request.instance, &request.directory));
     all_labels.insert(labels::VOLUME.to_owned(), request.volume.clone());
+    if request.of_image {
+        all_labels.insert(labels::OF_IMAGE.to_owned(), "true".to_owned());
+    }
     if let Some(postgres) = &request.data_of {
         all_labels.extend(labels::of_data(postgres));
     }

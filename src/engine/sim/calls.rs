@@ -176,6 +176,14 @@ impl Engine for SimEngine {
         self.change(Mutation::Rename(container.clone(), name.to_owned()), SMALL).await
     }
 
+    async fn connect(&self, container: &ContainerId, network: &str, names: &[String]) -> Result<(), EngineError> {
+        self.change(Mutation::Connect(container.clone(), network.to_owned(), names.to_vec()), SMALL).await
+    }
+
+    async fn disconnect(&self, container: &ContainerId, network: &str) -> Result<(), EngineError> {
+        self.change(Mutation::Disconnect(container.clone(), network.to_owned()), SMALL).await
+    }
+
     async fn put_files(&self, container: &ContainerId, directory: &str, files: &[FileToPut]) -> Result<(), EngineError> {
         self.change(Mutation::PutFiles(container.clone(), directory.to_owned(), files.to_vec()), SMALL).await
     }

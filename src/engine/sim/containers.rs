@@ -40,7 +40,11 @@ impl World {
             mounts: request.mounts.clone(),
             ports: request.ports.clone(),
             published: Vec::new(),
-            networks: request.network.iter().cloned().collect(),
+            networks: request
+                .network
+                .iter()
+                .map(|network| (network.clone(), request.aliases.iter().cloned().collect()))
+                .collect(),
             read_only: request.hardening.read_only,
             keeps_log: request.logs.is_some(),
             state: ContainerState::Created,
@@ -89,7 +93,7 @@ impl World {
             }
             _ => {}
         }
-        if let Some(network) = container.networks.iter().find(|name| self.network(name).is_none()) {
+        if let Some(network) = container.networks.keys().find(|name| self.network(name).is_none()) {
             // Not `NotFound`: that would say that the container is not there.
             return Err(refused(Operation::Start, &target, ErrorKind::Other, format!("network {network} not found")));
         }

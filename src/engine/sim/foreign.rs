@@ -37,6 +37,22 @@ pub enum Foreign {
     CreateNetwork(String),
     /// `docker network rm`
     RemoveNetwork(String),
+    /// `docker network connect --alias ALIAS`
+    Connect {
+        /// The container.
+        container: String,
+        /// The network.
+        network: String,
+        /// A name for it there.
+        alias: String,
+    },
+    /// `docker network disconnect`
+    Disconnect {
+        /// The container.
+        container: String,
+        /// The network.
+        network: String,
+    },
     /// `docker volume create`
     CreateVolume(String),
     /// `docker volume rm`
@@ -66,6 +82,12 @@ impl Foreign {
                 Self::Create { name: owned(name), image: owned(image), command: command.iter().map(owned).collect() }
             }
             ["network", "create", name] => Self::CreateNetwork(owned(name)),
+            ["network", "connect", "--alias", alias, network, container] => {
+                Self::Connect { container: owned(container), network: owned(network), alias: owned(alias) }
+            }
+            ["network", "disconnect", network, container] => {
+                Self::Disconnect { container: owned(container), network: owned(network) }
+            }
             ["network", "rm", name] => Self::RemoveNetwork(owned(name)),
             ["volume", "create", name] => Self::CreateVolume(owned(name)),
             ["volume", "rm", name] => Self::RemoveVolume(owned(name)),
@@ -114,10 +136,23 @@ impl World {
             | Foreign::Pause(name)
             | Foreign::Unpause(name)
             | Foreign::Start(name) => {
-                let id = self.by_handle(name).map(|container| container.id.clone()).ok_or("no such container")?;
+                let id = self.id_of(name)?;
                 self.act_on(foreign, &id, now)
             }
+            Foreign::Connect { container, network, alias } => {
+                let id = self.id_of(container)?;
+                let names = std::slice::from_ref(alias);
+                self.connect(&id, network, names, now).map(drop).map_err(|error| error.to_string())
+            }
+            Foreign::Disconnect { container, network } => {
+                let id = self.id_of(container)?;
+                self.disconnect(&id, network, now).map(drop).map_err(|error| error.to_string())
+            }
         }
+    }
+
+    fn id_of(&self, handle: &str) -> Result<ContainerId, String> {
+        self.by_handle(handle).map(|container| container.id.clone()).ok_or_else(|| "no such container".to_owned())
     }
 
     fn act_on(&mut self, foreign: &Foreign, id: &ContainerId, now: Now) -> Result<(), String> {
@@ -183,7 +218,7 @@ impl World {
             mounts: Vec::new(),
             ports: Vec::new(),
             published: Vec::new(),
-            networks: Vec::new(),
+            networks: std::collections::BTreeMap::new(),
             read_only: false,
             keeps_log: true,
             state: ContainerState::Created,

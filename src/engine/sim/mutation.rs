@@ -34,6 +34,10 @@ pub enum Mutation {
     Remove(ContainerId),
     /// Rename a container.
     Rename(ContainerId, String),
+    /// Put a container on a network, under names.
+    Connect(ContainerId, String, Vec<String>),
+    /// Take a container from a network.
+    Disconnect(ContainerId, String),
     /// Put files into a container.
     PutFiles(ContainerId, String, Vec<FileToPut>),
 }
@@ -71,6 +75,8 @@ impl Mutation {
             Self::Stop(..) => Operation::Stop,
             Self::Remove(_) => Operation::Remove,
             Self::Rename(..) => Operation::Rename,
+            Self::Connect(..) => Operation::Connect,
+            Self::Disconnect(..) => Operation::Disconnect,
             Self::PutFiles(..) => Operation::PutFiles,
         }
     }
@@ -84,15 +90,19 @@ impl Mutation {
             Self::CreateVolume(request) => request.name.clone(),
             Self::Create(request) => request.name.clone(),
             Self::RemoveNetwork(name) | Self::RemoveVolume(name) => name.clone(),
-            Self::Start(id) | Self::Stop(id, _) | Self::Remove(id) | Self::Rename(id, _) | Self::PutFiles(id, ..) => {
-                id.to_string()
-            }
+            other => other.container().map(ToString::to_string).unwrap_or_default(),
         }
     }
 
     fn container(&self) -> Option<&ContainerId> {
         match self {
-            Self::Start(id) | Self::Stop(id, _) | Self::Remove(id) | Self::Rename(id, _) | Self::PutFiles(id, ..) => Some(id),
+            Self::Start(id)
+            | Self::Stop(id, _)
+            | Self::Remove(id)
+            | Self::Rename(id, _)
+            | Self::Connect(id, ..)
+            | Self::Disconnect(id, _)
+            | Self::PutFiles(id, ..) => Some(id),
             _ => None,
         }
     }
@@ -138,6 +148,8 @@ impl World {
             }
             Mutation::Remove(id) => self.begin_removal(id, now),
             Mutation::Rename(id, name) => self.rename(id, name, now),
+            Mutation::Connect(id, network, names) => self.connect(id, network, names, now),
+            Mutation::Disconnect(id, network) => self.disconnect(id, network, now),
             Mutation::PutFiles(id, directory, files) => self.put_files(id, directory, files),
         }
     }

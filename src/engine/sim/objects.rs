@@ -7,7 +7,7 @@ use super::trace::Operation;
 use super::world::{Now, SimNetwork, SimVolume, World};
 use crate::engine::request::{CreateNetwork, CreateVolume};
 use crate::engine::{EngineError, ErrorKind};
-use crate::model::name::{InstanceId, StackName};
+use crate::model::name::{ContainerId, InstanceId, StackName};
 
 /// How many networks the engine's address pools are good for, the default bridge among them.
 const POOLS: usize = 31;
@@ -15,7 +15,7 @@ const POOLS: usize = 31;
 impl SimVolume {
     pub(super) fn empty(owner: Option<(StackName, InstanceId)>, now: Now) -> Self {
         let (ledger, files) = (Vec::new(), BTreeMap::new());
-        Self { owner, data_of: None, created_at: now.wall, driver: "local".to_owned(), ledger, files }
+        Self { owner, of_image: false, data_of: None, created_at: now.wall, driver: "local".to_owned(), ledger, files }
     }
 }
 
@@ -49,7 +49,7 @@ impl World {
     pub(super) fn remove_network(&mut self, id: &str, now: Now) -> Result<Applied, EngineError> {
         let Some(network) = self.networks.get(id) else { return Ok(Applied::Done) };
         let attached =
-            self.containers.values().find(|container| container.state.is_up() && container.networks.contains(&network.name));
+            self.containers.values().find(|container| container.state.is_up() && container.networks.contains_key(&network.name));
         if let Some(container) = attached {
             let message = format!("network {} has active endpoints: {}", network.name, container.name);
             return Err(EngineError::new(Operation::RemoveNetwork.words(), id, ErrorKind::InUse, message));
@@ -58,6 +58,36 @@ impl World {
             self.bus.emit(now, ("network", "destroy"), id, network.owner.map(|(stack, _)| stack).as_ref());
         }
         Ok(Applied::Done)
+    }
+
+    pub(super) fn connect(&mut self, id: &ContainerId, name: &str, names: &[String], now: Now) -> Result<Applied, EngineError> {
+        let container = self.find(Operation::Connect, id)?;
+        let refused = |kind, message: String| EngineError::new(Operation::Connect.words(), id.to_string(), kind, message);
+        let Some((network, _)) = self.network(name) else {
+            return Err(refused(ErrorKind::Other, format!("network {name} not found")));
+        };
+        if container.state.is_up() && container.networks.contains_key(name) {
+            let message = format!("endpoint with name {} already exists in network {name}", container.name);
+            return Err(refused(ErrorKind::Conflict, message));
+        }
+        let network = network.clone();
+        self.find_mut(Operation::Connect, id)?.networks.insert(name.to_owned(), names.iter().cloned().collect());
+        self.emit_network(now, &network, "connect");
+        Ok(Applied::Done)
+    }
+
+    pub(super) fn disconnect(&mut self, id: &ContainerId, name: &str, now: Now) -> Result<Applied, EngineError> {
+        let was_there = self.containers.get_mut(id).and_then(|container| container.networks.remove(name)).is_some();
+        let network = self.network(name).map(|(network, _)| network.clone()).filter(|_| was_there);
+        if let Some(network) = network {
+            self.emit_network(now, &network, "disconnect");
+        }
+        Ok(Applied::Done)
+    }
+
+    fn emit_network(&mut self, now: Now, id: &str, action: &'static str) {
+        let stack = self.networks.get(id).and_then(|network| network.owner.as_ref()).map(|(stack, _)| stack.clone());
+        self.bus.emit(now, ("network", action), id, stack.as_ref());
     }
 
     pub(super) fn create_volume(&mut self, request: &CreateVolume, now: Now) -> Result<Applied, EngineError> {
@@ -72,6 +102,7 @@ impl World {
             None => {}
         }
         let mut volume = SimVolume::empty(owner, now);
+        volume.of_image = request.of_image;
         volume.data_of.clone_from(&request.data_of);
         if let Some(driver) = &request.driver {
             volume.driver.clone_from(driver);

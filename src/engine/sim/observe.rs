@@ -40,10 +40,12 @@ impl World {
             .map(|(id, network)| Network { id: id.clone(), name: network.name.clone(), owner: network.owner.clone() })
             .collect();
         networks.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
-        let volumes = self.volumes.iter().filter(|(name, volume)| scope.volumes.contains(name) || is_ours(&volume.owner));
+        let volumes =
+            self.volumes.iter().filter(|(name, volume)| scope.volumes.contains(name) || scope.owns(volume.owner.as_ref()));
         let volumes = volumes.map(|(name, volume)| VolumeSeen {
             name: name.clone(),
             owner: volume.owner.clone(),
+            of_image: volume.of_image,
             data_of: volume.data_of.clone(),
             created_at: Some(volume.created_at),
             driver: volume.driver.clone(),
@@ -68,6 +70,7 @@ impl World {
         for volume in &observed.volumes {
             let mut there = SimVolume::empty(volume.owner.clone(), now);
             there.created_at = volume.created_at.unwrap_or(now.wall);
+            there.of_image = volume.of_image;
             there.driver.clone_from(&volume.driver);
             there.data_of.clone_from(&volume.data_of);
             world.volumes.insert(volume.name.clone(), there);
@@ -85,7 +88,7 @@ impl World {
     /// Networks of other stacks are no part of an observation: they are there all the same.
     fn add_unseen_networks(&mut self, container: &Container) {
         let own = container.identity.as_ref().map(|identity| identity.stack.network());
-        for name in container.networks.iter().filter(|name| own.as_ref() != Some(*name)) {
+        for name in container.networks.keys().filter(|name| own.as_ref() != Some(*name)) {
             if self.network(name).is_none() {
                 let id = self.new_id("network");
                 self.networks.insert(id, SimNetwork { name: name.clone(), owner: None });
@@ -115,8 +118,6 @@ impl World {
 }
 
 fn seen(container: &SimContainer) -> Container {
-    let mut networks = container.networks.clone();
-    networks.sort();
     let mut volumes: Vec<String> = container.volumes().map(str::to_owned).collect();
     volumes.sort();
     Container {
@@ -127,7 +128,7 @@ fn seen(container: &SimContainer) -> Container {
         state: container.state.clone(),
         identity: container.identity(),
         published: container.published.clone(),
-        networks,
+        networks: container.networks.clone(),
         volumes,
         created_at: container.created_at,
         image_health: None,

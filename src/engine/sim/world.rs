@@ -15,7 +15,7 @@ use crate::engine::request::{Exec, ExecOutput, FileToPut, LogLine, MountFrom, Mo
 use crate::engine::{EngineError, ErrorKind, labels};
 use crate::model::hash::hex;
 use crate::model::name::{ContainerId, ImageId, InstanceId, StackName, WorkloadName};
-use crate::model::observed::{ContainerState, Identity, Observed, PublishedSeen};
+use crate::model::observed::{Attachments, ContainerState, Identity, Observed, PublishedSeen};
 use crate::model::time::Moment;
 use crate::model::workload::{Protocol, PublishedPort};
 
@@ -60,8 +60,8 @@ pub struct SimContainer {
     pub ports: Vec<PublishedPort>,
     /// Ports it has while it runs.
     pub published: Vec<PublishedSeen>,
-    /// Names of its networks.
-    pub networks: Vec<String>,
+    /// Its networks by name, with its names there.
+    pub networks: Attachments,
     /// Whether its root can't be written.
     pub read_only: bool,
     /// Whether a log is kept.
@@ -149,6 +149,8 @@ pub struct SimNetwork {
 pub struct SimVolume {
     /// Whose it is.
     pub owner: Option<(StackName, InstanceId)>,
+    /// Whether it was made for a path that an image declares a volume.
+    pub of_image: bool,
     /// The postgres whose data directory it was made for.
     pub data_of: Option<WorkloadName>,
     /// When it was made.

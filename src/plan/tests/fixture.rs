@@ -10,14 +10,14 @@ use crate::model::family::{Families, Family, Library};
 use crate::model::hash::{Fingerprint, SpecHash};
 use crate::model::health::{Subject, Verdict, Verdicts};
 use crate::model::history::{AcceptedImage, Failure, FailureKind, Goal, History, LastExit, Target};
-use crate::model::name::{ContainerId, ImageId, InstanceId, ReplicaKey, VolumeName, WorkloadName};
+use crate::model::name::{ContainerId, ImageId, InstanceId, ReplicaKey, StackName, VolumeName, WorkloadName};
 use crate::model::observed::{Container, ContainerState, Exit, Identity, Network, Observed, RunId, VolumeSeen};
 use crate::model::probe::{Check, Probe, Probes};
 use crate::model::stack::{DaemonSettings, Stack, StackParts, Volume};
 use crate::model::time::Moment;
 use crate::model::workload::{
-    Backoff, Backup, BackupSchedule, Build, Condition, ContainerSettings, Dependency, ImageOrigin, ImageSource, Kind, KindName,
-    Mount, MountSource, Postgres, PullPolicy, Restart, Service, Workload,
+    Backoff, Backup, BackupSchedule, Build, Condition, ContainerSettings, Dependency, Fallback, ImageOrigin, ImageSource, Kind,
+    KindName, Mount, MountSource, Postgres, PullPolicy, Restart, Service, Workload,
 };
 
 #[derive(Debug, Clone)]
@@ -31,6 +31,7 @@ pub struct World {
     pub fingerprints: BTreeMap<WorkloadName, Fingerprint>,
     pub volumes: BTreeMap<VolumeName, Volume>,
     pub provisions: BTreeMap<WorkloadName, String>,
+    pub renamed_from: Option<StackName>,
 }
 
 /// The monotonic moment of every test.
@@ -130,11 +131,13 @@ impl World {
             fingerprints: BTreeMap::new(),
             volumes: BTreeMap::new(),
             provisions: [(name("db"), "wanted".to_owned())].into(),
+            renamed_from: None,
         }
     }
 
     pub fn stack(&self) -> Stack {
         Stack::new(StackParts {
+            renamed_from: self.renamed_from.clone(),
             name: "demo".parse().expect("a name"),
             directory: "/stack".into(),
             profiles: Vec::new(),
@@ -170,14 +173,48 @@ impl World {
     /// Network and volume are there.
     pub fn ground(mut self) -> Self {
         let owner = Some(("demo".parse().expect("a name"), instance()));
-        self.observed.networks.push(Network { id: "net".to_owned(), name: "demo".to_owned(), owner: owner.clone() });
+        self.observed.networks.push(Network { id: "net".to_owned(), name: "demo".to_owned(), owner });
+        self.made_under("demo", "demo_db-17", Some("db"))
+    }
+
+    /// A volume of this instance, made when the stack had this name.
+    pub fn made_under(mut self, stack: &str, volume: &str, data_of: Option<&str>) -> Self {
         self.observed.volumes.push(VolumeSeen {
-            name: "demo_db-17".to_owned(),
-            owner,
-            data_of: Some(name("db")),
+            name: volume.to_owned(),
+            owner: Some((stack.parse().expect("a name"), instance())),
+            data_of: data_of.map(name),
+            of_image: false,
             created_at: None,
             driver: "local".to_owned(),
         });
+        self.observed.volumes.sort_by(|one, other| one.name.cmp(&other.name));
+        self
+    }
+
+    /// The stack's data lies under this name until now.
+    pub fn stack_renamed_from(mut self, old: &str) -> Self {
+        self.renamed_from = Some(old.parse().expect("a name"));
+        self
+    }
+
+    /// A service mounts a volume, which the file lists.
+    pub fn mounts(mut self, text: &str, volume: &str) -> Self {
+        let volume: VolumeName = volume.parse().expect("a name");
+        let mount = Mount { source: MountSource::Volume(volume.clone()), target: "/data".to_owned(), read_only: false };
+        self.workload(text).container.mounts.push(mount);
+        self.volumes.entry(volume).or_default();
+        self
+    }
+
+    /// The file left this volume behind.
+    pub fn left(mut self, volume: &str) -> Self {
+        self.history.left.insert(volume.to_owned());
+        self
+    }
+
+    /// Paths of images that are declared volumes: all that are here.
+    pub fn of_images(mut self, volume: &str) -> Self {
+        self.observed.volumes.iter_mut().filter(|seen| seen.name == volume).for_each(|seen| seen.of_image = true);
         self
     }
 
@@ -210,7 +247,7 @@ impl World {
                 directory: "/stack".to_owned(),
             }),
             published: Vec::new(),
-            networks: vec!["demo".to_owned()],
+            networks: [("demo".to_owned(), [text.to_owned()].into())].into(),
             volumes: workload.into_iter().flat_map(volumes_of).collect(),
             created_at: time(0),
             image_health: None,
@@ -265,6 +302,20 @@ impl World {
         self.add(container)
     }
 
+    /// The restart rule of a service.
+    pub fn restart(mut self, text: &str, policy: Restart) -> Self {
+        restarted(self.workload(text), policy);
+        self
+    }
+
+    /// Its last run was stopped for its lost liveness.
+    pub fn lost_liveness(mut self, text: &str) -> Self {
+        let container = self.observed.containers.iter().find(|container| container.workload() == Some(&name(text)));
+        let run = container.and_then(Container::run);
+        self.history.replicas.entry(ReplicaKey { name: name(text), replica: 1 }).or_default().failed = run;
+        self
+    }
+
     fn verdict(mut self, id: &str, verdict: Verdict) -> Self {
         let run = RunId { container: ContainerId(id.to_owned()), started_at: time(0) };
         self.verdicts.insert(Subject::Run(run), verdict);
@@ -283,6 +334,20 @@ impl World {
     pub fn sick(self, text: &str) -> Self {
         let words = Some("GET /healthz: timed out".to_owned());
         self.running(text).verdict(&format!("{text}-1"), Verdict { started: true, ready: Some(false), alive: Some(false), words })
+    }
+
+    /// The container of a workload is known by these names on the stack's network; none: it is not there.
+    pub fn known_as(mut self, text: &str, names: &[&str]) -> Self {
+        let own = |container: &&mut Container| container.workload() == Some(&name(text));
+        let there = (!names.is_empty()).then(|| ("demo".to_owned(), names.iter().map(|name| (*name).to_owned()).collect()));
+        let networks: crate::model::observed::Attachments = there.into_iter().collect();
+        self.observed.containers.iter_mut().filter(own).for_each(|container| container.networks = networks.clone());
+        self
+    }
+
+    pub fn without_network(mut self) -> Self {
+        self.observed.networks.clear();
+        self
     }
 
     pub fn ready_replica(self, text: &str, replica: u32) -> Self {
@@ -365,7 +430,8 @@ impl World {
     }
 
     pub fn with_fallback(mut self, text: &str) -> Self {
-        let fallback = Some(Build::Command(vec!["make-image".to_owned()]));
+        let build = Build::Command(vec!["make-image".to_owned()]);
+        let fallback = Some(Fallback { build, tag: "localhost/demo-db:latest".to_owned() });
         self.workload(text).image.origin = ImageOrigin::Pull { policy: PullPolicy::Missing, fallback };
         self
     }
@@ -435,7 +501,7 @@ impl World {
     }
 
     pub fn fresh(mut self, text: &str) -> Self {
-        self.history.fresh.insert(name(text));
+        self.history.fresh.volumes.insert(text.parse().expect("a name"));
         self
     }
 
@@ -481,7 +547,11 @@ impl World {
 }
 
 pub fn never_again(workload: &mut Workload) {
+    restarted(workload, Restart::Never);
+}
+
+pub fn restarted(workload: &mut Workload, policy: Restart) {
     if let Kind::Service(service) = &mut workload.kind {
-        service.restart = Restart::Never;
+        service.restart = policy;
     }
 }

@@ -184,6 +184,7 @@ impl Case {
             for (volume, _) in volumes(stack).into_iter().zip(&self.volumes).filter(|(_, there)| **there) {
                 let now = "2025-12-31T00:00:00Z".parse().expect("a time");
                 let there = SimVolume {
+                    of_image: false,
                     owner: ours.clone(),
                     data_of: None,
                     created_at: now,
@@ -269,6 +270,7 @@ fn furnish_stranger(machine: &Machine, stack: &Stack, stranger: &str) {
             let volume = volumes(stack).into_iter().find(|name| machine.engine.with(|world| !world.volumes.contains_key(name)));
             let now = "2025-12-31T00:00:00Z".parse().expect("a time");
             let there = SimVolume {
+                of_image: false,
                 owner: None,
                 data_of: None,
                 created_at: now,
@@ -353,6 +355,13 @@ fn put(machine: &Machine, stack: &Stack, parts: Parts) {
         _ => (ContainerState::Created, None),
     };
     let id = ContainerId(format!("{:02}{:062}", parts.number, 0));
+    // Foreign hands took some from the network, or gave them other names there.
+    let names = match (parts.number % 4, labels::identity(&parts.labels)) {
+        (0, _) => None,
+        (1, _) => Some(["other".to_owned()].into()),
+        (_, identity) => Some(identity.map(|identity| identity.key.name.to_string()).into_iter().collect()),
+    };
+    let networks = names.map(|names| (stack.name().network(), names)).into_iter().collect();
     let container = SimContainer {
         id: id.clone(),
         name: parts.name,
@@ -364,7 +373,7 @@ fn put(machine: &Machine, stack: &Stack, parts: Parts) {
         mounts: parts.mounts,
         ports: Vec::new(),
         published: Vec::new(),
-        networks: vec![stack.name().network()],
+        networks,
         read_only: false,
         keeps_log: true,
         gone_at: (parts.state == "removing").then(|| Moment::at(Duration::from_millis(500))),

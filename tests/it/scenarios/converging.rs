@@ -165,6 +165,45 @@ async fn the_last_words_before_a_long_silence_are_shown() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_image_that_many_share_by_extends_is_built_once() {
+    let others = "[services.one]\nextends = \"app\"\n[services.two]\nextends = \"one\"\n";
+    let with = |image: &str| format!("name = \"demo\"\n[services.app]\n{image}\n{others}");
+    let build = stack(&with("build = \".\""));
+    let fallback = stack(&with("image = \"app:1\"\nfallback = { context = \".\" }"));
+    for (stack, pulls, tag) in [(build, 0, "localhost/demo-app:built"), (fallback, 1, "localhost/demo-app:latest")] {
+        let machine = Machine::new();
+        machine.engine.set_offline(true);
+        let daemon = machine.daemon(&stack);
+        let status = daemon.up_and_wait(&stack).await;
+        assert!(status.items.iter().all(|item| item.image == tag), "{status:#?}");
+        let trace = machine.trace();
+        assert_eq!((trace.of(Operation::Build).len(), trace.of(Operation::Pull).len()), (1, pulls), "{tag}");
+        // Also by a daemon that has forgotten what it built.
+        daemon.kill().await;
+        machine.forget();
+        let next = machine.daemon(&stack);
+        next.up_and_wait(&stack).await;
+        assert_eq!(machine.trace().mutating_calls().len(), trace.mutating_calls().len(), "{tag}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fallback_that_was_taken_over_leaves_an_image_that_is_here_alone() {
+    let machine = Machine::new();
+    machine.engine.add_image("app:1");
+    machine.engine.set_offline(true);
+    let text = "name = \"demo\"\n[services.app]\nimage = \"app:1\"\nfallback = { context = \".\" }\n\
+                [services.next]\nextends = \"app\"\nimage = \"app:2\"\n";
+    let stack = stack(text);
+    let daemon = machine.daemon(&stack);
+    let status = daemon.up_and_wait(&stack).await;
+    let images: Vec<&str> = status.items.iter().map(|item| item.image.as_str()).collect();
+    assert_eq!(images, ["app:1", "localhost/demo-app:latest"]);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(machine.trace().of(Operation::Create).len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lost_acknowledgement_makes_no_second_container() {
     for operation in [Operation::Create, Operation::Start, Operation::CreateNetwork, Operation::CreateVolume] {
         let machine = Machine::new();
@@ -203,6 +242,37 @@ async fn what_foreign_hands_remove_is_made_again() {
     machine.engine.foreign(&Foreign::Remove("demo-app-1".to_owned())).expect("it is there");
     daemon.until("app", |item| item.ready && item.container != old).await;
     assert_eq!(machine.containers(), ["demo-app-1 running", "demo-db-1 running"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_foreign_hands_take_from_the_network_is_put_back_and_not_restarted() {
+    let machine = Machine::new();
+    let demo = stack(DEMO);
+    let daemon = machine.daemon(&demo);
+    let before = daemon.up_and_wait(&demo).await;
+    let runs = |status: &witwd::model::status::Status| {
+        status.items.iter().map(|item| (item.container.clone(), item.since, item.restarts)).collect::<Vec<_>>()
+    };
+    let calls = machine.trace().mutating_calls().len();
+    let (container, network) = ("demo-app-1".to_owned(), "demo".to_owned());
+    let names = || machine.engine.with(|world| world.by_name("demo-app-1").and_then(|app| app.networks.get("demo").cloned()));
+    let at_rest = async || {
+        // The events of the foreign hand wake the daemon: this is much less than a look every 30 s.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        daemon.settled(0, |status| status.converged).await
+    };
+    machine.engine.foreign(&Foreign::Disconnect { container: container.clone(), network: network.clone() }).expect("it is on it");
+    at_rest().await;
+    assert_eq!(names(), Some(["app".to_owned()].into()));
+    // As the database: that is not left so either.
+    machine.engine.foreign(&Foreign::Disconnect { container: container.clone(), network: network.clone() }).expect("it is on it");
+    machine.engine.foreign(&Foreign::Connect { container, network, alias: "db".to_owned() }).expect("it is not on it");
+    let after = at_rest().await;
+    assert_eq!(names(), Some(["app".to_owned()].into()));
+    assert_eq!(runs(&after), runs(&before));
+    let trace = machine.trace();
+    let done: Vec<&str> = trace.mutating_calls()[calls..].iter().map(|call| call.operation.words()).collect();
+    assert_eq!(done, ["connect container", "disconnect container", "connect container"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -292,6 +362,28 @@ async fn a_database_that_got_another_name_keeps_its_data_to_itself() {
     daemon.up_and_wait(&new).await;
     assert_eq!(machine.containers(), ["demo-main-1 running"]);
     assert_eq!(machine.engine.violations(), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_lost_its_liveness_comes_back_although_it_ended_well() {
+    let machine = Machine::new();
+    machine.engine.script("app", Script { flap: Some(Duration::from_secs(90)), ..Script::default() });
+    let demo = stack(&DEMO.replace("health.http", "restart = \"on-failure\"\nhealth.http"));
+    let daemon = machine.daemon(&demo);
+    daemon.up_and_wait(&demo).await;
+    let app = daemon.until("app", |item| item.ready && item.restarts == 1).await;
+    assert_eq!(app.last_exit.expect("it was stopped").code, 0);
+    // Also where the daemon dies between the stop and the start.
+    let is_over = || machine.containers().contains(&"demo-app-1 exited".to_owned());
+    while !is_over() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    daemon.kill().await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(is_over(), "{:?}", machine.containers());
+    let next = machine.daemon(&demo);
+    next.up(&demo).await;
+    next.until("app", |item| item.ready && item.restarts == 2).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,5 +3,6 @@
 mod converging;
 mod kept_logs;
 mod killed;
+mod renamed;
 mod storms;
 pub mod world;

@@ -1,6 +1,6 @@
 //! A simulated machine and the daemons that live and die on it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use witwd::config::{LoadRequest, load};
 use witwd::engine::sim::{PullCourse, SimEngine, Trace};
 use witwd::health::SimProber;
+use witwd::host::Disk as _;
 use witwd::host::sim::{SimClock, SimDisk};
 use witwd::model::name::InstanceId;
 use witwd::model::stack::Stack;
@@ -27,6 +28,9 @@ env.DATABASE_URL = "${db.url}"
 [postgres.db]
 image = "postgres:17"
 "#;
+
+/// Where a daemon keeps what it must remember.
+const STATE: &str = "/stack/.witwd/state.json";
 
 /// Longer than anything here may take, in virtual time.
 pub const LIMIT: Duration = Duration::from_secs(1200);
@@ -54,7 +58,7 @@ impl Machine {
     /// Starts a daemon for this stack.
     pub fn daemon(&self, stack: &Arc<Stack>) -> Daemon {
         let (events, events_end) = mpsc::unbounded_channel();
-        let mut state = StateFile::new(self.disk.clone(), PathBuf::from("/stack/.witwd/state.json"));
+        let mut state = StateFile::new(self.disk.clone(), PathBuf::from(STATE));
         let (history, _) = state.load().expect("the simulated disk reads");
         let context = Context {
             engine: self.engine.clone(),
@@ -74,6 +78,11 @@ impl Machine {
         let beginning = Beginning { stack, first: None, history, state, daemon: None, prober, ends };
         let task = tokio::spawn(run(context, events_end, beginning, std::future::pending()));
         Daemon { handle, task }
+    }
+
+    /// Loses what daemons remembered.
+    pub fn forget(&self) {
+        self.disk.remove(Path::new(STATE)).expect("the simulated disk removes");
     }
 
     /// What the engine was asked.
@@ -146,7 +155,7 @@ impl Daemon {
             build: false,
             pull: false,
             builds: std::collections::BTreeMap::new(),
-            fresh: std::collections::BTreeSet::new(),
+            fresh: witwd::model::history::Fresh::default(),
             notes: Vec::new(),
         };
         self.handle.up(up).await.expect("a daemon that lives")

@@ -229,8 +229,7 @@ async fn rounds(plan: FaultPlan) -> (String, usize) {
         let name = format!("w{number}");
         if let Ok(id) = engine.create(&service(&name)).await {
             let _ = engine.start(&id).await;
-            let _ =
-                engine.observe(&crate::engine::request::Scope { stack: stack(), images: Vec::new(), volumes: Vec::new() }).await;
+            let _ = engine.observe(&crate::engine::request::Scope::of(&stack())).await;
             let _ = engine.stop(&id, GRACE).await;
             let _ = engine.remove(&id).await;
         }

@@ -40,6 +40,7 @@ fn service(name: &str) -> CreateContainer {
         directory: "/srv/shop".to_owned(),
     };
     CreateContainer {
+        data_name: stack(),
         name: format!("shop-{name}-1"),
         image: "app:1".to_owned(),
         platform: None,
@@ -75,7 +76,7 @@ async fn started(engine: &SimEngine, name: &str) -> ContainerId {
 }
 
 async fn seen(engine: &SimEngine) -> Vec<Container> {
-    let scope = Scope { stack: stack(), images: Vec::new(), volumes: Vec::new() };
+    let scope = Scope::of(&stack());
     engine.observe(&scope).await.expect("observing").containers
 }
 
@@ -167,7 +168,7 @@ async fn an_observation_becomes_a_world_that_looks_the_same() {
     started(&engine, "web").await;
     let ended = started(&engine, "cron").await;
     engine.stop(&ended, Duration::from_secs(1)).await.expect("stopping");
-    let scope = Scope { stack: stack(), images: vec!["app:1".to_owned()], volumes: Vec::new() };
+    let scope = Scope { images: vec!["app:1".to_owned()], ..Scope::of(&stack()) };
     let observed = engine.observe(&scope).await.expect("observing");
     let copy = SimEngine::from_observed(Arc::new(SimClock::new()), &observed);
     assert_eq!(copy.observe(&scope).await.expect("observing"), observed);

@@ -15,6 +15,7 @@ fn volume(name: &str) -> CreateVolume {
         stack: stack(),
         instance: instance(),
         directory: String::new(),
+        of_image: false,
         data_of: None,
         driver: None,
         options: std::collections::BTreeMap::default(),
