@@ -37,7 +37,7 @@ impl Context {
 
     /// Where the stack lies.
     pub fn place(&self) -> Result<Place, Failure> {
-        Place::find(self.globals.file.as_deref(), &working_directory()?)
+        Place::find(self.disk.as_ref(), self.globals.file.as_deref(), &working_directory()?)
     }
 
     /// What was kept of the last `up`.
@@ -58,6 +58,7 @@ impl Context {
             profiles: chosen_profiles(&self.globals.profiles, kept),
             environment: environment(),
             env_files,
+            memory: None,
         })
     }
 

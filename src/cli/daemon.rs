@@ -119,24 +119,20 @@ impl Daemon {
         Ok(Self { parts, handle, loader, ending, downs, supervisor, server, _lock: lock })
     }
 
-    /// Goes on with what the last `up` asked for, unless the stack was taken down since. Without an
-    /// earlier `up` this is the first one, under this process's own environment.
+    /// Goes on with what the last `up` asked for, unless the stack was taken down since; where the file
+    /// of now can't be used, with the one that was accepted. Without an earlier `up` this is the first
+    /// one, under this process's own environment.
     pub(super) async fn resume(&self, context: &Context) -> Result<(), Failure> {
         if !is_wanted(&self.parts)? {
             return Ok(());
         }
-        let up = match context.kept(&self.parts.place)? {
-            Some(kept) => Up {
-                environment: kept.environment,
-                env_files: kept.env_files,
-                profiles: kept.profiles,
-                name: kept.name,
-                ..Up::default()
-            },
-            None => up_request(context, &self.parts.place)?.0,
+        let (up, warnings) = match context.kept(&self.parts.place)? {
+            Some(kept) => self.loader.go_on(kept).await?,
+            None => {
+                let own = Peer { uid: rustix::process::geteuid().as_raw(), gid: 0, pid: None };
+                self.loader.load(up_request(context, &self.parts.place)?.0, own).await.map_err(Failure::from)?
+            }
         };
-        let own = Peer { uid: rustix::process::geteuid().as_raw(), gid: 0, pid: None };
-        let (up, warnings) = self.loader.load(up, own).await.map_err(Failure::from)?;
         for warning in warnings {
             tracing::warn!("{warning}");
         }
@@ -190,7 +186,7 @@ fn nothing_known(place: &Place, daemon: DaemonStatus) -> Status {
         v: 1,
         stack: String::new(),
         profiles: Vec::new(),
-        file: FileStatus { path, ok: true, pending: false, reasons: Vec::new(), errors: Vec::new() },
+        file: FileStatus::applied(path),
         daemon: Some(daemon),
         engine: EngineStatus::Up,
         converged: false,

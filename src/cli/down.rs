@@ -10,9 +10,11 @@ use super::background;
 use super::context::Context;
 use super::daemon::{Daemon, Signals};
 use super::exit_code::{Exit, Failure};
+use super::file;
 use super::follow::Follower;
 use super::place::Place;
 use super::progress::Progress;
+use crate::config::load;
 use crate::control::Client;
 use crate::control::protocol::{Down, Request};
 use crate::engine::request::Scope;
@@ -34,6 +36,9 @@ pub struct DownArgs {
 pub(super) async fn run(context: &Context, args: DownArgs) -> Done {
     let place = context.place()?;
     let running = context.daemon(&place).await?;
+    if let (None, Err(invalid)) = (&running, load(&context.request_to_look(&place)?)) {
+        context.output.note(&file::unusable(&file::status(&place, Some(&invalid))));
+    }
     let (stack, instance) = context.identity(&place).await?;
     let engine = context.engine().await?;
     let observed = engine.observe(&Scope { stack: stack.clone(), images: Vec::new(), volumes: Vec::new() }).await?;

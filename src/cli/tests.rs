@@ -58,7 +58,7 @@ fn port(address: &str, host: u16, container: u16) -> PortStatus {
 }
 
 fn status(items: Vec<ItemStatus>) -> Status {
-    let file = FileStatus { path: "stack.toml".into(), ok: true, pending: false, reasons: Vec::new(), errors: Vec::new() };
+    let file = FileStatus::applied("stack.toml".into());
     Status {
         v: 1,
         stack: "shop".into(),
@@ -322,6 +322,8 @@ fn profiles_are_remembered_until_others_are_named() {
         profiles: vec!["prod".into()],
         name: None,
         env_files: Vec::new(),
+        file: "stack.toml".into(),
+        snapshot: crate::model::snapshot::Snapshot::default(),
     };
     let named = |flags: &[&str]| chosen_profiles(&flags.iter().map(ToString::to_string).collect::<Vec<_>>(), Some(&kept));
     assert_eq!(named(&[]), ["prod"]);

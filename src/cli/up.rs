@@ -17,7 +17,7 @@ use super::place::Place;
 use super::ports::{addresses, to_open};
 use super::progress::Progress;
 use super::ps::state_text;
-use super::{Done, loader};
+use super::{Done, claim, loader};
 use crate::control::protocol::{Down, Request, Up};
 use crate::control::{Client, Outcome, has_failed_or_ended, unready};
 use crate::model::status::{ItemStatus, State, Status};
@@ -46,6 +46,9 @@ pub struct UpArgs {
     /// Let this postgres begin with an empty volume although data of an older name lies unused
     #[arg(long, value_name = "NAME")]
     fresh: Vec<String>,
+    /// Go on with what another directory made under this name, where that one is gone or lost it
+    #[arg(long)]
+    take_over: bool,
     /// Only these and what they need
     #[arg(value_name = "NAME")]
     names: Vec<String>,
@@ -56,7 +59,18 @@ pub(super) async fn run(context: &Context, args: UpArgs) -> Done {
     let request = request(context, &place, &args)?;
     // Without an engine nothing can be done, and this is the one who can say why.
     context.engine().await?;
+    if args.take_over {
+        take_over(context, &place).await?;
+    }
     if args.detach { detached(context, &place, request, args.timeout).await } else { foreground(context, &place, request).await }
+}
+
+/// Takes over what is there, unless a daemon keeps it here already: then nothing was lost.
+async fn take_over(context: &Context, place: &Place) -> Result<(), Failure> {
+    match context.daemon(place).await? {
+        Some(_) => Ok(()),
+        None => claim::take(context, place, &context.look(place)?.stack).await,
+    }
 }
 
 /// Reads the file first: what is wrong with it is said before anything is started.

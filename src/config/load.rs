@@ -22,7 +22,7 @@ use super::{InvalidFile, LoadRequest, Loaded, check, not_yet, show, suggest, top
 /// Reads, merges, interpolates and validates a stack. It reads files and nothing else: no engine is
 /// asked, nothing is written.
 pub fn load(request: &LoadRequest) -> Result<Loaded, InvalidFile> {
-    let (diagnostics, files) = (Diagnostics::default(), Files::default());
+    let (diagnostics, files) = (Diagnostics::default(), Files::of(request));
     diagnostics.add_source(&request.file, "");
     let environment = sources::environment(request, &diagnostics, &files);
     let mut scope = Scope::new(&diagnostics, &environment);
@@ -225,6 +225,7 @@ impl<'a> Loading<'a> {
             not_carried_out,
             env_origins: scope.environment.origins.take(),
             files: self.files.asked(),
+            snapshot: self.files.answers(),
             definitions,
             document,
         })

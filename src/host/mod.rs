@@ -2,13 +2,13 @@
 //! [`sim`]. Nobody else reads a clock, writes state or asks for randomness.
 //!
 //! Beside them what a daemon needs of its machine: the lock that decides who it is ([`lock`]), the
-//! runtime directory ([`runtime`]), the instance ([`instance_id`]), processes ([`process`]), bounded
+//! runtime directory ([`runtime`]), the instance ([`instance`]), processes ([`process`]), bounded
 //! files of lines ([`Journal`]), what is [`kept`] of the last `up`, and the peace with [`git`].
 
 mod clock;
 mod disk;
 pub mod git;
-mod instance;
+pub mod instance;
 mod journal;
 pub mod kept;
 pub mod lock;

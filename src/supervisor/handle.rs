@@ -7,7 +7,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::model::name::WorkloadName;
 use crate::model::stack::Stack;
-use crate::model::status::{EventRecord, Status};
+use crate::model::status::{EventRecord, FileStatus, Status};
 
 /// Run this stack from now on.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub struct Up {
     pub builds: BTreeMap<WorkloadName, String>,
     /// Postgres servers that may begin with an empty volume although older data lies unused.
     pub fresh: BTreeSet<WorkloadName>,
+    /// The file as it is now, which may be another than the one `stack` was read from.
+    pub file: FileStatus,
     /// What is written into `Status::notes`: parts of the file that are not carried out.
     pub notes: Vec<String>,
 }

@@ -6,6 +6,7 @@ mod converge;
 mod engine_contract;
 mod guardian;
 mod joined;
+mod last_file;
 mod scenarios;
 mod tidy;
 mod words;

@@ -9,6 +9,7 @@ use super::{InvalidFile, LoadRequest, Loaded, load, render};
 mod definition;
 mod examples;
 mod merging;
+mod memory;
 mod mistakes;
 mod properties;
 mod schema;

@@ -219,6 +219,7 @@ async fn volumes(engine: &DockerEngine, scope: &Scope) -> Result<Vec<VolumeSeen>
             (labelled || scope.volumes.contains(&volume.name)).then(|| VolumeSeen {
                 name: volume.name,
                 owner: labels::owner(&labels),
+                directory: labels.get(labels::DIRECTORY).cloned(),
                 data_of: labels::data_of(&labels),
                 created_at: volume.created_at.and_then(|text| text.parse().ok()),
                 driver: volume.driver,

@@ -44,6 +44,7 @@ impl World {
         let volumes = volumes.map(|(name, volume)| VolumeSeen {
             name: name.clone(),
             owner: volume.owner.clone(),
+            directory: None,
             data_of: volume.data_of.clone(),
             created_at: Some(volume.created_at),
             driver: volume.driver.clone(),

@@ -9,6 +9,7 @@ use crate::host::lock::{LockError, acquire, holder};
 use crate::host::runtime::{Runtime, RuntimeError, Surroundings, keep_socket_address, kept_socket_address, objection};
 use crate::host::{Clock as _, Journal, SystemClock, SystemDisk, git, instance_id, kept};
 use crate::model::name::InstanceId;
+use crate::model::snapshot::Snapshot;
 
 fn scratch() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary directory")
@@ -92,7 +93,8 @@ fn what_is_kept_of_an_up_comes_back_and_is_not_shown() {
     let environment = [("TOKEN".to_owned(), "canary-7".to_owned())].into();
     let (at, uid) = (jiff::Timestamp::UNIX_EPOCH, 7);
     let stack = "shop".to_owned();
-    let up = kept::Kept { v: 1, at, uid, environment, stack, profiles: vec!["prod".into()], name: None, env_files: Vec::new() };
+    let (profiles, file, snapshot) = (vec!["prod".into()], "stack.toml".to_owned(), Snapshot::default());
+    let up = kept::Kept { v: 1, at, uid, environment, stack, profiles, name: None, env_files: Vec::new(), file, snapshot };
     kept::keep(&SystemDisk, root.path(), &up).expect("keeping");
     let mode = std::fs::metadata(root.path().join("environment.json")).expect("it is there").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);

@@ -174,6 +174,7 @@ impl World {
         self.observed.volumes.push(VolumeSeen {
             name: "demo_db-17".to_owned(),
             owner,
+            directory: None,
             data_of: Some(name("db")),
             created_at: None,
             driver: "local".to_owned(),

@@ -12,7 +12,7 @@ use witwd::health::SimProber;
 use witwd::host::sim::{SimClock, SimDisk};
 use witwd::model::name::InstanceId;
 use witwd::model::stack::Stack;
-use witwd::model::status::{ItemStatus, Status};
+use witwd::model::status::{FileStatus, ItemStatus, Status};
 use witwd::supervisor::sim::SimKeeper;
 use witwd::supervisor::{Beginning, Context, Down, Handle, PRIMITIVES, StateFile, TRANSFERS, Up, channel, run};
 
@@ -146,6 +146,7 @@ impl Daemon {
             pull: false,
             builds: std::collections::BTreeMap::new(),
             fresh: std::collections::BTreeSet::new(),
+            file: FileStatus::applied("stack.toml".into()),
             notes: Vec::new(),
         };
         self.handle.up(up).await.expect("a daemon that lives")
