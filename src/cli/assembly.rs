@@ -111,10 +111,9 @@ async fn stack_to_end(parts: &Parts) -> Arc<Stack> {
     let kept = recall(parts.disk.as_ref(), &parts.place.state).ok().flatten();
     let known = kept.as_ref().and_then(|kept| kept.stack.parse().ok());
     let file = parts.place.file.clone();
-    let request = kept.as_ref().map_or_else(
-        || LoadRequest { file: file.clone(), ..LoadRequest::default() },
-        |kept| surroundings(kept, file.clone()),
-    );
+    let request = kept
+        .as_ref()
+        .map_or_else(|| LoadRequest { file: file.clone(), ..LoadRequest::default() }, |kept| surroundings(kept, file.clone()));
     match file::read(request, kept.as_ref()) {
         Ok(reading) => Arc::new(reading.loaded.stack),
         Err(invalid) => {
@@ -141,6 +140,11 @@ async fn name_on_the_engine(parts: &Parts) -> StackName {
 pub fn is_wanted(parts: &Parts) -> Result<bool, Failure> {
     let goal = machine(parts).goal().map_err(|error| Failure::new(Exit::Failed, chain(&error)))?;
     Ok(goal == Goal::Up)
+}
+
+/// Whether the state beside a stack can be read by a daemon of this version.
+pub fn is_readable(disk: &dyn Disk, state: &std::path::Path) -> Result<(), Failure> {
+    crate::supervisor::is_readable(disk, state).map_err(|error| Failure::new(Exit::Failed, chain(&error)))
 }
 
 /// A digest of definition and context of each build: what an image was made from is compared with

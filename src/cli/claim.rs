@@ -80,7 +80,8 @@ fn other(observed: &Observed, stack: &Stack, own: &InstanceId) -> Option<Other> 
     let makers: Vec<(InstanceId, String)> = observed.containers.iter().filter_map(of_container).chain(of_volumes).collect();
     let (instance, directory) = makers.iter().find(|(instance, _)| instance != own)?.clone();
     let is_its = |by: &InstanceId| by == &instance;
-    let volumes = observed.volumes.iter().filter(|volume| volume.owner.as_ref().is_some_and(|(stack, by)| stack == name && is_its(by)));
+    let volumes =
+        observed.volumes.iter().filter(|volume| volume.owner.as_ref().is_some_and(|(stack, by)| stack == name && is_its(by)));
     let containers = observed.containers.iter().filter(|container| of_container(container).is_some_and(|(by, _)| is_its(&by)));
     Some(Other {
         containers: containers.map(|container| container.name.clone()).collect(),
@@ -104,14 +105,14 @@ fn needed_volumes(stack: &Stack) -> BTreeSet<String> {
 
 /// Refuses a stack that is not this directory's to run. An engine that does not answer is waited for
 /// by the supervisor, which never touches what is not ours.
-pub(super) async fn check(engine: &dyn Engine, disk: &dyn Disk, place: &Place, stack: &Stack) -> Result<(), Failure> {
+pub(super) async fn check(engine: &dyn Engine, place: &Place, stack: &Stack, is_known: bool) -> Result<(), Failure> {
     let Ok(observed) = engine.observe(&scope(stack)).await else { return Ok(()) };
-    let claim = claim(&observed, stack, &place.instance()?, is_known(disk, place)?);
+    let claim = claim(&observed, stack, &place.instance()?, is_known);
     match claim {
         Claim::Free => Ok(()),
         Claim::Renamed(old) => Err(renamed(&old, stack.name())),
         Claim::Lost(containers) => Err(lost(&containers, stack.name())),
-        Claim::Other(other) => Err(held(&other, objection(&other, place).await, place, stack.name())),
+        Claim::Other(other) => Err(held(&other, objection(&other, place).await.as_deref(), place, stack.name())),
     }
 }
 
@@ -121,7 +122,7 @@ fn scope(stack: &Stack) -> Scope {
 }
 
 /// Whether anything of an earlier `up` is remembered beside the file.
-fn is_known(disk: &dyn Disk, place: &Place) -> Result<bool, Failure> {
+pub(super) fn is_known(disk: &dyn Disk, place: &Place) -> Result<bool, Failure> {
     let taken = || has_taken_over(&place.directory);
     let failed = |error| Failure::of(Exit::Failed, &format!("failed to look at {}", place.state.display()), &error);
     Ok(recall(disk, &place.state)?.is_some() || taken().map_err(failed)?)
@@ -142,7 +143,7 @@ pub(super) async fn take(context: &Context, place: &Place, stack: &Stack) -> Res
         Claim::Renamed(old) => return Err(renamed(&old, stack.name())),
         Claim::Lost(containers) => (own, containers.join(", ")),
         Claim::Other(other) => match objection(&other, place).await {
-            Some(why) => return Err(held(&other, Some(why), place, stack.name())),
+            Some(why) => return Err(held(&other, Some(&why), place, stack.name())),
             None => (other.instance.clone(), other.things()),
         },
     };
@@ -203,7 +204,8 @@ async fn daemon_of(instance: &InstanceId) -> Option<String> {
 }
 
 fn renamed(old: &StackName, name: &StackName) -> Failure {
-    let words = format!("the stack of this directory runs under the name {old}, and its data with it: {name} would begin with none");
+    let words =
+        format!("the stack of this directory runs under the name {old}, and its data with it: {name} would begin with none");
     let hint = format!("put the old name back, or end that one first: `witwd --name {old} down`");
     Failure::new(Exit::Refused, words).hint(hint)
 }
@@ -217,14 +219,14 @@ fn lost(containers: &[String], name: &StackName) -> Failure {
     Failure::new(Exit::Held, words).hint(hint)
 }
 
-fn held(other: &Other, objection: Option<String>, place: &Place, name: &StackName) -> Failure {
+fn held(other: &Other, objection: Option<&str>, place: &Place, name: &StackName) -> Failure {
     let directory = other.directory.display();
     let whose = if other.directory == place.directory {
         format!("{directory} as it was before: it was made anew since, copied or restored")
     } else {
         directory.to_string()
     };
-    let because = objection.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+    let because = objection.map(|why| format!(" ({why})")).unwrap_or_default();
     let failure = Failure::new(Exit::Held, format!("a stack named {name} belongs to {whose}{because}: {}", other.things()));
     failure.hint(match objection {
         None => "that one is gone: `witwd up --take-over` takes over what it left; containers and data stay".to_owned(),

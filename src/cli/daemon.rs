@@ -13,10 +13,12 @@ use tokio::task::JoinHandle;
 use super::Done;
 use super::assembly::{Parts, is_wanted, locate, supervise};
 use super::context::Context;
+use super::door;
 use super::exit_code::{Exit, Failure};
+use super::file::load;
+use super::handover::version;
 use super::loader::{FileLoader, mentioned};
 use super::place::Place;
-use crate::config::load;
 use crate::control::protocol::{Hello, Up, VERSION};
 use crate::control::{Admission, ControlSocket, Downs, Loader as _, Peer, Records, Service, SocketAccess, serve};
 use crate::host::lock::{StackLock, acquire};
@@ -71,6 +73,7 @@ pub(super) struct Daemon {
     downs: watch::Sender<Downs>,
     supervisor: JoinHandle<Result<(), Failure>>,
     server: JoinHandle<()>,
+    door: JoinHandle<()>,
     _lock: StackLock,
 }
 
@@ -84,7 +87,7 @@ impl Daemon {
         let engine = locate(context.clock.clone())?;
         let (clock, disk) = (context.clock.clone(), context.disk.clone());
         let pid = std::process::id();
-        let daemon = DaemonStatus { pid, version: env!("CARGO_PKG_VERSION").to_owned(), since };
+        let daemon = DaemonStatus { pid, version: version(), since };
         let hello = Hello { v: VERSION, version: daemon.version.clone(), pid, since, directory: place.directory.clone() };
         let (handle, ends) = supervisor::channel(nothing_known(place, daemon.clone()));
         let parts = Parts { clock, disk, engine, place: place.clone(), instance, runtime, daemon };
@@ -99,7 +102,8 @@ impl Daemon {
         let kept = records.clone();
         let heard = handle.records();
         tokio::spawn(async move { kept.keep(heard).await });
-        let loader = Arc::new(FileLoader { parts: parts.clone() });
+        let (door, wanted) = watch::channel(None);
+        let loader = Arc::new(FileLoader { parts: parts.clone(), door, runs: false.into() });
         let admission = Admission { uid: rustix::process::geteuid().as_raw(), group: None };
         let downs = watch::Sender::new(Downs::default());
         let service = Service {
@@ -112,11 +116,12 @@ impl Daemon {
             downs: downs.clone(),
         };
         let supervisor = tokio::spawn(supervise(parts.clone(), ends, ending.subscribe()));
+        let door = tokio::spawn(door::keep(wanted, service.clone()));
         let server = tokio::spawn(async move {
             serve(listener, service).await;
             drop(socket);
         });
-        Ok(Self { parts, handle, loader, ending, downs, supervisor, server, _lock: lock })
+        Ok(Self { parts, handle, loader, ending, downs, supervisor, server, door, _lock: lock })
     }
 
     /// Goes on with what the last `up` asked for, unless the stack was taken down since; where the file
@@ -126,12 +131,11 @@ impl Daemon {
         if !is_wanted(&self.parts)? {
             return Ok(());
         }
-        let (up, warnings) = match context.kept(&self.parts.place)? {
-            Some(kept) => self.loader.go_on(kept).await?,
-            None => {
-                let own = Peer { uid: rustix::process::geteuid().as_raw(), gid: 0, pid: None };
-                self.loader.load(up_request(context, &self.parts.place)?.0, own).await.map_err(Failure::from)?
-            }
+        let (up, warnings) = if let Some(kept) = context.kept(&self.parts.place)? {
+            self.loader.go_on(kept).await?
+        } else {
+            let own = Peer { uid: rustix::process::geteuid().as_raw(), gid: 0, pid: None };
+            self.loader.load(up_request(context, &self.parts.place)?.0, own).await.map_err(Failure::from)?
         };
         for warning in warnings {
             tracing::warn!("{warning}");
@@ -168,6 +172,7 @@ impl Daemon {
         }
         // A panic in the server was printed when it happened.
         let _ = self.server.await;
+        let _ = self.door.await;
     }
 }
 

@@ -14,7 +14,6 @@ use super::file;
 use super::follow::Follower;
 use super::place::Place;
 use super::progress::Progress;
-use crate::config::load;
 use crate::control::Client;
 use crate::control::protocol::{Down, Request};
 use crate::engine::request::Scope;
@@ -36,7 +35,7 @@ pub struct DownArgs {
 pub(super) async fn run(context: &Context, args: DownArgs) -> Done {
     let place = context.place()?;
     let running = context.daemon(&place).await?;
-    if let (None, Err(invalid)) = (&running, load(&context.request_to_look(&place)?)) {
+    if let (None, Err(invalid)) = (&running, file::load(&context.request_to_look(&place)?)) {
         context.output.note(&file::unusable(&file::status(&place, Some(&invalid))));
     }
     let (stack, instance) = context.identity(&place).await?;

@@ -3,7 +3,8 @@
 
 use super::paint::printable;
 use super::place::Place;
-use crate::config::{InvalidFile, LoadRequest, Loaded, load};
+use crate::config::{self, InvalidFile, LoadRequest, Loaded};
+use crate::host::group;
 use crate::host::kept::Kept;
 use crate::model::status::FileStatus;
 
@@ -17,6 +18,18 @@ pub(super) struct Reading {
     pub invalid: Option<InvalidFile>,
 }
 
+/// Reads a file as it is now, and finds whom it names on this machine.
+pub(super) fn load(request: &LoadRequest) -> Result<Loaded, InvalidFile> {
+    let loaded = config::load(request)?;
+    let group = loaded.stack.daemon().group.as_deref();
+    match &loaded.unknown_group {
+        Some(problem) if group.is_some_and(|name| group::find(name).is_none()) => {
+            Err(InvalidFile { file: request.file.clone(), problems: vec![problem.clone()] })
+        }
+        _ => Ok(loaded),
+    }
+}
+
 /// Reads the file as it is now. Where it can't be used, what was accepted last is read instead; where
 /// nothing was, the file's own problems are returned.
 pub(super) fn read(now: LoadRequest, kept: Option<&Kept>) -> Result<Reading, InvalidFile> {
@@ -25,7 +38,8 @@ pub(super) fn read(now: LoadRequest, kept: Option<&Kept>) -> Result<Reading, Inv
         Err(invalid) => invalid,
     };
     let Some(request) = kept.and_then(|kept| accepted(&now, kept)) else { return Err(invalid) };
-    match load(&request) {
+    // Whatever else it needs was there then, and is asked for where it is used.
+    match config::load(&request) {
         Ok(loaded) => Ok(Reading { request, loaded, invalid: Some(invalid) }),
         Err(_) => Err(invalid),
     }

@@ -2,11 +2,14 @@
 //! and refuses what is held by somebody else.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 
 use super::assembly::{Parts, build_digests};
 use super::claim;
+use super::door::{self, Door};
 use super::exit_code::{Exit, Failure};
 use super::file::{self, Reading, surroundings};
 use super::words::nearest;
@@ -33,6 +36,10 @@ struct Read {
 pub(super) struct FileLoader {
     /// What the daemon works with.
     pub parts: Parts,
+    /// The door that the stack wants open to a group.
+    pub door: watch::Sender<Option<Door>>,
+    /// Whether this daemon runs a stack already: then nothing of it is lost, whatever becomes of `.witwd`.
+    pub runs: AtomicBool,
 }
 
 #[async_trait]
@@ -50,7 +57,9 @@ impl FileLoader {
         let only = workloads(&read.reading.loaded.stack, &up.only)?;
         let fresh = servers(&read.reading.loaded.stack, &up.fresh)?;
         self.is_ours(&read.reading.loaded.stack).await?;
+        let door = door::prepare(&self.parts.place, &read.reading.loaded.stack)?;
         self.accept(&read, peer.uid)?;
+        self.want(&door);
         let (asked, warnings) = self.asked(read);
         Ok((supervisor::Up { only, build: up.build, pull: up.pull, fresh, ..asked }, warnings))
     }
@@ -63,6 +72,11 @@ impl FileLoader {
         self.is_ours(&read.reading.loaded.stack).await?;
         if read.reading.invalid.is_none() {
             self.accept(&read, uid)?;
+        }
+        match door::prepare(&self.parts.place, &read.reading.loaded.stack) {
+            Ok(door) => self.want(&door),
+            // A group that is gone is no reason to leave the stack alone.
+            Err(failure) => tracing::warn!("{}", failure.message),
         }
         Ok(self.asked(read))
     }
@@ -111,6 +125,7 @@ impl FileLoader {
 
     /// What the supervisor is asked for, with the warnings of the file.
     fn asked(&self, read: Read) -> (supervisor::Up, Vec<String>) {
+        self.runs.store(true, Ordering::Relaxed);
         let Read { reading: Reading { loaded, invalid, .. }, builds, .. } = read;
         let problems = invalid.iter().flat_map(|invalid| &invalid.problems).chain(&loaded.warnings);
         let warnings = problems.map(super::check::problem_text).collect();
@@ -127,9 +142,15 @@ impl FileLoader {
         (up, warnings)
     }
 
+    /// Who speaks through a door that stays goes on speaking.
+    fn want(&self, door: &Option<Door>) {
+        self.door.send_if_modified(|now| std::mem::replace(now, door.clone()) != *door);
+    }
+
     async fn is_ours(&self, stack: &Stack) -> Result<(), Failure> {
         let Parts { engine, disk, place, .. } = &self.parts;
-        claim::check(engine.as_ref(), disk.as_ref(), place, stack).await
+        let is_known = self.runs.load(Ordering::Relaxed) || claim::is_known(disk.as_ref(), place)?;
+        claim::check(engine.as_ref(), place, stack, is_known).await
     }
 
     /// What every run leaves beside the file: the schema for editors, and peace with git.

@@ -1,11 +1,13 @@
 //! Where a stack lies: its file, its directory, the state beside it.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::exit_code::{Exit, Failure};
+use crate::host::instance::own_id;
 use crate::host::instance_id;
 use crate::host::kept::recall;
-use crate::host::runtime::{Runtime, Surroundings, kept_socket_address};
+use crate::host::runtime::{Runtime, Surroundings, doors, kept_socket_address};
 use crate::host::{Disk, Journal};
 use crate::model::name::InstanceId;
 
@@ -59,6 +61,13 @@ impl Place {
             Some(path) => Ok(path),
             None => Ok(Runtime::open(&Surroundings::of_process())?.socket(&self.instance()?)),
         }
+    }
+
+    /// Where the daemon of another user may listen for the members of a group.
+    pub fn doors(&self) -> Result<Vec<PathBuf>, Failure> {
+        let failed = |error| Failure::of(Exit::Failed, &format!("failed to look at {}", self.directory.display()), &error);
+        let owner = std::fs::metadata(&self.directory).map_err(failed)?.uid();
+        Ok(doors(&own_id(&self.directory).map_err(failed)?, owner))
     }
 
     /// What daemon and guardian write.

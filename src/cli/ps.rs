@@ -15,7 +15,6 @@ use super::place::Place;
 use super::ports::port_text;
 use super::seen;
 use super::table::{Cell, age, table, wrap};
-use crate::config::load;
 use crate::model::status::{EngineStatus, FileStatus, Health, ItemStatus, State, Status};
 
 /// Flags of `ps`.
@@ -40,7 +39,7 @@ pub(super) async fn status(context: &Context, place: &Place) -> Result<Status, F
     match context.daemon(place).await? {
         Some(client) => {
             let status = client.status().await?;
-            let invalid = load(&context.request_to_look(place)?).err();
+            let invalid = file::load(&context.request_to_look(place)?).err();
             Ok(with_file(status, file::status(place, invalid.as_ref())))
         }
         None => seen::status(context, place).await,

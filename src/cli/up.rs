@@ -11,6 +11,7 @@ use super::context::Context;
 use super::daemon::{Daemon, Signals, up_request};
 use super::exit_code::{Exit, Failure};
 use super::follow::{Follower, Waited};
+use super::handover::{Keeper, keeper};
 use super::logs;
 use super::paint::printable;
 use super::place::Place;
@@ -30,6 +31,7 @@ const LOG_TAIL: u32 = 20;
 #[command(after_help = "Examples:\n  witwd up                    run the stack and show its logs; Ctrl-C stops it\n  \
                         witwd up -d --timeout 2m    return when all is ready\n  \
                         witwd up -d web             web and what it needs; the rest stays as it is")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct UpArgs {
     /// Leave it running in the background; return when all is ready
     #[arg(short, long)]
@@ -215,10 +217,12 @@ async fn foreground(context: &Context, place: &Place, up: Up) -> Done {
 
 /// The daemon that runs, or this process as one. Who loses the race for the lock joins the winner.
 async fn daemon_here(context: &Context, place: &Place) -> Result<(Client, Option<Own>), Failure> {
-    if let Some(client) = context.daemon(place).await? {
-        return Ok((client, None));
-    }
-    match Daemon::start(context, place) {
+    let started = match keeper(context, place).await? {
+        Keeper::Same(client) => return Ok((client, None)),
+        Keeper::Other(former) => former.hand_over_here(context, place).await,
+        Keeper::Nobody => Daemon::start(context, place),
+    };
+    match started {
         Ok(daemon) => {
             let own = tokio::spawn(daemon.run(Signals::Terminate));
             Ok((background::join(context, place).await?, Some(own)))

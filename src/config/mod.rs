@@ -92,6 +92,9 @@ pub struct Loaded {
     pub env_origins: BTreeMap<String, EnvOrigin>,
     /// Every file that was read or would have been, had it been there.
     pub files: BTreeSet<PathBuf>,
+    /// What is wrong with `daemon.group` where the machine has no such group: who is on the machine is
+    /// not asked here.
+    pub unknown_group: Option<Problem>,
     /// What the disk said: enough to read the same stack again.
     pub snapshot: Snapshot,
     /// The definition of each workload as written, without defaults, secrets as holes: what is

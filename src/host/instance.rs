@@ -97,7 +97,7 @@ pub(super) fn instance_of(machine: &str, device: u64, inode: u64) -> InstanceId 
 }
 
 fn machine_part(machine: &str) -> String {
-    hex(&Sha256::digest(format!("witwd machine\n{machine}\n")))[..OF_MACHINE].to_owned()
+    hex(&Sha256::digest(format!("machine of an instance\n{machine}\n")))[..OF_MACHINE].to_owned()
 }
 
 /// What tells this machine from others: its id, or its host name where it has none.

@@ -60,6 +60,10 @@ pub fn keep(disk: &dyn Disk, state: &Path, kept: &Kept) -> Result<(), DiskError>
 
 /// What was kept; `None` where nothing was, or nothing that can be read: the next `up` brings it anew.
 pub fn recall(disk: &dyn Disk, state: &Path) -> Result<Option<Kept>, DiskError> {
-    let bytes = disk.read(&file(state))?;
+    let bytes = match disk.read(&file(state)) {
+        // What another user keeps is between that user and the daemon.
+        Err(error) if error.source.kind() == std::io::ErrorKind::PermissionDenied => None,
+        bytes => bytes?,
+    };
     Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }

@@ -3,11 +3,12 @@
 //!
 //! Beside them what a daemon needs of its machine: the lock that decides who it is ([`lock`]), the
 //! runtime directory ([`runtime`]), the instance ([`instance`]), processes ([`process`]), bounded
-//! files of lines ([`Journal`]), what is [`kept`] of the last `up`, and the peace with [`git`].
+//! files of lines ([`Journal`]), what is [`kept`] of the last `up`, users' [`group`]s, and the peace with [`git`].
 
 mod clock;
 mod disk;
 pub mod git;
+pub mod group;
 pub mod instance;
 mod journal;
 pub mod kept;

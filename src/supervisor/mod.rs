@@ -31,4 +31,4 @@ pub use keeper::{Keeper, KeeperError, PostgresKeeper};
 pub use report::{Report, report};
 pub use run::{Beginning, Supervisor, UnderWay, run};
 pub use start::{Machine, StartError};
-pub use state::{StateError, StateFile};
+pub use state::{StateError, StateFile, is_readable};

@@ -9,7 +9,7 @@ use super::apply::{Context, PRIMITIVES, TRANSFERS};
 use super::handle::{Command, Ends};
 use super::keeper::PostgresKeeper;
 use super::run::{Beginning, run};
-use super::state::{StateError, StateFile};
+use super::state::{STATE, StateError, StateFile};
 use crate::engine::Engine;
 use crate::health::SystemProber;
 use crate::host::{Clock, Disk, SystemRng};
@@ -19,8 +19,6 @@ use crate::model::stack::Stack;
 use crate::model::status::DaemonStatus;
 use crate::postgres::{Caretaker, Passwords, PasswordsError};
 
-/// The state file below the stack's `.witwd`.
-const STATE: &str = "state.json";
 /// Generated passwords below the stack's `.witwd`.
 const PASSWORDS: &str = "secrets.json";
 

@@ -20,4 +20,5 @@ mod registry;
 mod stack;
 mod streams;
 mod support;
+mod taking_over;
 mod up;

@@ -12,10 +12,11 @@ use super::cli::witwd as verb;
 const STACK: &str = "name = \"shop\"\ninclude = [\"more.toml\"]\n[services.web]\nimage = \"app:${env.TAG}\"\n";
 
 /// A daemon in the foreground; killed when dropped.
-struct Daemon(Child);
+pub struct Daemon(Child);
 
 impl Daemon {
-    fn start(directory: &Path) -> Self {
+    /// Starts one.
+    pub fn start(directory: &Path) -> Self {
         let log = std::fs::File::create(directory.join("log")).expect("a log");
         let child = Command::new(assert_cmd::cargo::cargo_bin!("witwd"))
             .arg("daemon")
@@ -33,7 +34,7 @@ impl Daemon {
     }
 
     /// Ends it as a service manager does.
-    fn end(mut self) {
+    pub fn end(mut self) {
         witwd::host::process::terminate(self.0.id()).expect("a signal");
         assert_eq!(self.0.wait().expect("an end").code(), Some(0));
     }
@@ -53,7 +54,7 @@ fn write(directory: &Path) {
 }
 
 /// The document of `ps`, once a daemon runs that says of `ok` what is expected.
-fn ps(directory: &Path, is_as_expected: impl Fn(&Value) -> bool) -> Value {
+pub fn ps(directory: &Path, is_as_expected: impl Fn(&Value) -> bool) -> Value {
     let mut last = Value::Null;
     for _ in 0..250 {
         let output = verb(directory).args(["ps", "--json"]).output().expect("ps");

@@ -4,6 +4,7 @@ mod cli;
 mod control;
 mod converge;
 mod engine_contract;
+mod group;
 mod guardian;
 mod joined;
 mod last_file;

@@ -5,7 +5,10 @@ use std::path::Path;
 use super::super::{LoadRequest, Loaded, load};
 
 const FILES: [(&str, &str); 6] = [
-    ("stack.toml", "name = \"shop\"\ninclude = [\"more.toml\"]\n[services.web]\nimage = \"web:${env.TAG}\"\nenv_files = [\"web.env\", { path = \"no.env\", optional = true }]\ninputs = [\"src/*.txt\"]\n"),
+    (
+        "stack.toml",
+        "name = \"shop\"\ninclude = [\"more.toml\"]\n[services.web]\nimage = \"web:${env.TAG}\"\nenv_files = [\"web.env\", { path = \"no.env\", optional = true }]\ninputs = [\"src/*.txt\"]\n",
+    ),
     ("more.toml", "[postgres.db]\nimage = \"postgres:17\"\ninit = [\"init/*.sql\"]\n"),
     ("stack.prod.toml", "[services.web]\nreplicas = 2\n"),
     (".env", "TAG=7\n"),

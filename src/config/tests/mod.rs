@@ -8,8 +8,8 @@ use super::{InvalidFile, LoadRequest, Loaded, load, render};
 
 mod definition;
 mod examples;
-mod merging;
 mod memory;
+mod merging;
 mod mistakes;
 mod properties;
 mod schema;
