@@ -59,7 +59,7 @@ impl FileLoader {
         self.is_ours(&read.reading.loaded.stack).await?;
         let door = door::prepare(&self.parts.place, &read.reading.loaded.stack)?;
         self.accept(&read, peer.uid)?;
-        self.want(&door);
+        self.want(door.as_ref());
         let (asked, warnings) = self.asked(read);
         Ok((supervisor::Up { only, build: up.build, pull: up.pull, fresh, ..asked }, warnings))
     }
@@ -74,7 +74,7 @@ impl FileLoader {
             self.accept(&read, uid)?;
         }
         match door::prepare(&self.parts.place, &read.reading.loaded.stack) {
-            Ok(door) => self.want(&door),
+            Ok(door) => self.want(door.as_ref()),
             // A group that is gone is no reason to leave the stack alone.
             Err(failure) => tracing::warn!("{}", failure.message),
         }
@@ -143,8 +143,8 @@ impl FileLoader {
     }
 
     /// Who speaks through a door that stays goes on speaking.
-    fn want(&self, door: &Option<Door>) {
-        self.door.send_if_modified(|now| std::mem::replace(now, door.clone()) != *door);
+    fn want(&self, door: Option<&Door>) {
+        self.door.send_if_modified(|now| std::mem::replace(now, door.cloned()).as_ref() != door);
     }
 
     async fn is_ours(&self, stack: &Stack) -> Result<(), Failure> {

@@ -127,8 +127,8 @@ fn ps_says_what_is_to_be_known_beside_the_table() {
 
         No daemon runs: nobody restarts what ends. `witwd up -d` starts one.
 
-        stack.toml is invalid; the last accepted one is kept. `witwd check` shows what is
-        wrong.
+        stack.toml can't be used. The last accepted one is kept; `witwd check` shows what
+        is wrong.
 
         Pending: drops postgres db. `witwd up` applies it.
 
