@@ -8,8 +8,9 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::exit_code::{Exit, Failure, chain};
+use super::file::{self, surroundings};
 use super::place::Place;
-use crate::config::{LoadRequest, Loaded, load};
+use crate::config::{LoadRequest, Loaded};
 use crate::engine::Engine;
 use crate::engine::docker::{ConnectError, DockerEngine, Surroundings, build_digest};
 use crate::engine::request::{BuildImage, Scope};
@@ -104,20 +105,17 @@ fn machine(parts: &Parts) -> Machine {
     }
 }
 
-/// The stack that a `down` without an earlier `up` is about: what the file says, for the order; with
-/// a broken file whatever of ours is on the engine, all at once.
+/// The stack that a `down` without an earlier `up` is about: what the file says, or said when
+/// it was accepted, for the order; where neither can be read whatever of ours is on the engine, all at once.
 async fn stack_to_end(parts: &Parts) -> Arc<Stack> {
     let kept = recall(parts.disk.as_ref(), &parts.place.state).ok().flatten();
     let known = kept.as_ref().and_then(|kept| kept.stack.parse().ok());
-    let request = kept.map_or_else(LoadRequest::default, |kept| LoadRequest {
-        name: kept.name,
-        profiles: kept.profiles,
-        environment: kept.environment,
-        env_files: kept.env_files,
-        ..LoadRequest::default()
-    });
-    match load(&LoadRequest { file: parts.place.file.clone(), ..request }) {
-        Ok(loaded) => Arc::new(loaded.stack),
+    let file = parts.place.file.clone();
+    let request = kept
+        .as_ref()
+        .map_or_else(|| LoadRequest { file: file.clone(), ..LoadRequest::default() }, |kept| surroundings(kept, file.clone()));
+    match file::read(request, kept.as_ref()) {
+        Ok(reading) => Arc::new(reading.loaded.stack),
         Err(invalid) => {
             tracing::warn!("{invalid}: what carries our labels is stopped without its order");
             let name = match known {
@@ -142,6 +140,11 @@ async fn name_on_the_engine(parts: &Parts) -> StackName {
 pub fn is_wanted(parts: &Parts) -> Result<bool, Failure> {
     let goal = machine(parts).goal().map_err(|error| Failure::new(Exit::Failed, chain(&error)))?;
     Ok(goal == Goal::Up)
+}
+
+/// Whether the state beside a stack can be read by a daemon of this version.
+pub fn is_readable(disk: &dyn Disk, state: &std::path::Path) -> Result<(), Failure> {
+    crate::supervisor::is_readable(disk, state).map_err(|error| Failure::new(Exit::Failed, chain(&error)))
 }
 
 /// A digest of definition and context of each build: what an image was made from is compared with

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::context::Context;
 use super::exit_code::{Exit, Failure};
+use super::handover::{Keeper, keeper};
 use super::place::Place;
 use crate::control::Client;
 use crate::host::lock::holder;
@@ -17,18 +18,25 @@ const TO_OPEN: Duration = Duration::from_secs(20);
 /// How long the winner of a race for the lock may take to answer.
 const TO_JOIN: Duration = Duration::from_secs(10);
 const BETWEEN: Duration = Duration::from_millis(30);
+/// The verb of a guardian.
+pub(super) const GUARDIAN: &str = "__guardian";
+/// For a daemon whose first start waits for an `up`.
+pub(super) const FIRST: &str = "--first=--wait";
 
-/// The daemon of the stack: the one that runs, or one that is started now; and whether it was.
+/// The daemon of the stack: the one that runs, or one that is started now for the `up` that follows,
+/// and whether it was. One of another version makes room for one of ours.
 pub(super) async fn daemon(context: &Context, place: &Place) -> Result<(Client, bool), Failure> {
-    match context.daemon(place).await? {
-        Some(client) => Ok((client, false)),
-        None => Ok((start(context, place).await?, true)),
+    match keeper(context, place).await? {
+        Keeper::Same(client) => Ok((client, false)),
+        Keeper::Other(former) => Ok((former.hand_over(context, place).await?, false)),
+        Keeper::Nobody => Ok((start(context, place, &[FIRST]).await?, true)),
     }
 }
 
-async fn start(context: &Context, place: &Place) -> Result<Client, Failure> {
+/// Starts a guardian and its daemon, which goes on by itself unless `first` says otherwise.
+pub(super) async fn start(context: &Context, place: &Place, first: &[&str]) -> Result<Client, Failure> {
     let log_before = log_length(place);
-    let mut guardian = start_guardian(context, place)?;
+    let mut guardian = start_guardian(context, place, first)?;
     let begun = context.clock.moment();
     while context.clock.moment().since(begun) < TO_OPEN {
         if let Some(client) = context.daemon(place).await? {
@@ -56,10 +64,11 @@ pub(super) async fn join(context: &Context, place: &Place) -> Result<Client, Fai
     Err(held.into())
 }
 
-fn start_guardian(context: &Context, place: &Place) -> Result<Child, Failure> {
+fn start_guardian(context: &Context, place: &Place, first: &[&str]) -> Result<Child, Failure> {
     let program = own_path()?;
-    let mut arguments: Vec<OsString> = vec!["__guardian".into(), "--log".into(), place.log_path().into()];
-    arguments.extend(["--first=--wait".into(), "--".into(), program.clone().into()]);
+    let mut arguments: Vec<OsString> = vec![GUARDIAN.into(), "--log".into(), place.log_path().into()];
+    arguments.extend(first.iter().map(OsString::from));
+    arguments.extend(["--".into(), program.clone().into()]);
     arguments.extend(["--file".into(), place.file.clone().into()]);
     if let Some(name) = &context.globals.name {
         arguments.extend(["--name".into(), name.into()]);

@@ -6,7 +6,8 @@ use serde_json::json;
 use super::Done;
 use super::context::Context;
 use super::exit_code::{Exit, Failure};
-use crate::config::{Loaded, Problem, load, render};
+use super::file::load;
+use crate::config::{Loaded, Problem, render};
 
 /// Flags of `check`.
 #[derive(Debug, Args)]

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use super::args::Globals;
 use super::assembly;
 use super::exit_code::{Exit, Failure};
+use super::file::load;
 use super::output::Output;
 use super::place::Place;
-use crate::config::{LoadRequest, Loaded, load};
+use crate::config::{LoadRequest, Loaded};
 use crate::control::{Client, ConnectError};
 use crate::engine::Engine;
 use crate::host::kept::{Kept, recall};
@@ -37,7 +38,7 @@ impl Context {
 
     /// Where the stack lies.
     pub fn place(&self) -> Result<Place, Failure> {
-        Place::find(self.globals.file.as_deref(), &working_directory()?)
+        Place::find(self.disk.as_ref(), self.globals.file.as_deref(), &working_directory()?)
     }
 
     /// What was kept of the last `up`.
@@ -58,6 +59,7 @@ impl Context {
             profiles: chosen_profiles(&self.globals.profiles, kept),
             environment: environment(),
             env_files,
+            memory: None,
         })
     }
 
@@ -84,11 +86,27 @@ impl Context {
 
     /// The daemon of the stack, where one runs.
     pub async fn daemon(&self, place: &Place) -> Result<Option<Client>, Failure> {
-        match Client::connect(&place.socket(self.disk.as_ref())?).await {
+        match self.connect(place).await? {
             Ok(client) => Ok(Some(client)),
             Err(ConnectError::NoDaemon | ConnectError::Stale(_)) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Whoever keeps the stack: on the socket of its user, else on the one that is open to a group.
+    pub async fn connect(&self, place: &Place) -> Result<Result<Client, ConnectError>, Failure> {
+        let own = match place.socket(self.disk.as_ref()) {
+            Ok(path) => Ok(Client::connect(&path).await),
+            Err(failure) => Err(failure),
+        };
+        if let Err(_) | Ok(Err(ConnectError::NoDaemon | ConnectError::Stale(_) | ConnectError::Forbidden(_))) = &own {
+            for door in place.doors()? {
+                if let Ok(client) = Client::connect(&door).await {
+                    return Ok(Ok(client));
+                }
+            }
+        }
+        own
     }
 
     /// Which stack is meant on the engine: the one that the daemon keeps, else that of the file, else

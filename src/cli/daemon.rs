@@ -13,13 +13,15 @@ use tokio::task::JoinHandle;
 use super::Done;
 use super::assembly::{Parts, is_wanted, locate, supervise};
 use super::context::Context;
+use super::door;
 use super::exit_code::{Exit, Failure};
+use super::file::load;
+use super::handover::version;
 use super::loader::{FileLoader, mentioned};
 use super::place::Place;
-use crate::config::load;
 use crate::control::protocol::{Hello, Up, VERSION};
 use crate::control::{Admission, ControlSocket, Downs, Loader as _, Peer, Records, Service, SocketAccess, serve};
-use crate::host::keep_instance;
+use crate::host::keep_own_id;
 use crate::host::lock::{StackLock, acquire};
 use crate::host::process::append_to;
 use crate::host::runtime::{Runtime, Surroundings, keep_socket_address};
@@ -82,6 +84,7 @@ pub(super) struct Daemon {
     downs: watch::Sender<Downs>,
     supervisor: JoinHandle<Result<(), Failure>>,
     server: JoinHandle<()>,
+    door: JoinHandle<()>,
     _lock: StackLock,
 }
 
@@ -98,12 +101,12 @@ impl Daemon {
         let since = context.clock.wall();
         let lock = acquire(&place.state, since)?;
         let instance = place.instance()?;
-        keep_instance(context.disk.as_ref(), &place.state, &instance)?;
+        keep_own_id(context.disk.as_ref(), &place.directory)?;
         let runtime = Runtime::open(&Surroundings::of_process())?;
         let engine = locate(context.clock.clone())?;
         let (clock, disk) = (context.clock.clone(), context.disk.clone());
         let pid = std::process::id();
-        let daemon = DaemonStatus { pid, version: env!("CARGO_PKG_VERSION").to_owned(), since };
+        let daemon = DaemonStatus { pid, version: version(), since };
         let hello = Hello { v: VERSION, version: daemon.version.clone(), pid, since, directory: place.directory.clone() };
         let (handle, ends) = supervisor::channel(nothing_known(place, daemon.clone()));
         let parts = Parts { clock, disk, engine, place: place.clone(), instance, runtime, daemon };
@@ -118,7 +121,8 @@ impl Daemon {
         let kept = records.clone();
         let heard = handle.records();
         tokio::spawn(async move { kept.keep(heard).await });
-        let loader = Arc::new(FileLoader { parts: parts.clone() });
+        let (door, wanted) = watch::channel(None);
+        let loader = Arc::new(FileLoader { parts: parts.clone(), door, runs: false.into() });
         let admission = Admission { uid: rustix::process::geteuid().as_raw(), group: None };
         let downs = watch::Sender::new(Downs::default());
         let service = Service {
@@ -131,31 +135,27 @@ impl Daemon {
             downs: downs.clone(),
         };
         let supervisor = tokio::spawn(supervise(parts.clone(), ends, ending.subscribe()));
+        let door = tokio::spawn(door::keep(wanted, service.clone()));
         let server = tokio::spawn(async move {
             serve(listener, service).await;
             drop(socket);
         });
-        Ok(Self { parts, handle, loader, ending, downs, supervisor, server, _lock: lock })
+        Ok(Self { parts, handle, loader, ending, downs, supervisor, server, door, _lock: lock })
     }
 
-    /// Goes on with what the last `up` asked for, unless the stack was taken down since. Without an
-    /// earlier `up` this is the first one, under this process's own environment.
+    /// Goes on with what the last `up` asked for, unless the stack was taken down since; where the file
+    /// of now can't be used, with the one that was accepted. Without an earlier `up` this is the first
+    /// one, under this process's own environment.
     pub(super) async fn resume(&self, context: &Context) -> Result<(), Failure> {
         if !is_wanted(&self.parts)? {
             return Ok(());
         }
-        let up = match context.kept(&self.parts.place)? {
-            Some(kept) => Up {
-                environment: kept.environment,
-                env_files: kept.env_files,
-                profiles: kept.profiles,
-                name: kept.name,
-                ..Up::default()
-            },
-            None => up_request(context, &self.parts.place)?.0,
+        let (up, warnings) = if let Some(kept) = context.kept(&self.parts.place)? {
+            self.loader.go_on(kept).await?
+        } else {
+            let own = Peer { uid: rustix::process::geteuid().as_raw(), gid: 0, pid: None };
+            self.loader.load(up_request(context, &self.parts.place)?.0, own).await.map_err(Failure::from)?
         };
-        let own = Peer { uid: rustix::process::geteuid().as_raw(), gid: 0, pid: None };
-        let (up, warnings) = self.loader.load(up, own).await.map_err(Failure::from)?;
         for warning in warnings {
             tracing::warn!("{warning}");
         }
@@ -191,6 +191,7 @@ impl Daemon {
         }
         // A panic in the server was printed when it happened.
         let _ = self.server.await;
+        let _ = self.door.await;
     }
 }
 
@@ -209,7 +210,7 @@ fn nothing_known(place: &Place, daemon: DaemonStatus) -> Status {
         v: 1,
         stack: String::new(),
         profiles: Vec::new(),
-        file: FileStatus { path, ok: true, pending: false, reasons: Vec::new(), errors: Vec::new() },
+        file: FileStatus::applied(path),
         daemon: Some(daemon),
         engine: EngineStatus::Up,
         converged: false,

@@ -10,6 +10,7 @@ use super::background;
 use super::context::Context;
 use super::daemon::{Daemon, Signals};
 use super::exit_code::{Exit, Failure};
+use super::file;
 use super::follow::Follower;
 use super::place::Place;
 use super::progress::Progress;
@@ -34,6 +35,9 @@ pub struct DownArgs {
 pub(super) async fn run(context: &Context, args: DownArgs) -> Done {
     let place = context.place()?;
     let running = context.daemon(&place).await?;
+    if let (None, Err(invalid)) = (&running, file::load(&context.request_to_look(&place)?)) {
+        context.output.note(&file::unusable(&file::status(&place, Some(&invalid))));
+    }
     let (stack, instance) = context.identity(&place).await?;
     let engine = context.engine().await?;
     let scope = Scope { instance: Some(instance.clone()), ..Scope::of(&stack) };

@@ -2,29 +2,45 @@
 //! and refuses what is held by somebody else.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 
 use super::assembly::{Parts, build_digests};
+use super::claim;
+use super::door::{self, Door};
 use super::exit_code::{Exit, Failure};
+use super::file::{self, Reading, surroundings};
 use super::words::nearest;
-use crate::config::{self, InvalidFile, LoadRequest, Loaded, load};
+use crate::config::{self, InvalidFile, LoadRequest, Loaded};
 use crate::control::protocol::{Fault, Up};
 use crate::control::{Loader, Peer};
-use crate::engine::request::Scope;
 use crate::host::git::keep_from_git;
 use crate::host::kept::{Kept, keep};
 use crate::model::history::Fresh;
-use crate::model::name::{StackName, WorkloadName};
-use crate::model::observed::Owner;
+use crate::model::name::WorkloadName;
 use crate::model::stack::{SecretSource, Stack};
 use crate::model::workload::{Kind, Workload};
 use crate::supervisor;
+
+/// A stack that was read, and what was learnt beside it.
+struct Read {
+    reading: Reading,
+    /// The variables that it mentions.
+    environment: BTreeMap<String, String>,
+    /// Digests of its builds.
+    builds: BTreeMap<WorkloadName, String>,
+}
 
 /// Loads the stack of a daemon.
 pub(super) struct FileLoader {
     /// What the daemon works with.
     pub parts: Parts,
+    /// The door that the stack wants open to a group.
+    pub door: watch::Sender<Option<Door>>,
+    /// Whether this daemon runs a stack already: then nothing of it is lost, whatever becomes of `.witwd`.
+    pub runs: AtomicBool,
 }
 
 #[async_trait]
@@ -35,26 +51,45 @@ impl Loader for FileLoader {
 }
 
 impl FileLoader {
+    /// What an `up` asks for: the file must be valid.
     async fn prepare(&self, up: Up, peer: Peer) -> Result<(supervisor::Up, Vec<String>), Failure> {
         let request = self.request(&up);
+        let read = self.read(request, None).await?;
+        let only = workloads(&read.reading.loaded.stack, &up.only)?;
+        let fresh = fresh(&read.reading.loaded.stack, &up.fresh)?;
+        self.is_ours(&read.reading.loaded.stack).await?;
+        let door = door::prepare(&self.parts.place, &read.reading.loaded.stack)?;
+        self.accept(&read, peer.uid)?;
+        self.want(door.as_ref());
+        let (asked, warnings) = self.asked(read);
+        Ok((supervisor::Up { only, build: up.build, pull: up.pull, fresh, ..asked }, warnings))
+    }
+
+    /// What a daemon goes on with by itself: the file as it is now, or where that can't be used the one
+    /// that was accepted last.
+    pub(super) async fn go_on(&self, kept: Kept) -> Result<(supervisor::Up, Vec<String>), Failure> {
+        let (uid, request) = (kept.uid, surroundings(&kept, self.parts.place.file.clone()));
+        let read = self.read(request, Some(kept)).await?;
+        self.is_ours(&read.reading.loaded.stack).await?;
+        if read.reading.invalid.is_none() {
+            self.accept(&read, uid)?;
+        }
+        match door::prepare(&self.parts.place, &read.reading.loaded.stack) {
+            Ok(door) => self.want(door.as_ref()),
+            // A group that is gone is no reason to leave the stack alone.
+            Err(failure) => tracing::warn!("{}", failure.message),
+        }
+        Ok(self.asked(read))
+    }
+
+    async fn read(&self, request: LoadRequest, kept: Option<Kept>) -> Result<Read, Failure> {
         let reading = move || {
-            let loaded = load(&request)?;
-            Ok::<_, InvalidFile>((mentioned(&request, &loaded), build_digests(&loaded), loaded))
+            let reading = file::read(request, kept.as_ref())?;
+            let (environment, builds) = (mentioned(&reading.request, &reading.loaded), build_digests(&reading.loaded));
+            Ok::<_, InvalidFile>(Read { reading, environment, builds })
         };
-        let (environment, builds, loaded) = tokio::task::spawn_blocking(reading)
-            .await
-            .map_err(|error| Failure::of(Exit::Failed, "failed to read the file", &error))??;
-        let only = workloads(&loaded.stack, &up.only)?;
-        let fresh = fresh(&loaded.stack, &up.fresh)?;
-        self.not_of_another_directory(loaded.stack.name()).await?;
-        let Up { profiles, name, env_files, build, pull, .. } = up;
-        let (at, stack) = (self.parts.clock.wall(), loaded.stack.name().to_string());
-        let kept = Kept { v: 1, at, uid: peer.uid, environment, stack, profiles, name, env_files };
-        keep(self.parts.disk.as_ref(), &self.parts.place.state, &kept)?;
-        self.leave_traces(&loaded);
-        let warnings = loaded.warnings.iter().map(super::check::problem_text).collect();
-        let up = supervisor::Up { stack: loaded.stack.into(), only, build, pull, builds, fresh, notes: loaded.not_carried_out };
-        Ok((up, warnings))
+        let read = tokio::task::spawn_blocking(reading).await;
+        Ok(read.map_err(|error| Failure::of(Exit::Failed, "failed to read the file", &error))??)
     }
 
     fn request(&self, up: &Up) -> LoadRequest {
@@ -64,37 +99,59 @@ impl FileLoader {
             profiles: up.profiles.clone(),
             environment: up.environment.clone(),
             env_files: up.env_files.clone(),
+            memory: None,
         }
     }
 
-    /// A stack of the same name that another directory keeps is not ours to take.
-    async fn not_of_another_directory(&self, name: &StackName) -> Result<(), Failure> {
-        let scope = Scope::of(&name);
-        let Ok(observed) = self.parts.engine.observe(&scope).await else {
-            // The supervisor waits for the engine, and never touches what is not ours.
-            return Ok(());
+    /// Keeps what was read, as what is run from now on whatever becomes of the file.
+    fn accept(&self, read: &Read, uid: u32) -> Result<(), Failure> {
+        let Reading { request, loaded, .. } = &read.reading;
+        let file = request.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let kept = Kept {
+            v: 1,
+            at: self.parts.clock.wall(),
+            uid,
+            environment: read.environment.clone(),
+            stack: loaded.stack.name().to_string(),
+            profiles: request.profiles.clone(),
+            name: request.name.clone(),
+            env_files: request.env_files.clone(),
+            file,
+            snapshot: loaded.snapshot.clone(),
         };
-        let other = observed.containers.iter().find_map(|container| match container.owner(name, &self.parts.instance) {
-            Owner::OtherInstance { directory } => Some(directory),
-            _ => None,
-        });
-        let earlier = observed
-            .containers
-            .iter()
-            .filter_map(|container| container.identity.as_ref())
-            .find(|identity| identity.instance == self.parts.instance && &identity.stack != name);
-        if let Some(earlier) = earlier {
-            let old = &earlier.stack;
-            let words = format!(
-                "the stack of this directory runs under the name {old}, and its data with it: {name} would begin with none"
-            );
-            let hint = format!("put the old name back, or end that one first: `witwd --name {old} down`");
-            return Err(Failure::new(Exit::Refused, words).hint(hint));
-        }
-        other.map_or(Ok(()), |directory| {
-            Err(Failure::new(Exit::Held, format!("a stack named {name} belongs to {directory}"))
-                .hint("`witwd down` there frees the name; `witwd --name NAME up` takes another one here"))
-        })
+        keep(self.parts.disk.as_ref(), &self.parts.place.state, &kept)?;
+        self.leave_traces(loaded);
+        Ok(())
+    }
+
+    /// What the supervisor is asked for, with the warnings of the file.
+    fn asked(&self, read: Read) -> (supervisor::Up, Vec<String>) {
+        self.runs.store(true, Ordering::Relaxed);
+        let Read { reading: Reading { loaded, invalid, .. }, builds, .. } = read;
+        let problems = invalid.iter().flat_map(|invalid| &invalid.problems).chain(&loaded.warnings);
+        let warnings = problems.map(super::check::problem_text).collect();
+        let up = supervisor::Up {
+            stack: loaded.stack.into(),
+            only: BTreeSet::new(),
+            build: false,
+            pull: false,
+            builds,
+            fresh: Fresh::default(),
+            file: file::status(&self.parts.place, invalid.as_ref()),
+            notes: loaded.not_carried_out,
+        };
+        (up, warnings)
+    }
+
+    /// Who speaks through a door that stays goes on speaking.
+    fn want(&self, door: Option<&Door>) {
+        self.door.send_if_modified(|now| std::mem::replace(now, door.cloned()).as_ref() != door);
+    }
+
+    async fn is_ours(&self, stack: &Stack) -> Result<(), Failure> {
+        let Parts { engine, disk, place, .. } = &self.parts;
+        let is_known = self.runs.load(Ordering::Relaxed) || claim::is_known(disk.as_ref(), place)?;
+        claim::check(engine.as_ref(), place, stack, is_known).await
     }
 
     /// What every run leaves beside the file: the schema for editors, and peace with git.

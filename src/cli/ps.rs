@@ -8,13 +8,13 @@ use jiff::Timestamp;
 use super::Done;
 use super::context::Context;
 use super::exit_code::{Exit, Failure};
+use super::file;
 use super::output::Output;
 use super::paint::{Ink, paint, printable};
 use super::place::Place;
 use super::ports::port_text;
 use super::seen;
 use super::table::{Cell, age, table, wrap};
-use crate::config::load;
 use crate::model::status::{EngineStatus, FileStatus, Health, ItemStatus, State, Status};
 
 /// Flags of `ps`.
@@ -39,8 +39,8 @@ pub(super) async fn status(context: &Context, place: &Place) -> Result<Status, F
     match context.daemon(place).await? {
         Some(client) => {
             let status = client.status().await?;
-            let invalid = load(&context.request_to_look(place)?).err();
-            Ok(with_file(status, seen::file_status(place, invalid.as_ref())))
+            let invalid = file::load(&context.request_to_look(place)?).err();
+            Ok(with_file(status, file::status(place, invalid.as_ref())))
         }
         None => seen::status(context, place).await,
     }
@@ -147,7 +147,7 @@ fn remarks(status: &Status) -> Vec<String> {
         remarks.push("No daemon runs: nobody restarts what ends. `witwd up -d` starts one.".to_owned());
     }
     if !status.file.ok {
-        remarks.push("stack.toml is invalid; the last accepted one is kept. `witwd check` shows what is wrong.".to_owned());
+        remarks.push(file::unusable(&status.file));
     }
     if status.file.pending {
         remarks.push(format!("Pending: {}. `witwd up` applies it.", status.file.reasons.join("; ")));

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::context::Context;
 use super::exit_code::Failure;
+use super::file;
 use super::place::Place;
-use crate::config::{InvalidFile, Loaded, load};
+use crate::config::Loaded;
 use crate::engine::request::Scope;
 use crate::model::name::{InstanceId, ReplicaKey, StackName};
 use crate::model::observed::{Container, ContainerState, Observed, Owner};
@@ -18,25 +19,20 @@ use crate::supervisor::{JOBS_ARE_NOT_RUN, port_of, sorted};
 
 /// Looks at file and engine.
 pub(super) async fn status(context: &Context, place: &Place) -> Result<Status, Failure> {
-    let request = context.request_to_look(place)?;
-    let loaded = load(&request);
-    let kept: Option<StackName> = context.kept(place)?.and_then(|kept| kept.stack.parse().ok());
-    let name = match (&loaded, kept) {
-        (Ok(loaded), _) => loaded.stack.name().clone(),
-        (Err(_), Some(kept)) => kept,
+    let kept = context.kept(place)?;
+    let read = file::read(context.request_to_look(place)?, kept.as_ref());
+    let known: Option<StackName> = kept.and_then(|kept| kept.stack.parse().ok());
+    let name = match (&read, known) {
+        (Ok(reading), _) => reading.loaded.stack.name().clone(),
+        (Err(_), Some(known)) => known,
         (Err(invalid), None) => return Err(invalid.clone().into()),
     };
     let engine = context.engine().await?;
     let observed = engine.observe(&Scope::of(&name)).await?;
-    let mut status = describe(&name, &place.instance()?, loaded.as_ref().ok(), &observed);
-    status.file = file_status(place, loaded.as_ref().err());
+    let loaded = read.as_ref().ok().map(|reading| &reading.loaded);
+    let mut status = describe(&name, &place.instance()?, loaded, &observed);
+    status.file = file::status(place, read.as_ref().map_or_else(Some, |reading| reading.invalid.as_ref()));
     Ok(status)
-}
-
-pub(super) fn file_status(place: &Place, invalid: Option<&InvalidFile>) -> FileStatus {
-    let problems = invalid.map(|invalid| invalid.problems.as_slice()).unwrap_or_default();
-    let errors = problems.iter().filter_map(|problem| serde_json::to_value(problem).ok()).collect();
-    FileStatus { path: place.file.display().to_string(), ok: invalid.is_none(), pending: false, reasons: Vec::new(), errors }
 }
 
 /// What an observation says of a stack.
@@ -57,7 +53,7 @@ pub(super) fn describe(name: &StackName, instance: &InstanceId, loaded: Option<&
         v: 1,
         stack: name.to_string(),
         profiles: stack.map(|stack| stack.profiles().to_vec()).unwrap_or_default(),
-        file: FileStatus { path: String::new(), ok: true, pending: false, reasons: Vec::new(), errors: Vec::new() },
+        file: FileStatus::applied(String::new()),
         daemon: None,
         engine: EngineStatus::Up,
         converged: false,

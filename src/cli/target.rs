@@ -18,7 +18,7 @@ use crate::supervisor::JOBS_ARE_NOT_RUN;
 /// The running container of this name.
 pub(super) async fn running(context: &Context, place: &Place, engine: &DockerEngine, name: &str) -> Result<Container, Failure> {
     let (stack, instance) = context.identity(place).await?;
-    let observed = engine.observe(&Scope::of(stack)).await?;
+    let observed = engine.observe(&Scope::of(&stack)).await?;
     let declared = context.look(place).ok().map(|loaded| loaded.stack);
     Target { stack: &stack, instance: &instance, declared: declared.as_ref() }.find(&observed, name)
 }

@@ -59,7 +59,7 @@ fn port(address: &str, host: u16, container: u16) -> PortStatus {
 }
 
 fn status(items: Vec<ItemStatus>) -> Status {
-    let file = FileStatus { path: "stack.toml".into(), ok: true, pending: false, reasons: Vec::new(), errors: Vec::new() };
+    let file = FileStatus::applied("stack.toml".into());
     Status {
         v: 1,
         stack: "shop".into(),
@@ -129,8 +129,8 @@ fn ps_says_what_is_to_be_known_beside_the_table() {
 
         No daemon runs: nobody restarts what ends. `witwd up -d` starts one.
 
-        stack.toml is invalid; the last accepted one is kept. `witwd check` shows what is
-        wrong.
+        stack.toml can't be used. The last accepted one is kept; `witwd check` shows what
+        is wrong.
 
         Pending: drops postgres db. `witwd up` applies it.
 
@@ -361,6 +361,8 @@ fn profiles_are_remembered_until_others_are_named() {
         profiles: vec!["prod".into()],
         name: None,
         env_files: Vec::new(),
+        file: "stack.toml".into(),
+        snapshot: crate::model::snapshot::Snapshot::default(),
     };
     let named = |flags: &[&str]| chosen_profiles(&flags.iter().map(ToString::to_string).collect::<Vec<_>>(), Some(&kept));
     assert_eq!(named(&[]), ["prod"]);

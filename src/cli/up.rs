@@ -12,13 +12,14 @@ use super::context::Context;
 use super::daemon::{Daemon, Signals, up_request};
 use super::exit_code::{Exit, Failure};
 use super::follow::{Follower, Waited};
+use super::handover::{Keeper, keeper};
 use super::logs;
 use super::paint::printable;
 use super::place::Place;
 use super::ports::{addresses, to_open};
 use super::progress::Progress;
 use super::ps::state_text;
-use super::{Done, loader};
+use super::{Done, claim, loader};
 use crate::control::protocol::{Down, Request, Up};
 use crate::control::{Client, Outcome, has_failed_or_ended, unready};
 use crate::model::name::ContainerId;
@@ -32,6 +33,7 @@ const LOG_TAIL: u32 = 20;
 #[command(after_help = "Examples:\n  witwd up                    run the stack and show its logs; Ctrl-C stops it\n  \
                         witwd up -d --timeout 2m    return when all is ready\n  \
                         witwd up -d web             web and what it needs; the rest stays as it is")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct UpArgs {
     /// Leave it running in the background; return when all is ready
     #[arg(short, long)]
@@ -48,6 +50,9 @@ pub struct UpArgs {
     /// Let this postgres, volume or stack begin empty although data of an older name lies unused
     #[arg(long, value_name = "NAME")]
     fresh: Vec<String>,
+    /// Go on with what another directory made under this name, where that one is gone or lost it
+    #[arg(long)]
+    take_over: bool,
     /// Only these and what they need
     #[arg(value_name = "NAME")]
     names: Vec<String>,
@@ -58,7 +63,18 @@ pub(super) async fn run(context: &Context, args: UpArgs) -> Done {
     let request = request(context, &place, &args)?;
     // Without an engine nothing can be done, and this is the one who can say why.
     context.engine().await?;
+    if args.take_over {
+        take_over(context, &place).await?;
+    }
     if args.detach { detached(context, &place, request, args.timeout).await } else { foreground(context, &place, request).await }
+}
+
+/// Takes over what is there, unless a daemon keeps it here already: then nothing was lost.
+async fn take_over(context: &Context, place: &Place) -> Result<(), Failure> {
+    match context.daemon(place).await? {
+        Some(_) => Ok(()),
+        None => claim::take(context, place, &context.look(place)?.stack).await,
+    }
 }
 
 /// Reads the file first: what is wrong with it is said before anything is started.
@@ -206,10 +222,12 @@ async fn foreground(context: &Context, place: &Place, up: Up) -> Done {
 
 /// The daemon that runs, or this process as one. Who loses the race for the lock joins the winner.
 async fn daemon_here(context: &Context, place: &Place) -> Result<(Client, Option<Own>), Failure> {
-    if let Some(client) = context.daemon(place).await? {
-        return Ok((client, None));
-    }
-    match Daemon::start_here(context, place) {
+    let started = match keeper(context, place).await? {
+        Keeper::Same(client) => return Ok((client, None)),
+        Keeper::Other(former) => former.hand_over_here(context, place).await,
+        Keeper::Nobody => Daemon::start_here(context, place),
+    };
+    match started {
         Ok(daemon) => {
             let own = tokio::spawn(daemon.run(Signals::Terminate));
             Ok((background::join(context, place).await?, Some(own)))

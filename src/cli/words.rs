@@ -29,7 +29,7 @@ const LATER: [&str; 27] = [
 const LATER_OF_DB: [&str; 3] = ["url", "reset", "upgrade"];
 
 /// Flags of the contract that this version does not have.
-const LATER_FLAGS: [&str; 3] = ["--take-over", "--host", "--exit-code"];
+const LATER_FLAGS: [&str; 2] = ["--host", "--exit-code"];
 
 /// Flags that stand before the verb only.
 const BEFORE_THE_VERB: [&str; 6] = ["-f", "--file", "--name", "--profile", "--env-file", "--color"];

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
 use crate::model::hash::hex;
 use crate::model::template::Template;
@@ -188,12 +188,10 @@ pub(super) fn inputs(reader: &Reader<'_>) -> Option<String> {
         }
         for file in files {
             let name = file.strip_prefix(&base).unwrap_or(&file).to_string_lossy().into_owned();
-            let mut content = Sha256::new();
-            if let Err(why) = reader.cx.files.digest(&file, &mut content) {
-                reader.error(*place, format!("{name} can't be read: {why}"), "");
+            match reader.cx.files.digest(&file) {
+                Ok(content) => digest.update(format!("{name}\0{content}\0")),
+                Err(why) => reader.error(*place, format!("{name} can't be read: {why}"), ""),
             }
-            digest.update(format!("{name}\0"));
-            digest.update(content.finalize());
         }
     }
     (!patterns.is_empty()).then(|| hex(&digest.finalize()[..16]))

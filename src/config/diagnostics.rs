@@ -113,6 +113,11 @@ impl Diagnostics {
         (problems(errors), problems(warnings))
     }
 
+    /// An error that is nobody's yet: for who finds out later whether it is one.
+    pub fn possible(&self, place: Place, message: String, hint: String) -> Problem {
+        self.problem(Found { place, message, hint: Some(hint), warning: false })
+    }
+
     fn problem(&self, found: Found) -> Problem {
         let sources = self.sources.borrow();
         let none = Source { path: PathBuf::new(), text: String::new() };

@@ -1,12 +1,18 @@
-//! The only place of `config` that reads the disk. It also remembers every path it was asked for.
+//! The only place of `config` that reads the disk. It also remembers every path it was asked for and
+//! what was there, and can answer from such a memory instead of the disk.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
-use std::io::{ErrorKind, Read};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{ErrorKind, Read as _};
 use std::path::{Component, Path, PathBuf};
 
 use globset::GlobBuilder;
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
+
+use crate::model::hash::hex;
+use crate::model::snapshot::{Answer, Snapshot};
+
+use super::LoadRequest;
 
 /// The largest file that is read as a stack or environment: 1 MiB.
 pub(super) const LARGEST: usize = 1 << 20;
@@ -20,49 +26,65 @@ pub(super) const MISSING: &str = "it is not there";
 /// The disk, and what was read of it.
 #[derive(Debug, Default)]
 pub(super) struct Files {
+    /// The directory of the stack, which paths are remembered from.
+    base: PathBuf,
+    /// Answers instead of the disk.
+    memory: Option<RefCell<Snapshot>>,
     asked: RefCell<BTreeSet<PathBuf>>,
+    answers: RefCell<Snapshot>,
 }
 
 impl Files {
+    /// The files of a request: those of the disk, or what it remembers of them.
+    pub fn of(request: &LoadRequest) -> Self {
+        let base = Self::absolute(&request.file).parent().map(Path::to_owned).unwrap_or_default();
+        Self { base, memory: request.memory.clone().map(RefCell::new), ..Self::default() }
+    }
+
+    /// What was answered until now.
+    pub fn answers(&self) -> Snapshot {
+        self.answers.borrow().clone()
+    }
+
+    fn key(&self, path: &Path) -> PathBuf {
+        let path = Self::absolute(path);
+        path.strip_prefix(&self.base).map(Path::to_owned).unwrap_or(path)
+    }
+
+    /// The answer about `path`: that of the memory where there is one, else that of the disk; it is
+    /// remembered in either case.
+    fn answer<T: Clone>(
+        &self,
+        path: &Path,
+        part: impl Fn(&mut Snapshot) -> &mut BTreeMap<PathBuf, T>,
+        unknown: impl FnOnce() -> T,
+        disk: impl FnOnce() -> T,
+    ) -> T {
+        let key = self.key(path);
+        let answer = match &self.memory {
+            Some(memory) => part(&mut memory.borrow_mut()).get(&key).cloned().unwrap_or_else(unknown),
+            None => disk(),
+        };
+        part(&mut self.answers.borrow_mut()).insert(key, answer.clone());
+        answer
+    }
+
     /// The text of a file, or why there is none.
-    pub fn text(&self, path: &Path) -> Result<String, String> {
-        let bytes = self.bytes(path)?;
-        if bytes.len() > LARGEST {
-            return Err(format!("it is larger than 1 MiB ({} bytes)", bytes.len()));
-        }
-        String::from_utf8(bytes).map_err(|error| format!("it is not UTF-8: byte {} is wrong", error.utf8_error().valid_up_to()))
+    pub fn text(&self, path: &Path) -> Answer<String> {
+        self.asked.borrow_mut().insert(path.to_owned());
+        self.answer(path, |snapshot| &mut snapshot.texts, || Err(MISSING.to_owned()), || read_text(path))
     }
 
-    /// The content of a file, or why there is none.
-    pub fn bytes(&self, path: &Path) -> Result<Vec<u8>, String> {
+    /// The SHA-256 of a file of any size as hexadecimal digits, or why there is none.
+    pub fn digest(&self, path: &Path) -> Answer<String> {
         self.asked.borrow_mut().insert(path.to_owned());
-        std::fs::read(path).map_err(|error| match error.kind() {
-            ErrorKind::NotFound => MISSING.to_owned(),
-            ErrorKind::IsADirectory => "it is a directory".to_owned(),
-            ErrorKind::PermissionDenied => "it may not be read by this user".to_owned(),
-            _ => error.to_string(),
-        })
-    }
-
-    /// Feeds the content of a file of any size to `digest`.
-    pub fn digest(&self, path: &Path, digest: &mut Sha256) -> Result<(), String> {
-        self.asked.borrow_mut().insert(path.to_owned());
-        let mut file = std::fs::File::open(path).map_err(|error| error.to_string())?;
-        let mut buffer = vec![0; 1 << 16];
-        loop {
-            match file.read(&mut buffer) {
-                Ok(0) => return Ok(()),
-                Ok(read) => digest.update(&buffer[..read]),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error.to_string()),
-            }
-        }
+        self.answer(path, |snapshot| &mut snapshot.digests, || Err(MISSING.to_owned()), || read_digest(path))
     }
 
     /// Whether there is something at `path`.
     pub fn exists(&self, path: &Path) -> bool {
         self.asked.borrow_mut().insert(path.to_owned());
-        path.exists()
+        self.answer(path, |snapshot| &mut snapshot.exists, || false, || path.exists())
     }
 
     /// Whether `path` is a directory.
@@ -96,11 +118,20 @@ impl Files {
     }
 
     /// The files that `pattern` means, in order of name. A directory means all files in it.
-    pub fn matching(&self, directory: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
+    pub fn matching(&self, directory: &Path, pattern: &str) -> Answer<Vec<PathBuf>> {
         let whole = normal(&directory.join(pattern));
+        let disk = || {
+            let found = self.on_disk(&whole, pattern)?;
+            Ok(found.iter().map(|path| self.key(path)).collect())
+        };
+        let found = self.answer(&whole, |snapshot| &mut snapshot.matches, || Ok(Vec::new()), disk);
+        found.map(|found| found.iter().map(|path| self.base.join(path)).collect())
+    }
+
+    fn on_disk(&self, whole: &Path, pattern: &str) -> Answer<Vec<PathBuf>> {
         if !is_glob(pattern) {
-            self.asked.borrow_mut().insert(whole.clone());
-            return if whole.is_dir() { self.walk(&whole) } else { Ok(Vec::from_iter(whole.is_file().then_some(whole))) };
+            self.asked.borrow_mut().insert(whole.to_owned());
+            return if whole.is_dir() { self.walk(whole) } else { Ok(Vec::from_iter(whole.is_file().then(|| whole.to_owned()))) };
         }
         let glob = GlobBuilder::new(&whole.to_string_lossy())
             .literal_separator(true)
@@ -136,6 +167,32 @@ impl Files {
     }
 }
 
+fn read_text(path: &Path) -> Answer<String> {
+    let bytes = std::fs::read(path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => MISSING.to_owned(),
+        ErrorKind::IsADirectory => "it is a directory".to_owned(),
+        ErrorKind::PermissionDenied => "it may not be read by this user".to_owned(),
+        _ => error.to_string(),
+    })?;
+    if bytes.len() > LARGEST {
+        return Err(format!("it is larger than 1 MiB ({} bytes)", bytes.len()));
+    }
+    String::from_utf8(bytes).map_err(|error| format!("it is not UTF-8: byte {} is wrong", error.utf8_error().valid_up_to()))
+}
+
+fn read_digest(path: &Path) -> Answer<String> {
+    let mut file = std::fs::File::open(path).map_err(|error| error.to_string())?;
+    let (mut digest, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(hex(&digest.finalize())),
+            Ok(read) => digest.update(&buffer[..read]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
+
 fn skipped(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == ".git" || name == ".witwd")
 }
@@ -158,9 +215,4 @@ pub(super) fn normal(path: &Path) -> PathBuf {
         }
     }
     whole
-}
-
-/// The nearest `stack.toml`: in `start` or a directory above it.
-pub fn find_file(start: &Path) -> Option<PathBuf> {
-    Files::absolute(start).ancestors().map(|directory| directory.join("stack.toml")).find(|file| file.is_file())
 }

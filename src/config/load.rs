@@ -17,12 +17,12 @@ use super::reader::{Context, Reader};
 use super::scope::Scope;
 use super::service::service;
 use super::sources::{self, Sources};
-use super::{InvalidFile, LoadRequest, Loaded, check, not_yet, show, suggest, top};
+use super::{InvalidFile, LoadRequest, Loaded, Problem, check, not_yet, show, suggest, top};
 
 /// Reads, merges, interpolates and validates a stack. It reads files and nothing else: no engine is
 /// asked, nothing is written.
 pub fn load(request: &LoadRequest) -> Result<Loaded, InvalidFile> {
-    let (diagnostics, files) = (Diagnostics::default(), Files::default());
+    let (diagnostics, files) = (Diagnostics::default(), Files::of(request));
     diagnostics.add_source(&request.file, "");
     let environment = sources::environment(request, &diagnostics, &files);
     let mut scope = Scope::new(&diagnostics, &environment);
@@ -72,6 +72,7 @@ struct Whole {
     drafts: Vec<Draft>,
     document: serde_json::Value,
     listed: BTreeSet<String>,
+    unknown_group: Option<Problem>,
 }
 
 impl<'a> Loading<'a> {
@@ -121,7 +122,7 @@ impl<'a> Loading<'a> {
         let declared = expansion.services.keys().chain(expansion.jobs.keys()).chain(postgres.keys()).cloned().collect();
         check::check(&drafts, &declared, self.diagnostics);
         check::renamed_volumes(&volumes, &drafts, place, self.diagnostics);
-        let daemon = top::daemon(&root);
+        let (daemon, unknown_group) = top::daemon(&root);
         for key in ["name", "include", "host_paths", "secrets", "renamed_from"] {
             root.entry(key);
         }
@@ -132,7 +133,7 @@ impl<'a> Loading<'a> {
         let profiles = self.sources.profiles.clone();
         let parts =
             StackParts { name: stack, renamed_from, directory, profiles, workloads: Vec::new(), volumes, secrets, daemon };
-        Some(Whole { parts, drafts, document, listed: listed_profiles(&expansion, tree, &cx) })
+        Some(Whole { parts, drafts, document, listed: listed_profiles(&expansion, tree, &cx), unknown_group })
     }
 
     /// What references may mean. Problems are left for the reading in earnest.
@@ -208,7 +209,7 @@ impl<'a> Loading<'a> {
     }
 
     fn finish(&self, whole: Whole, scope: &Scope<'_>) -> Option<Loaded> {
-        let Whole { mut parts, drafts, mut document, .. } = whole;
+        let Whole { mut parts, drafts, mut document, unknown_group, .. } = whole;
         let postgres = scope.catalog.iter().flat_map(|catalog| catalog.postgres.values());
         let passwords: Vec<String> = postgres.flat_map(Facts::password_in_clear).collect();
         show::hide_passwords(&mut document, &passwords);
@@ -234,6 +235,8 @@ impl<'a> Loading<'a> {
             not_carried_out,
             env_origins: scope.environment.origins.take(),
             files: self.files.asked(),
+            unknown_group,
+            snapshot: self.files.answers(),
             definitions,
             document,
         })

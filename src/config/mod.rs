@@ -39,7 +39,6 @@ mod values;
 mod tests;
 
 pub use diagnostics::render;
-pub use files::find_file;
 pub use load::load;
 pub use schema::{reference_markdown, schema};
 pub use show::resolved;
@@ -49,6 +48,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::model::name::WorkloadName;
+use crate::model::snapshot::Snapshot;
 use crate::model::stack::Stack;
 
 /// What is to be loaded, and with which surroundings.
@@ -64,6 +64,8 @@ pub struct LoadRequest {
     pub environment: BTreeMap<String, String>,
     /// `--env-file`.
     pub env_files: Vec<PathBuf>,
+    /// What the disk said when the stack was read before, to be asked instead of the disk.
+    pub memory: Option<Snapshot>,
 }
 
 /// Where the value of a `${env.NAME}` came from.
@@ -90,6 +92,11 @@ pub struct Loaded {
     pub env_origins: BTreeMap<String, EnvOrigin>,
     /// Every file that was read or would have been, had it been there.
     pub files: BTreeSet<PathBuf>,
+    /// What is wrong with `daemon.group` where the machine has no such group: who is on the machine is
+    /// not asked here.
+    pub unknown_group: Option<Problem>,
+    /// What the disk said: enough to read the same stack again.
+    pub snapshot: Snapshot,
     /// The definition of each workload as written, without defaults, secrets as holes: what is
     /// hashed, and what `config` shows.
     pub definitions: BTreeMap<WorkloadName, serde_json::Value>,

@@ -165,7 +165,7 @@ impl Loader<'_> {
 
 /// Names of `${env.…}` that the files of a stack mention, in defaults too; no value is needed.
 pub fn mentioned(request: &LoadRequest) -> BTreeSet<String> {
-    let (diagnostics, files) = (Diagnostics::default(), Files::default());
+    let (diagnostics, files) = (Diagnostics::default(), Files::of(request));
     let environment = environment(request, &diagnostics, &files);
     let scope = Scope::new(&diagnostics, &environment);
     let sources = read(request, &scope, &files);

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::model::name::{NameError, SecretName, StackName, VolumeName};
 use crate::model::stack::{DaemonSettings, Reload, Secret, SecretSource, Volume};
 
+use super::Problem;
 use super::diagnostics::Place;
 use super::files::Files;
 use super::node::Value;
@@ -264,14 +265,18 @@ fn below_host_paths(reader: &Reader<'_>, path: &std::path::Path) {
     }
 }
 
-/// `[daemon]`.
-pub(super) fn daemon(reader: &Reader<'_>) -> DaemonSettings {
-    let Some(reader) = reader.table("daemon", "daemon") else { return DaemonSettings::default() };
+/// `[daemon]`, and what would be wrong with it on a machine without its group.
+pub(super) fn daemon(reader: &Reader<'_>) -> (DaemonSettings, Option<Problem>) {
+    let Some(reader) = reader.table("daemon", "daemon") else { return (DaemonSettings::default(), None) };
     let settings = DaemonSettings {
         reload: reader.choice("reload", &[("save", Reload::Save), ("up", Reload::Up)]),
         group: reader.filled("group"),
         key_file: reader.filled("key_file").map(|file| reader.cx.path(reader.value_place("key_file"), &file)),
     };
+    let unknown = settings.group.as_ref().map(|group| {
+        let hint = format!("`sudo groupadd {group}` makes it; its members may do all that witwd may, which is as much as root");
+        reader.cx.diagnostics.possible(reader.value_place("group"), format!("this machine has no group `{group}`"), hint)
+    });
     reader.finish();
-    settings
+    (settings, unknown)
 }

@@ -37,7 +37,7 @@ fn looping(name: &str, restarts: u64) -> ItemStatus {
 }
 
 fn status(converged: bool, items: Vec<ItemStatus>) -> Status {
-    let file = FileStatus { path: "stack.toml".into(), ok: true, pending: false, reasons: Vec::new(), errors: Vec::new() };
+    let file = FileStatus::applied("stack.toml".into());
     let stack = "shop".to_owned();
     Status {
         v: 1,

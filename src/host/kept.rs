@@ -1,5 +1,5 @@
-//! What `witwd up` was last run with: kept beside the stack, so that a save, a crash of the daemon
-//! and a reboot mean the same stack.
+//! What `witwd up` was last run with and what it read: kept beside the stack, so that a save, a crash
+//! of the daemon and a reboot mean the same stack, also where a file of it is broken or gone.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Disk, DiskError};
+use crate::model::snapshot::Snapshot;
 
-/// The surroundings of the last `up`. Holds values that may be secret: `Debug` shows names only.
+/// The surroundings of the last `up` that was accepted, and the files that it read, as one. Holds values that may be secret: `Debug` shows names only.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
     /// Version of the file.
@@ -28,6 +29,16 @@ pub struct Kept {
     pub name: Option<String>,
     /// `--env-file`; they are read anew each time.
     pub env_files: Vec<PathBuf>,
+    /// The name of the stack's file in its directory.
+    #[serde(default = "usual_file")]
+    pub file: String,
+    /// What the disk said when the stack was read; nothing where an older witwd kept this.
+    #[serde(default)]
+    pub snapshot: Snapshot,
+}
+
+fn usual_file() -> String {
+    "stack.toml".to_owned()
 }
 
 impl std::fmt::Debug for Kept {
@@ -49,6 +60,10 @@ pub fn keep(disk: &dyn Disk, state: &Path, kept: &Kept) -> Result<(), DiskError>
 
 /// What was kept; `None` where nothing was, or nothing that can be read: the next `up` brings it anew.
 pub fn recall(disk: &dyn Disk, state: &Path) -> Result<Option<Kept>, DiskError> {
-    let bytes = disk.read(&file(state))?;
+    let bytes = match disk.read(&file(state)) {
+        // What another user keeps is between that user and the daemon.
+        Err(error) if error.source.kind() == std::io::ErrorKind::PermissionDenied => None,
+        bytes => bytes?,
+    };
     Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }

@@ -1,6 +1,7 @@
-//! Who is the daemon of a stack: the holder of `flock` on `.witwd/lock`. The kernel gives it back
-//! when its holder ends, however it ends. The file is never removed: two processes could then hold
-//! two files of one name.
+//! Who is the daemon of a stack: the holder of `flock` on `.witwd/lock` and on the directory of the
+//! stack itself. The kernel gives both back when their holder ends, however it ends. We never remove the
+//! file, for two processes could then hold two files of one name; where somebody else removed it, the
+//! directory still says that the stack is held.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -20,6 +21,7 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(15);
 #[derive(Debug)]
 pub struct StackLock {
     _file: File,
+    _directory: Option<File>,
 }
 
 /// Who holds a lock.
@@ -59,12 +61,35 @@ pub fn acquire(state: &Path, since: Timestamp) -> Result<StackLock, LockError> {
     let failed = |source| LockError::File { path: path.clone(), source };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state).map_err(failed)?;
     let mut file = open(&path).map_err(failed)?;
+    let stack = state.parent().unwrap_or(state);
+    let held = |file: &mut File| LockError::Held { directory: stack.to_owned(), holder: read(file) };
     if !try_lock(&file).map_err(failed)? {
-        let directory = state.parent().unwrap_or(state).to_owned();
-        return Err(LockError::Held { directory, holder: read(&mut file) });
+        return Err(held(&mut file));
     }
+    let directory = File::open(stack).map_err(failed)?;
+    let directory = match try_lock(&directory) {
+        Ok(true) => Some(directory),
+        Ok(false) => return Err(held(&mut file)),
+        // A file system that locks no directories: the file alone decides.
+        Err(_) => None,
+    };
     write(&mut file, &Holder { pid: std::process::id(), since }).map_err(failed)?;
-    Ok(StackLock { _file: file })
+    Ok(StackLock { _file: file, _directory: directory })
+}
+
+/// Whether anybody holds the stack whose state lies in `state`; an error where that can't be known.
+pub fn is_held(state: &Path) -> io::Result<bool> {
+    for path in [state.join("lock"), state.parent().unwrap_or(state).to_owned()] {
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => continue,
+            Err(error) => return Err(error),
+        };
+        if flock(&file, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Who holds the lock just now; `None` where nobody does, or nobody wrote who.

@@ -2,13 +2,14 @@
 //! [`sim`]. Nobody else reads a clock, writes state or asks for randomness.
 //!
 //! Beside them what a daemon needs of its machine: the lock that decides who it is ([`lock`]), the
-//! runtime directory ([`runtime`]), the instance ([`instance_id`]), processes ([`process`]), bounded
-//! files of lines ([`Journal`]), what is [`kept`] of the last `up`, and the peace with [`git`].
+//! runtime directory ([`runtime`]), the instance ([`instance`]), processes ([`process`]), bounded
+//! files of lines ([`Journal`]), what is [`kept`] of the last `up`, users' [`group`]s, and the peace with [`git`].
 
 mod clock;
 mod disk;
 pub mod git;
-mod instance;
+pub mod group;
+pub mod instance;
 mod journal;
 pub mod kept;
 pub mod lock;
@@ -19,7 +20,7 @@ pub mod sim;
 
 pub use clock::{Clock, SystemClock};
 pub use disk::{Disk, DiskError, SystemDisk};
-pub use instance::{instance_id, keep_instance};
+pub use instance::{instance_id, keep_own_id};
 pub use journal::Journal;
 pub use rng::{Rng, SystemRng, letters_and_digits};
 

@@ -26,6 +26,20 @@ fn raw(pid: u32) -> Option<Pid> {
     i32::try_from(pid).ok().and_then(Pid::from_raw)
 }
 
+/// The parent of a process; `None` where it can't be known.
+pub fn parent(pid: u32) -> Option<u32> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("PPid:")).and_then(|parent| parent.trim().parse().ok())
+}
+
+/// The words a process was started with; `None` where they can't be read.
+pub fn arguments(pid: u32) -> Option<Vec<OsString>> {
+    use std::os::unix::ffi::OsStringExt as _;
+    let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let whole = bytes.strip_suffix(b"\0")?;
+    Some(whole.split(|byte| *byte == 0).map(|word| OsString::from_vec(word.to_owned())).collect())
+}
+
 /// The command line of a process, for messages; `None` where it can't be read.
 pub fn command_line(pid: u32) -> Option<String> {
     let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;

@@ -2,7 +2,7 @@
 //! mount. A directory that somebody else could have made or can write into is refused.
 
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::model::name::InstanceId;
@@ -110,10 +110,39 @@ impl Runtime {
         self.directory.join(format!("{instance}.sock"))
     }
 
+    /// Makes the place of the socket that a group may open: a directory of its own with mode 0750. The
+    /// runtime directory lets others pass then, and shows them nothing.
+    pub fn open_door(&self, directory: &InstanceId, gid: u32) -> io::Result<PathBuf> {
+        let mode = std::fs::metadata(&self.directory)?.mode() & 0o777;
+        std::fs::set_permissions(&self.directory, std::fs::Permissions::from_mode(mode | 0o011))?;
+        let path = door(&self.directory, directory);
+        let room = path.parent().unwrap_or(&self.directory);
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(room)?;
+        std::os::unix::fs::chown(room, None, Some(gid))?;
+        std::fs::set_permissions(room, std::fs::Permissions::from_mode(0o750))?;
+        Ok(path)
+    }
+
     /// Where the secrets of a stack lie for its containers, a directory each; not made here.
     pub fn secrets(&self, instance: &InstanceId) -> PathBuf {
         self.directory.join("secrets").join(instance.to_string())
     }
+}
+
+/// The socket that a group may open, below a runtime directory. It goes by the stack's directory alone:
+/// what that took over is not for others to read.
+fn door(runtime: &Path, directory: &InstanceId) -> PathBuf {
+    runtime.join(format!("{directory}.d")).join("s")
+}
+
+/// Where the daemon of another user may have opened a socket to a group, for the stack in a directory
+/// that belongs to `owner`. None that a third user could have made.
+pub fn doors(directory: &InstanceId, owner: u32) -> Vec<PathBuf> {
+    let chosen = Surroundings::of_process().chosen;
+    let usual = [PathBuf::from("/run/witwd"), PathBuf::from(format!("/tmp/witwd-{owner}"))];
+    let doors = chosen.into_iter().chain(usual).map(|runtime| door(&runtime, directory));
+    let made_by = |path: &PathBuf| path.parent().and_then(|room| std::fs::symlink_metadata(room).ok()).map(|facts| facts.uid());
+    doors.filter(|path| made_by(path).is_some_and(|uid| uid == 0 || uid == owner)).collect()
 }
 
 /// What speaks against a directory of this kind, owner and mode.
@@ -131,9 +160,12 @@ pub fn keep_socket_address(disk: &dyn super::Disk, state: &Path, socket: &Path) 
     disk.write_atomic(&state.join("socket"), socket.as_os_str().as_encoded_bytes())
 }
 
-/// The kept address of the control socket, where there is one.
+/// The kept address of the control socket, where there is one that this user may read.
 pub fn kept_socket_address(disk: &dyn super::Disk, state: &Path) -> Result<Option<PathBuf>, super::DiskError> {
     use std::os::unix::ffi::OsStringExt as _;
-    let bytes = disk.read(&state.join("socket"))?;
+    let bytes = match disk.read(&state.join("socket")) {
+        Err(error) if error.source.kind() == io::ErrorKind::PermissionDenied => None,
+        bytes => bytes?,
+    };
     Ok(bytes.filter(|bytes| !bytes.is_empty()).map(|bytes| std::ffi::OsString::from_vec(bytes).into()))
 }

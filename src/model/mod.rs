@@ -12,6 +12,7 @@ pub mod history;
 pub mod name;
 pub mod observed;
 pub mod probe;
+pub mod snapshot;
 pub mod stack;
 pub mod status;
 pub mod template;

@@ -246,6 +246,8 @@ pub struct VolumeSeen {
     pub name: String,
     /// Our labels: stack, instance.
     pub owner: Option<(StackName, InstanceId)>,
+    /// The directory of the stack that made it, by our labels.
+    pub directory: Option<String>,
     /// The postgres whose data directory it was made for, by our labels.
     pub data_of: Option<WorkloadName>,
     /// Whether it was made for a path that an image declares a volume: no file names it.

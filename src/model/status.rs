@@ -47,6 +47,13 @@ pub struct FileStatus {
     pub errors: Vec<serde_json::Value>,
 }
 
+impl FileStatus {
+    /// A file that is valid and applied.
+    pub fn applied(path: String) -> Self {
+        Self { path, ok: true, pending: false, reasons: Vec::new(), errors: Vec::new() }
+    }
+}
+
 /// The daemon.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DaemonStatus {

@@ -8,7 +8,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use crate::model::history::Fresh;
 use crate::model::name::WorkloadName;
 use crate::model::stack::Stack;
-use crate::model::status::{EventRecord, Status};
+use crate::model::status::{EventRecord, FileStatus, Status};
 
 /// Run this stack from now on.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub struct Up {
     pub builds: BTreeMap<WorkloadName, String>,
     /// What may begin without data although older data lies unused.
     pub fresh: Fresh,
+    /// The file as it is now, which may be another than the one `stack` was read from.
+    pub file: FileStatus,
     /// What is written into `Status::notes`: parts of the file that are not carried out.
     pub notes: Vec<String>,
 }

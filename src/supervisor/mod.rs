@@ -33,4 +33,4 @@ pub use kept_logs::{KeptLog, KeptLogs, Leaving, border, last_run};
 pub use report::{JOBS_ARE_NOT_RUN, Report, port_of, report, sorted};
 pub use run::{Beginning, Supervisor, UnderWay, run};
 pub use start::{Machine, StartError};
-pub use state::{StateError, StateFile, last_exits};
+pub use state::{StateError, StateFile, is_readable, last_exits};

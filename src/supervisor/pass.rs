@@ -154,6 +154,7 @@ impl Supervisor {
                 progress: &self.progress,
                 engine: self.engine,
                 daemon: self.daemon.as_ref(),
+                file: &self.file,
                 notes: &self.notes,
             })
         });

@@ -23,6 +23,8 @@ pub struct Report<'a> {
     pub engine: EngineStatus,
     /// Who keeps the stack; `None` where nobody does.
     pub daemon: Option<&'a DaemonStatus>,
+    /// The file behind it.
+    pub file: &'a FileStatus,
     /// Parts of the file that are not carried out.
     pub notes: &'a [String],
 }
@@ -35,13 +37,7 @@ pub fn report(report: &Report<'_>) -> Status {
         v: 1,
         stack: inputs.stack.name().to_string(),
         profiles: inputs.stack.profiles().to_vec(),
-        file: FileStatus {
-            path: inputs.stack.directory().join("stack.toml").display().to_string(),
-            ok: true,
-            pending: false,
-            reasons: Vec::new(),
-            errors: Vec::new(),
-        },
+        file: report.file.clone(),
         daemon: report.daemon.cloned(),
         engine: report.engine,
         converged: is_so(report, &items, |_| true),

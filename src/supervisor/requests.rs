@@ -7,6 +7,7 @@ use super::handle::{Command, Down, Up};
 use super::run::Supervisor;
 use crate::model::history::Goal;
 use crate::model::name::WorkloadName;
+use crate::model::status::FileStatus;
 use crate::model::workload::{ImageOrigin, PullPolicy};
 
 impl Supervisor {
@@ -41,6 +42,7 @@ impl Supervisor {
         }
         self.stack = up.stack;
         self.notes = up.notes;
+        self.accept_file(up.file);
         let refresh: Vec<WorkloadName> = self
             .stack
             .in_order()
@@ -57,6 +59,15 @@ impl Supervisor {
         }
         self.journal.record("up", &"stack", "asked by a user");
         self.save();
+    }
+
+    /// Takes note of the file as it is now; what makes it unusable is said where it is new.
+    fn accept_file(&mut self, file: FileStatus) {
+        if !file.ok && file.errors != self.file.errors {
+            let words = "it can't be used: the stack that was accepted last runs on";
+            self.journal.record_with("file-invalid", &file.path, words, file.errors.clone().into());
+        }
+        self.file = file;
     }
 
     /// Whether an image was made from another definition or context than there is now.

@@ -18,7 +18,7 @@ use crate::model::history::{History, Target};
 use crate::model::name::WorkloadName;
 use crate::model::observed::Observed;
 use crate::model::stack::Stack;
-use crate::model::status::{DaemonStatus, EngineStatus};
+use crate::model::status::{DaemonStatus, EngineStatus, FileStatus};
 use crate::model::time::Moment;
 use crate::model::workload::Workload;
 use crate::plan::{Action, Plan};
@@ -39,6 +39,8 @@ pub struct Supervisor {
     pub(super) state: StateFile,
     pub(super) daemon: Option<DaemonStatus>,
     pub(super) stack: Arc<Stack>,
+    /// The file behind `stack`, and what is wrong with it as it is now.
+    pub(super) file: FileStatus,
     pub(super) notes: Vec<String>,
     /// Digests of definition and context of the builds of `stack`.
     pub(super) builds: BTreeMap<WorkloadName, String>,
@@ -167,6 +169,7 @@ impl Supervisor {
             monitor,
             state: beginning.state,
             daemon: beginning.daemon,
+            file: FileStatus::applied(beginning.stack.directory().join("stack.toml").display().to_string()),
             stack: beginning.stack,
             notes: Vec::new(),
             builds: BTreeMap::new(),

@@ -19,9 +19,24 @@ const VERSION: u32 = 1;
 /// Why the state could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
+    /// It is of a later witwd: this one would begin anew without it.
+    #[error("the state was written by a later witwd (version {0} of it)")]
+    Newer(u32),
     /// It could not be read or written at all.
     #[error("failed to keep state")]
     Disk(#[source] DiskError),
+}
+
+/// Whether the state in `directory` is there to be understood by this version, or not there at all. It
+/// is not changed.
+pub fn is_readable(disk: &dyn Disk, directory: &std::path::Path) -> Result<(), StateError> {
+    let Some(content) = disk.read(&directory.join(STATE_FILE)).map_err(StateError::Disk)? else { return Ok(()) };
+    match serde_json::from_slice::<Kept>(&content) {
+        Ok(kept) if kept.v <= VERSION => Ok(()),
+        Ok(kept) => Err(StateError::Newer(kept.v)),
+        // What nobody can read is moved aside at the start.
+        Err(_) => Ok(()),
+    }
 }
 
 /// The content of the file.

@@ -22,4 +22,5 @@ mod stack;
 mod streams;
 mod support;
 mod terminal;
+mod taking_over;
 mod up;

@@ -6,7 +6,7 @@ use crate::stack::{TestStack, text};
 use crate::support::docker;
 use crate::up::kill_with_guardian;
 
-const TEXT: &str = r#"
+pub const TEXT: &str = r#"
 name = "NAME"
 [postgres.db]
 image = "IMAGE"
@@ -22,19 +22,19 @@ env.DATABASE_URL = "${db.url}"
 health.exec = ["sh", "-c", "exec psql -X $DATABASE_URL -c 'SELECT 1'"]
 "#;
 
-async fn stack(name: &str) -> TestStack {
+pub async fn stack(name: &str) -> TestStack {
     image().await;
     TestStack::new(name, &TEXT.replace("IMAGE", IMAGE)).await
 }
 
 /// What the app gets for a query; `Err`: the words of psql.
-fn query(stack: &TestStack, query: &str) -> Result<String, String> {
+pub fn query(stack: &TestStack, query: &str) -> Result<String, String> {
     let app = stack.item("app")["container"].as_str().expect("a container").to_owned();
     let output = docker(&["exec", &app, "sh", "-c", &format!("psql -X -qAt $DATABASE_URL -c \"{query}\"")]);
     if output.status.success() { Ok(text(&output.stdout).trim().to_owned()) } else { Err(text(&output.stderr)) }
 }
 
-fn of(stack: &TestStack, name: &str) -> String {
+pub fn of(stack: &TestStack, name: &str) -> String {
     let line = stack.identities().into_iter().find(|line| line.contains(&format!("-{name}-1")));
     line.unwrap_or_else(|| panic!("no {name}"))
 }

@@ -19,7 +19,7 @@ use witwd::model::status::{EngineStatus, EventRecord, FileStatus, Status};
 use witwd::supervisor::{self, Command, Ends, Published};
 
 fn status(converged: bool) -> Status {
-    let file = FileStatus { path: "stack.toml".into(), ok: true, pending: false, reasons: Vec::new(), errors: Vec::new() };
+    let file = FileStatus::applied("stack.toml".into());
     Status {
         v: 1,
         stack: "shop".into(),
@@ -60,15 +60,9 @@ impl Loader for FakeLoader {
         };
         let stack = Arc::new(Stack::new(parts).expect("a stack"));
         let (only, builds) = ([].into(), [].into());
-        let up = supervisor::Up {
-            stack,
-            only,
-            build: up.build,
-            pull: up.pull,
-            builds,
-            fresh: witwd::model::history::Fresh::default(),
-            notes: Vec::new(),
-        };
+        let file = FileStatus::applied("stack.toml".into());
+        let up =
+            supervisor::Up { stack, only, build: up.build, pull: up.pull, builds, fresh: witwd::model::history::Fresh::default(), file, notes: Vec::new() };
         Ok((up, vec!["a warning".into()]))
     }
 }

@@ -84,7 +84,7 @@ fn status(directory: &Path) -> Status {
         v: 1,
         stack: "shop".into(),
         profiles: Vec::new(),
-        file: FileStatus { path, ok: true, pending: false, reasons: Vec::new(), errors: Vec::new() },
+        file: FileStatus::applied(path),
         daemon: None,
         engine: EngineStatus::Up,
         converged: true,

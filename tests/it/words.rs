@@ -165,7 +165,6 @@ fn what_is_not_in_this_version_is_said_wherever_it_is_asked() {
     for (words, expected) in [
         (&["db", "url"][..], "`witwd db url` is not in this version"),
         (&["db", "wat"], "`witwd db wat` is not a command"),
-        (&["up", "--take-over"], "--take-over is not in this version"),
         (&["up", "--exit-code"], "--exit-code is not in this version"),
         (&["help", "plan"], "`witwd plan` is not in this version"),
         (&["help", "lgos"], "did you mean `witwd logs`?"),

@@ -8,6 +8,7 @@ use super::{InvalidFile, LoadRequest, Loaded, load, render};
 
 mod definition;
 mod examples;
+mod memory;
 mod merging;
 mod mistakes;
 mod properties;

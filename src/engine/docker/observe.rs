@@ -233,6 +233,7 @@ async fn volumes(engine: &DockerEngine, scope: &Scope) -> Result<Vec<VolumeSeen>
                 name: volume.name,
                 owner,
                 of_image: labels.contains_key(labels::OF_IMAGE),
+                directory: labels.get(labels::DIRECTORY).cloned(),
                 data_of: labels::data_of(&labels),
                 created_at: volume.created_at.and_then(|text| text.parse().ok()),
                 driver: volume.driver,

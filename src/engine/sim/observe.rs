@@ -46,6 +46,7 @@ impl World {
             name: name.clone(),
             owner: volume.owner.clone(),
             of_image: volume.of_image,
+            directory: None,
             data_of: volume.data_of.clone(),
             created_at: Some(volume.created_at),
             driver: volume.driver.clone(),

@@ -7,8 +7,9 @@ use std::process::Command;
 use crate::host::instance::{instance_of, recognise};
 use crate::host::lock::{LockError, acquire, holder};
 use crate::host::runtime::{Runtime, RuntimeError, Surroundings, keep_socket_address, kept_socket_address, objection};
-use crate::host::{Clock as _, Journal, SystemClock, SystemDisk, git, instance_id, keep_instance, kept};
+use crate::host::{Clock as _, Journal, SystemClock, SystemDisk, git, instance_id, keep_own_id, kept};
 use crate::model::name::InstanceId;
+use crate::model::snapshot::Snapshot;
 
 fn scratch() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary directory")
@@ -40,10 +41,10 @@ fn a_machine_that_gets_an_id_later_keeps_its_instances() {
 fn a_copied_directory_is_another_instance_and_a_renamed_one_is_not() {
     let root = scratch();
     let (one, two) = (root.path().join("one"), root.path().join("two"));
-    let id_of = |directory: &Path| instance_id(directory, &directory.join(".witwd")).expect("an id");
+    let id_of = |directory: &Path| instance_id(directory).expect("an id");
     std::fs::create_dir_all(one.join(".witwd")).expect("a directory");
     let id = id_of(&one);
-    keep_instance(&SystemDisk, &one.join(".witwd"), &id).expect("keeping it");
+    keep_own_id(&SystemDisk, &one).expect("keeping it");
     std::fs::rename(&one, &two).expect("renaming");
     assert_eq!(id_of(&two), id);
     std::fs::create_dir_all(one.join(".witwd")).expect("a copy");
@@ -110,7 +111,8 @@ fn what_is_kept_of_an_up_comes_back_and_is_not_shown() {
     let environment = [("TOKEN".to_owned(), "canary-7".to_owned())].into();
     let (at, uid) = (jiff::Timestamp::UNIX_EPOCH, 7);
     let stack = "shop".to_owned();
-    let up = kept::Kept { v: 1, at, uid, environment, stack, profiles: vec!["prod".into()], name: None, env_files: Vec::new() };
+    let (profiles, file, snapshot) = (vec!["prod".into()], "stack.toml".to_owned(), Snapshot::default());
+    let up = kept::Kept { v: 1, at, uid, environment, stack, profiles, name: None, env_files: Vec::new(), file, snapshot };
     kept::keep(&SystemDisk, root.path(), &up).expect("keeping");
     let mode = std::fs::metadata(root.path().join("environment.json")).expect("it is there").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);

@@ -184,6 +184,7 @@ impl World {
             owner: Some((stack.parse().expect("a name"), instance())),
             data_of: data_of.map(name),
             of_image: false,
+            directory: None,
             created_at: None,
             driver: "local".to_owned(),
         });

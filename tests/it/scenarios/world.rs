@@ -13,7 +13,7 @@ use witwd::host::Disk as _;
 use witwd::host::sim::{SimClock, SimDisk};
 use witwd::model::name::InstanceId;
 use witwd::model::stack::Stack;
-use witwd::model::status::{ItemStatus, Status};
+use witwd::model::status::{FileStatus, ItemStatus, Status};
 use witwd::supervisor::sim::SimKeeper;
 use witwd::supervisor::{Beginning, Context, Down, Handle, KeptLogs, PRIMITIVES, StateFile, TRANSFERS, Up, channel, run};
 
@@ -156,6 +156,7 @@ impl Daemon {
             pull: false,
             builds: std::collections::BTreeMap::new(),
             fresh: witwd::model::history::Fresh::default(),
+            file: FileStatus::applied("stack.toml".into()),
             notes: Vec::new(),
         };
         self.handle.up(up).await.expect("a daemon that lives")
