@@ -2,7 +2,7 @@
 //! [`sim`]. Nobody else reads a clock, writes state or asks for randomness.
 //!
 //! Beside them what a daemon needs of its machine: the lock that decides who it is ([`lock`]), the
-//! runtime directory ([`runtime`]), the instance ([`instance_id`]), processes ([`process`]), bounded
+//! runtime directory ([`runtime`]), the instance ([`instance_id`]), processes ([`process`]), who listens where ([`listeners`]), bounded
 //! files of lines ([`Journal`]), what is [`kept`] of the last `up`, and the peace with [`git`].
 
 mod clock;
@@ -11,6 +11,7 @@ pub mod git;
 mod instance;
 mod journal;
 pub mod kept;
+pub mod listeners;
 pub mod lock;
 pub mod process;
 mod rng;

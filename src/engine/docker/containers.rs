@@ -6,7 +6,7 @@ use bollard::query_parameters::{
     CreateContainerOptions, RemoveContainerOptions, RenameContainerOptions, StopContainerOptions, UploadToContainerOptions,
 };
 
-use super::{Call, DockerEngine, SLOW, archive, create, facts, fine, images, volumes};
+use super::{Call, DockerEngine, SLOW, archive, create, facts, fine, images, ports, volumes};
 use crate::engine::request::{CreateContainer, FileToPut, MountFrom};
 use crate::engine::{EngineError, ErrorKind};
 use crate::model::name::ContainerId;
@@ -44,13 +44,14 @@ pub(super) async fn start(engine: &DockerEngine, container: &ContainerId) -> Res
         .call(Call::on("start", container), SLOW, |docker| async move { docker.start_container(&container.0, None).await })
         .await;
     engine.cache().forget(&container.0);
-    outcome.map_err(|mut error| {
+    match outcome {
+        Err(error) if error.kind == ErrorKind::PortInUse => Err(ports::name_holder(engine, error).await),
         // Its network or a mount is missing, not the container: say no wrong thing about that.
-        if error.kind == ErrorKind::NotFound && !error.message.to_lowercase().contains("no such container") {
-            error.kind = ErrorKind::Other;
+        Err(error) if error.kind == ErrorKind::NotFound && !error.message.to_lowercase().contains("no such container") => {
+            Err(EngineError { kind: ErrorKind::Other, ..error })
         }
-        error
-    })
+        outcome => outcome,
+    }
 }
 
 /// Asks a container to stop and kills it after `grace`.

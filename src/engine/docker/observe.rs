@@ -53,9 +53,9 @@ async fn container(
     version: u64,
     summary: ContainerSummary,
 ) -> Result<Option<Container>, EngineError> {
-    let labels: BTreeMap<String, String> = summary.labels.clone().unwrap_or_default().into_iter().collect();
-    let mut container = of_summary(&summary, &labels);
-    if labels.get(labels::STACK).map(String::as_str) != Some(scope.stack.as_str()) {
+    let mut container = of_summary(&summary);
+    let stack = summary.labels.as_ref().and_then(|labels| labels.get(labels::STACK));
+    if stack.map(String::as_str) != Some(scope.stack.as_str()) {
         return Ok(Some(container));
     }
     let state = summary.state.map(|state| state.to_string()).unwrap_or_default();
@@ -103,7 +103,9 @@ pub(super) fn state(answer: &ContainerInspectResponse) -> ContainerState {
     }
 }
 
-fn of_summary(summary: &ContainerSummary, labels: &BTreeMap<String, String>) -> Container {
+/// A container as the list shows it: of its state only what is good enough to be shown.
+pub(super) fn of_summary(summary: &ContainerSummary) -> Container {
+    let labels: BTreeMap<String, String> = summary.labels.clone().unwrap_or_default().into_iter().collect();
     let created_at = Timestamp::from_second(summary.created.unwrap_or_default()).unwrap_or(Timestamp::UNIX_EPOCH);
     let status = summary.status.clone().unwrap_or_default();
     let networks = summary.network_settings.as_ref().and_then(|settings| settings.networks.as_ref());
@@ -115,7 +117,7 @@ fn of_summary(summary: &ContainerSummary, labels: &BTreeMap<String, String>) -> 
         image: ImageId(summary.image_id.clone().unwrap_or_default()),
         image_reference: summary.image.clone().unwrap_or_default(),
         state: rough_state(summary, &status, created_at),
-        identity: labels::identity(labels),
+        identity: labels::identity(&labels),
         published: published(summary),
         networks,
         volumes: mounted(summary),

@@ -200,6 +200,7 @@ fn a_port_that_is_taken_is_named_first() {
         let error = bollard::errors::Error::DockerResponseServerError { status_code: 500, message: said.to_owned() };
         let told = error::classify("start container", "c1", &error);
         assert_eq!(told.kind, ErrorKind::PortInUse);
-        assert!(told.to_string().ends_with(&format!(": {address} is taken: `witwd doctor` shows by whom")), "{told}");
+        assert!(told.to_string().ends_with(&format!(": {address} is taken")), "{told}");
+        assert_eq!(error::taken_address(&told), address.parse().ok());
     }
 }
