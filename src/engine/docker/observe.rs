@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary, PortSummaryTypeEnum};
 use bollard::query_parameters::{ListContainersOptions, ListNetworksOptions, ListVolumesOptions};
@@ -20,6 +21,8 @@ use crate::model::workload::Protocol;
 
 /// How many inspects are under way at once.
 const AT_ONCE: usize = 8;
+/// How often a list that can't be read is asked for.
+const LISTS: u32 = 20;
 
 /// One look at everything.
 pub(super) async fn observe(engine: &DockerEngine, scope: &Scope) -> Result<Observed, EngineError> {
@@ -34,16 +37,31 @@ pub(super) async fn observe(engine: &DockerEngine, scope: &Scope) -> Result<Obse
 }
 
 async fn containers(engine: &DockerEngine, scope: &Scope, version: u64) -> Result<Vec<Container>, EngineError> {
-    let options = ListContainersOptions { all: true, ..Default::default() };
-    let listed = engine
-        .call(Call::new("list", "containers"), QUICK, |docker| async move { docker.list_containers(Some(options)).await })
-        .await?;
+    let listed = list(engine).await?;
     let looked: Vec<Result<Option<Container>, EngineError>> =
         stream::iter(listed).map(|summary| container(engine, scope, version, summary)).buffer_unordered(AT_ONCE).collect().await;
     let found: Result<Vec<Option<Container>>, EngineError> = looked.into_iter().collect();
     let mut containers: Vec<Container> = found?.into_iter().flatten().collect();
     containers.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(containers)
+}
+
+async fn list(engine: &DockerEngine) -> Result<Vec<ContainerSummary>, EngineError> {
+    let mut attempt = 1;
+    loop {
+        let options = ListContainersOptions { all: true, ..Default::default() };
+        let listed = engine
+            .call(Call::new("list", "containers"), QUICK, |docker| async move { docker.list_containers(Some(options)).await })
+            .await;
+        match listed {
+            // Until Podman has cleared up after an end it shows a state of its own, `stopped`.
+            Err(error) if error.message.contains("unknown variant") && attempt < LISTS => {
+                engine.inner.clock.sleep(Duration::from_millis(100)).await;
+                attempt += 1;
+            }
+            listed => return listed,
+        }
+    }
 }
 
 /// One container; `None` where it went away while we looked.
