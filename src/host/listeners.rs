@@ -2,7 +2,6 @@
 //! users only to root.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
 
 /// The state of a TCP socket that listens, as the kernel prints it.
 const LISTENS: &str = "0A";
@@ -54,7 +53,7 @@ fn processes() -> impl Iterator<Item = u32> {
 
 fn holds(pid: u32, socket: &str) -> bool {
     let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-    descriptors.filter_map(|entry| std::fs::read_link(entry.path()).ok()).any(|link| link == PathBuf::from(socket))
+    descriptors.filter_map(|entry| std::fs::read_link(entry.path()).ok()).any(|link| link.as_os_str() == socket)
 }
 
 fn name(pid: u32) -> String {
