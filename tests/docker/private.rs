@@ -10,7 +10,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use witwd::engine::docker::{DockerEngine, Surroundings};
@@ -199,10 +199,10 @@ fn open_namespaces(complaints: &Path) -> (Child, u32) {
 fn remove_cgroups(name: &str) {
     let root = Path::new("/sys/fs/cgroup");
     let hierarchies = std::fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path().join(name));
-    let until = Instant::now() + Duration::from_secs(5);
     for directory in hierarchies.chain([root.join(name)]).filter(|directory| directory.is_dir()) {
-        // The kernel may still be taking leave of the last process.
-        while !remove_tree(&directory) && Instant::now() < until {
+        // The kernel may still be taking leave of the last process: five seconds at most.
+        let mut looks = 0..250;
+        while !remove_tree(&directory) && looks.next().is_some() {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
