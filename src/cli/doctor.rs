@@ -14,6 +14,7 @@ use super::exit_code::{Exit, Failure};
 use super::paint::{Ink, paint};
 use super::place::Place;
 use crate::engine::request::{EngineInfo, Scope};
+use crate::host::listeners;
 use crate::host::lock::holder;
 use crate::host::runtime::{Runtime, Surroundings};
 use crate::model::name::{InstanceId, StackName};
@@ -230,27 +231,16 @@ fn name_taken(stack: &StackName, instance: &InstanceId, observed: &Observed) -> 
 
 pub(super) fn port_taken(stack: &StackName, instance: &InstanceId, observed: &Observed, port: &PublishedPort) -> Option<Finding> {
     let number = port.host?;
-    let container = observed.containers.iter().find(|container| {
-        container
-            .published
-            .iter()
-            .any(|seen| seen.host == number && seen.protocol == port.protocol && overlap(seen.address, port.address))
-    });
+    let address = SocketAddr::new(port.address, number);
+    let container = observed.containers.iter().find(|container| container.publishes(address, Some(port.protocol)));
     let who = match container {
         Some(container) if container.owner(stack, instance) == Owner::Ours => return None,
         Some(container) => format!("container {}", container.name),
-        None if port.protocol == Protocol::Tcp && is_bound(SocketAddr::new(port.address, number)) => {
-            "a process of this machine".to_owned()
-        }
+        None if port.protocol == Protocol::Tcp && is_bound(address) => listeners::describe(address),
         None => return None,
     };
-    let message = format!("{}:{number}/{} is taken by {who}", port.address, port.protocol.as_str());
-    let hint = format!("`ss -ltnp 'sport = :{number}'` shows the process; or publish another port in stack.toml");
-    Some(Finding::new("ports", Level::Critical, message, &hint))
-}
-
-fn overlap(one: std::net::IpAddr, other: std::net::IpAddr) -> bool {
-    one == other || one.is_unspecified() || other.is_unspecified()
+    let message = format!("{address}/{} is taken by {who}", port.protocol.as_str());
+    Some(Finding::new("ports", Level::Critical, message, "end that, or publish another port in stack.toml"))
 }
 
 fn is_bound(address: SocketAddr) -> bool {

@@ -180,7 +180,10 @@ pub(super) fn not_ready_text(status: &Status, items: &[&ItemStatus]) -> String {
     };
     let items: Vec<String> = items.iter().map(of_item).collect();
     if items.is_empty() {
-        return format!("stack {} is not ready", status.stack);
+        // All that is to run is ready, and something else is not as the file says.
+        let waiting = status.items.iter().filter(|item| !item.cause.is_empty()).map(|item| of_item(&item));
+        let waiting: Vec<String> = waiting.collect();
+        return format!("stack {} runs, but not as stack.toml says: {}", status.stack, waiting.join("; "));
     }
     format!("stack {} is not ready: {}", status.stack, items.join("; "))
 }

@@ -2,8 +2,9 @@
 //! [`sim`]. Nobody else reads a clock, writes state or asks for randomness.
 //!
 //! Beside them what a daemon needs of its machine: the lock that decides who it is ([`lock`]), the
-//! runtime directory ([`runtime`]), the instance ([`instance`]), processes ([`process`]), bounded
-//! files of lines ([`Journal`]), what is [`kept`] of the last `up`, users' [`group`]s, and the peace with [`git`].
+//! runtime directory ([`runtime`]), the instance ([`instance`]), processes ([`process`]), who listens
+//! where ([`listeners`]), bounded files of lines ([`Journal`]), what is [`kept`] of the last `up`, users' [`group`]s, and the
+//! peace with [`git`].
 
 mod clock;
 mod disk;
@@ -12,6 +13,7 @@ pub mod group;
 pub mod instance;
 mod journal;
 pub mod kept;
+pub mod listeners;
 pub mod lock;
 pub mod process;
 mod rng;

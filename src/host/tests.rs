@@ -26,6 +26,21 @@ fn both_disks_replace_whole_files() {
 }
 
 #[test]
+fn who_listens_on_a_port_is_known_by_name() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("its address");
+    let (pid, name) = super::listeners::process(address).expect("it is this process");
+    assert_eq!(pid, std::process::id());
+    assert!(!name.is_empty());
+    let everywhere = std::net::SocketAddr::new(std::net::Ipv4Addr::UNSPECIFIED.into(), address.port());
+    assert_eq!(super::listeners::process(everywhere).map(|(pid, _)| pid), Some(pid));
+    let elsewhere = std::net::SocketAddr::new([127, 0, 0, 2].into(), address.port());
+    assert_eq!(super::listeners::process(elsewhere), None);
+    drop(listener);
+    assert_eq!(super::listeners::process(address), None);
+}
+
+#[test]
 fn files_of_the_daemon_are_for_its_user_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let directory = tempfile::tempdir().expect("a temporary directory");

@@ -2,7 +2,7 @@
 //! duplicates is the planner's.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use jiff::Timestamp;
 
@@ -220,6 +220,15 @@ impl Container {
             | ContainerState::Exited { started_at, .. } => Some(RunId { container: self.id.clone(), started_at: *started_at }),
             _ => None,
         }
+    }
+
+    /// Whether this port of the machine, or that of every address, leads to it; `None`: by whatever
+    /// transport.
+    pub fn publishes(&self, address: SocketAddr, protocol: Option<Protocol>) -> bool {
+        let overlap = |one: IpAddr| one == address.ip() || one.is_unspecified() || address.ip().is_unspecified();
+        self.published.iter().any(|seen| {
+            seen.host == address.port() && protocol.is_none_or(|protocol| seen.protocol == protocol) && overlap(seen.address)
+        })
     }
 
     /// Which workload it belongs to by its labels.

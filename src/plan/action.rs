@@ -116,6 +116,9 @@ pub enum Action {
 }
 
 impl Action {
+    /// The verb of [`Action::Remove`]: a failure keeps the verb of what failed.
+    pub const REMOVE: &str = "remove";
+
     /// The verb, as the plan prints it.
     pub fn verb(&self) -> &'static str {
         match self {
@@ -129,7 +132,7 @@ impl Action {
             Self::Create { .. } => "create",
             Self::Start { .. } => "start",
             Self::Stop { .. } => "stop",
-            Self::Remove { .. } => "remove",
+            Self::Remove { .. } => Self::REMOVE,
             Self::Rename { .. } => "rename",
             Self::Connect { .. } => "connect",
             Self::Disconnect { .. } => "disconnect",

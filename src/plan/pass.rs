@@ -25,10 +25,11 @@ impl<'a> Pass<'a> {
         self.plan
     }
 
-    /// Adds an action, unless its target failed lately or is busy.
+    /// Adds an action, unless its target is busy, or failed lately at what this one would need.
     pub fn act(&mut self, action: Action, cause: impl Into<String>) {
         let target = action.target();
-        if !self.is_busy(&target) && !self.waits_after_failure(&target) {
+        let is_spared = action.verb() != Action::REMOVE && self.failed_to_remove(&target);
+        if !self.is_busy(&target) && (is_spared || !self.waits_after_failure(&target)) {
             self.plan.actions.push(Planned { action, cause: cause.into() });
         }
     }
@@ -73,6 +74,12 @@ impl<'a> Pass<'a> {
     /// Whether an action whose target and kind this tests for is planned already.
     pub fn plans(&self, test: impl Fn(&Action) -> bool) -> bool {
         self.plan.actions.iter().any(|planned| test(&planned.action))
+    }
+
+    /// Whether what failed last was the removal of a container: the engine may refuse it for hours,
+    /// so it holds up other removals and nothing else.
+    pub fn failed_to_remove(&self, target: &Target) -> bool {
+        self.inputs.history.failures.get(target).is_some_and(|failure| failure.operation == Action::REMOVE)
     }
 
     /// Whether the target's last action failed and its delay is not over: it is shown as blocked by

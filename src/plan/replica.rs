@@ -39,7 +39,7 @@ struct Replica<'a> {
 /// Plans the next step of one replica.
 pub fn plan_replica(pass: &mut Pass<'_>, workload: &Workload, key: ReplicaKey, ready: &Ready) {
     let target = Target::Replica(key.clone());
-    if pass.is_busy(&target) || pass.waits_after_failure(&target) {
+    if pass.is_busy(&target) || (!pass.failed_to_remove(&target) && pass.waits_after_failure(&target)) {
         return;
     }
     let inputs = pass.inputs;

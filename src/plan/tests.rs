@@ -112,6 +112,29 @@ fn of_two_that_run_one_is_stopped() {
 }
 
 #[test]
+fn a_removal_that_fails_is_waited_for_and_holds_up_nothing_else() {
+    let stuck = || World::demo().ground().ready("db").old("app", "dead").stuck("app", "it is stuck");
+    stuck().suffixed("app", "running").check(expect![[r#"
+        blocked app | it is stuck
+        wake +2s
+    "#]]);
+    stuck().exited("app", 137, 0).check(expect![[r#"
+        start app app-1 | killed (exit 137)
+    "#]]);
+    stuck().created("app").check(expect![[r#"
+        start app app-1 | created, all it needs is there
+    "#]]);
+    stuck().suffixed("app", "running").down().check(expect![[r#"
+        stop app app-new | witwd down
+    "#]]);
+    // The other way round, a start that failed is waited for.
+    World::demo().ground().ready("db").exited("app", 137, 0).failed("app", "no such file").check(expect![[r#"
+        blocked app | no such file
+        wake +2s
+    "#]]);
+}
+
+#[test]
 fn a_crash_is_restarted_at_once_the_first_time() {
     World::demo().ground().ready("db").exited("app", 137, 0).check(expect![[r#"
         start app app-1 | killed (exit 137)

@@ -28,6 +28,12 @@ fn classic() -> DockerEngine {
     DockerEngine::locate(surroundings, Arc::new(SystemClock::new())).unwrap()
 }
 
+/// Every way this machine has: the classic builder, and buildx where its plugin is installed.
+async fn builders() -> Vec<DockerEngine> {
+    let has_buildx = docker(&["buildx", "version"]).status.success();
+    std::iter::once(classic()).chain(if has_buildx { Some(connect().await) } else { None }).collect()
+}
+
 fn write(root: &Path, files: &[(&str, &str)]) {
     for (path, text) in files {
         let path = root.join(path);
@@ -96,28 +102,30 @@ async fn a_build_sends_what_the_ignore_file_leaves_and_takes_target_and_argument
     );
     std::os::unix::fs::symlink("main", context.join("app/link")).unwrap();
     let request = request(&test, context);
-    let (outcome, progress) = build(&classic(), &request).await;
-    let id = outcome.unwrap();
-    let facts = test.engine.image(&request.tag).await.unwrap();
-    assert_eq!((&facts.id, facts.env["COLOUR"].as_str(), facts.labels[TEST].as_str()), (&id, "blue", test.stack.as_str()));
-    assert!(progress.iter().any(|step| matches!(step, Progress::Line(line) if line.contains("COPY"))), "{progress:?}");
+    for builder in builders().await {
+        let (outcome, progress) = build(&builder, &request).await;
+        let id = outcome.unwrap();
+        let facts = test.engine.image(&request.tag).await.unwrap();
+        assert_eq!((&facts.id, facts.env["COLOUR"].as_str(), facts.labels[TEST].as_str()), (&id, "blue", test.stack.as_str()));
+        assert!(progress.iter().any(|step| matches!(step, Progress::Line(line) if line.contains("COPY"))), "{progress:?}");
 
-    let expected = [
-        ".dockerignore",
-        "app/",
-        "app/link",
-        "app/main",
-        "keep.log",
-        "skipped/",
-        "skipped/kept",
-        "sub/",
-        "volumes/",
-        "volumes/other",
-    ];
-    assert_eq!(sent(&test, &request.tag).await, expected);
+        let expected = [
+            ".dockerignore",
+            "app/",
+            "app/link",
+            "app/main",
+            "keep.log",
+            "skipped/",
+            "skipped/kept",
+            "sub/",
+            "volumes/",
+            "volumes/other",
+        ];
+        assert_eq!(sent(&test, &request.tag).await, expected);
 
-    let (again, _) = build(&classic(), &request).await;
-    assert_eq!(again.unwrap(), id, "nothing changed, so it is the same image");
+        let (again, _) = build(&builder, &request).await;
+        assert_eq!(again.unwrap(), id, "nothing changed, so it is the same image");
+    }
 }
 
 #[tokio::test]
@@ -139,8 +147,11 @@ async fn a_failed_build_says_which_step() {
     write(context, &[("Dockerfile", &dockerfile(&test))]);
     let mut request = request(&test, context);
     request.target = Some("unwanted".to_owned());
-    let error = build(&classic(), &request).await.0.unwrap_err();
-    assert!(error.kind == ErrorKind::Other && error.message.contains("/tiny exit 9"), "{error}");
+    for builder in builders().await {
+        let error = build(&builder, &request).await.0.unwrap_err();
+        assert!(error.kind == ErrorKind::Other && error.message.contains("/tiny exit 9"), "{error}");
+        assert!(!error.message.contains('\n'), "{error}");
+    }
 
     request.secrets = BTreeMap::from([("token".to_owned(), "canary-4711".to_owned())]);
     let error = build(&classic(), &request).await.0.unwrap_err();

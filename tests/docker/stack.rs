@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
 
-use crate::support::{TINY, connect, docker, tiny};
+use crate::private::PrivateEngine;
+use crate::support::{TINY, connect, docker, remove_labelled, tiny};
 
 /// A directory with a `stack.toml` under a name of its own. All that it leaves on the engine goes
 /// with it, by its label.
@@ -16,15 +17,27 @@ pub struct TestStack {
     directory: tempfile::TempDir,
     /// Set where the daemon is to reach its engine through something else.
     pub docker_host: Option<String>,
+    /// The engine of the test's own that it is on: its address and its network.
+    private: Option<(String, String)>,
 }
 
 impl TestStack {
     /// A stack of this text; `NAME` in it stands for its name, `TINY` for the small image.
     pub async fn new(name: &str, text: &str) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
         tiny(&connect().await).await;
+        Self::made(name, text, None)
+    }
+
+    /// The same on an engine of the test's own, which must outlive it.
+    pub fn on(engine: &PrivateEngine, name: &str, text: &str) -> Self {
+        Self::made(name, text, Some((engine.host(), engine.network())))
+    }
+
+    fn made(name: &str, text: &str, private: Option<(String, String)>) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("t-{name}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let stack = Self { name, directory: tempfile::tempdir().expect("a directory"), docker_host: None };
+        let docker_host = private.as_ref().map(|(host, _)| host.clone());
+        let stack = Self { name, directory: tempfile::tempdir().expect("a directory"), docker_host, private };
         stack.write(text);
         stack
     }
@@ -43,7 +56,16 @@ impl TestStack {
 
     /// A command of the binary in the stack's directory.
     pub fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_witwd"));
+        let program = env!("CARGO_BIN_EXE_witwd");
+        let mut command = match &self.private {
+            None => Command::new(program),
+            // Only from there the engine's containers are reached.
+            Some((_, network)) => {
+                let mut command = Command::new("nsenter");
+                command.arg(format!("--net={network}")).arg(program);
+                command
+            }
+        };
         command.args(words).current_dir(self.path()).stdin(Stdio::null());
         command.env("WITWD_RUNTIME_DIR", self.runtime());
         if let Some(host) = &self.docker_host {
@@ -102,14 +124,26 @@ impl TestStack {
         let format = "{{.Name}} {{.Id}} {{.State.Pid}} {{.State.StartedAt}}";
         let words: Vec<&str> = ["inspect", "-f", format].into_iter().chain(ids.iter().map(String::as_str)).collect();
         let mut lines: Vec<String> =
-            if ids.is_empty() { Vec::new() } else { text(&docker(&words).stdout).lines().map(str::to_owned).collect() };
+            if ids.is_empty() { Vec::new() } else { text(&self.docker(&words).stdout).lines().map(str::to_owned).collect() };
         lines.sort();
         lines
     }
 
     fn ids(&self) -> Vec<String> {
         let filter = format!("label=dev.witwd.stack={}", self.name);
-        text(&docker(&["ps", "-aq", "--no-trunc", "--filter", &filter]).stdout).split_whitespace().map(str::to_owned).collect()
+        text(&self.docker(&["ps", "-aq", "--no-trunc", "--filter", &filter]).stdout)
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Runs the engine's own command line on the engine that the stack is on.
+    pub fn docker(&self, words: &[&str]) -> Output {
+        docker(&[&self.engine_options(), words].concat())
+    }
+
+    fn engine_options(&self) -> Vec<&str> {
+        self.private.iter().flat_map(|(host, _)| ["-H", host]).collect()
     }
 
     /// The process of the daemon.
@@ -127,18 +161,7 @@ impl Drop for TestStack {
         }
         // By its directory: a test may have run it under other names too.
         let directory = self.path().canonicalize().unwrap_or_else(|_| self.path());
-        let label = format!("label=dev.witwd.directory={}", directory.display());
-        remove(&["ps", "-aq", "--filter", &label], &["rm", "-f", "-v"]);
-        remove(&["network", "ls", "-q", "--filter", &label], &["network", "rm"]);
-        remove(&["volume", "ls", "-q", "--filter", &label], &["volume", "rm"]);
-    }
-}
-
-fn remove(list: &[&str], command: &[&str]) {
-    let listed = text(&docker(list).stdout);
-    let objects: Vec<&str> = listed.split_whitespace().collect();
-    if !objects.is_empty() {
-        docker(&[command, &objects].concat());
+        remove_labelled(&self.engine_options(), &format!("dev.witwd.directory={}", directory.display()));
     }
 }
 

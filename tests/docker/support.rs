@@ -42,10 +42,15 @@ pub struct TestEngine {
 impl TestEngine {
     /// A corner whose names begin with `name`.
     pub async fn new(name: &str) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let unique = format!("t-{name}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let engine = connect().await;
         tiny(&engine).await;
+        Self::on(engine, name)
+    }
+
+    /// A corner of this engine, which has the small image.
+    pub fn on(engine: DockerEngine, name: &str) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let unique = format!("t-{name}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         Self {
             engine,
             stack: unique.parse().expect("a name of a stack"),
@@ -162,14 +167,12 @@ impl TestEngine {
 
 impl Drop for TestEngine {
     fn drop(&mut self) {
-        let ours = format!("label=dev.witwd.stack={}", self.stack);
-        remove(&["ps", "-aq", "--no-trunc", "--filter", &ours], &["rm", "-f", "-v"]);
-        remove(&["network", "ls", "-q", "--filter", &ours], &["network", "rm"]);
-        remove(&["volume", "ls", "-q", "--filter", &ours], &["volume", "rm"]);
+        let socket = format!("unix://{}", self.engine.address().path.display());
+        remove_labelled(&["-H", &socket], &format!("dev.witwd.stack={}", self.stack));
         let made = format!("label={TEST}={}", self.stack);
         // Also what a build left half-way; children go first, and take their parents with them.
         for _ in 0..2 {
-            remove(&["image", "ls", "-aq", "--no-trunc", "--filter", &made], &["image", "rm", "-f"]);
+            remove(&["-H", &socket], &["image", "ls", "-aq", "--no-trunc", "--filter", &made], &["image", "rm", "-f"]);
         }
     }
 }
@@ -195,13 +198,21 @@ pub fn docker(words: &[&str]) -> Output {
     Command::new("docker").args(words).output().expect("the docker command")
 }
 
+/// Removes all that carries this label, `name=value`; `engine` are the options that say on which engine.
+pub fn remove_labelled(engine: &[&str], label: &str) {
+    let ours = format!("label={label}");
+    remove(engine, &["ps", "-aq", "--no-trunc", "--filter", &ours], &["rm", "-f", "-v"]);
+    remove(engine, &["network", "ls", "-q", "--filter", &ours], &["network", "rm"]);
+    remove(engine, &["volume", "ls", "-q", "--filter", &ours], &["volume", "rm"]);
+}
+
 /// Removes what `list` lists.
-fn remove(list: &[&str], command: &[&str]) {
-    let listed = docker(list);
+fn remove(engine: &[&str], list: &[&str], command: &[&str]) {
+    let listed = docker(&[engine, list].concat());
     let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
     let objects: Vec<&str> = listed.split_whitespace().collect();
     if !objects.is_empty() {
-        docker(&[command, &objects].concat());
+        docker(&[engine, command, &objects].concat());
     }
 }
 

@@ -269,3 +269,42 @@ async fn another_name_in_the_file_leaves_no_stack_behind() {
     assert_eq!(stack.identities(), before);
     stack.write(TWO);
 }
+
+/// `web` of [`TWO`] published on this port.
+fn on_port(port: u16) -> String {
+    TWO.replace("auto:8080", &format!("{port}:8080"))
+}
+
+/// Web is not ready because its port is taken by `holder`, which is said; `free` ends that, and it goes on.
+async fn waits_for_its_port(stack: &TestStack, port: u16, holder: &str, free: impl FnOnce()) {
+    let output = stack.run(&["up", "-d"]);
+    let complaint = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{complaint}");
+    assert!(complaint.contains(&format!("127.0.0.1:{port} is taken by {holder}: ")), "{complaint}");
+    assert_eq!((&stack.item("cache")["ready"], &stack.item("web")["ready"]), (&true.into(), &false.into()));
+    let tries = || stack.log().matches("start web").count();
+    eventually(SOON, "it is tried again", async || (tries() >= 4).then_some(())).await;
+    assert_eq!(tries(), 4, "after 1, 2 and 4 s: not in a hot loop\n{}", stack.log());
+    free();
+    eventually(SOON, "web is ready", async || (stack.item("web")["ready"] == true).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_that_a_process_holds_is_waited_for() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("its address").port();
+    let stack = TestStack::new("portproc", &on_port(port)).await;
+    let name = std::fs::read_to_string("/proc/self/comm").expect("our name");
+    let holder = format!("process {} (pid {})", name.trim(), std::process::id());
+    waits_for_its_port(&stack, port, &holder, || drop(listener)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_that_another_container_holds_is_waited_for() {
+    let theirs = TestStack::new("portheld", TWO).await;
+    theirs.done(&["up", "-d"]);
+    let port = theirs.item("web")["ports"][0]["host"].as_u64().and_then(|port| u16::try_from(port).ok()).expect("a port");
+    let stack = TestStack::new("portwant", &on_port(port)).await;
+    let holder = format!("container {}-web-1", theirs.name);
+    waits_for_its_port(&stack, port, &holder, || drop(theirs.done(&["down"]))).await;
+}

@@ -168,8 +168,9 @@ async fn classic(
 /// A build pulls what it begins from: that no registry answers is worth telling apart. What a
 /// command of the build complains about is not.
 pub(super) fn failed(mut error: EngineError) -> EngineError {
-    let of_a_command =
-        error.message.contains("returned a non-zero code") || error.message.contains("did not complete successfully");
+    // The classic builder's words, BuildKit's, and those of the BuildKit in engines before 23.
+    let of_commands = ["returned a non-zero code", "did not complete successfully", "executor failed running"];
+    let of_a_command = of_commands.iter().any(|words| error.message.contains(words));
     if error.kind == ErrorKind::Other && !of_a_command {
         let kind = images::of_pull_text(&error.message);
         if matches!(kind, ErrorKind::RegistryUnreachable | ErrorKind::ImageDenied) {

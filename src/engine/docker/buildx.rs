@@ -17,7 +17,7 @@ use crate::engine::request::{BuildImage, Progress};
 use crate::engine::{EngineError, ErrorKind, ProgressSink};
 
 /// How many of the last lines an error carries.
-const LAST: usize = 12;
+const LAST: usize = 40;
 /// Words of the environment that steer the command itself: build arguments of these names go on
 /// the command line.
 const STEERING: [&str; 7] = ["PATH", "HOME", "TMPDIR", "LD_", "DOCKER_", "BUILDX_", "BUILDKIT_"];
@@ -84,8 +84,16 @@ pub(super) async fn build(
     if child.wait().await.map_err(io)?.success() {
         return Ok(());
     }
-    let message = last.into_iter().collect::<Vec<_>>().join("\n");
-    Err(failed(EngineError::new(OPERATION, &request.tag, ErrorKind::Other, message)))
+    Err(failed(EngineError::new(OPERATION, &request.tag, ErrorKind::Other, complaint(last))))
+}
+
+/// What went wrong, on one line: after its progress the command sums up the step that failed,
+/// between rules of dashes.
+pub(super) fn complaint(last: impl IntoIterator<Item = String>) -> String {
+    let is_rule = |line: &String| line.len() > 2 && line.chars().all(|letter| letter == '-');
+    let lines: Vec<String> = last.into_iter().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect();
+    let summary = lines.iter().position(is_rule).unwrap_or_default();
+    lines.into_iter().skip(summary).filter(|line| !is_rule(line)).collect::<Vec<_>>().join(" / ")
 }
 
 fn add_options(command: &mut Command, request: &BuildImage) {

@@ -6,7 +6,7 @@ use bollard::query_parameters::{
     CreateContainerOptions, RemoveContainerOptions, RenameContainerOptions, StopContainerOptions, UploadToContainerOptions,
 };
 
-use super::{Call, DockerEngine, SLOW, archive, create, facts, fine, images, volumes};
+use super::{Call, DockerEngine, SLOW, archive, create, facts, fine, images, ports, volumes};
 use crate::engine::request::{CreateContainer, FileToPut, MountFrom};
 use crate::engine::{EngineError, ErrorKind};
 use crate::model::name::ContainerId;
@@ -44,7 +44,10 @@ pub(super) async fn start(engine: &DockerEngine, container: &ContainerId) -> Res
         .call(Call::on("start", container), SLOW, |docker| async move { docker.start_container(&container.0, None).await })
         .await;
     engine.cache().forget(&container.0);
-    outcome.map_err(of_its_surroundings)
+    match outcome {
+        Err(error) if error.kind == ErrorKind::PortInUse => Err(ports::name_holder(engine, error).await),
+        outcome => outcome.map_err(of_its_surroundings),
+    }
 }
 
 /// Where its network or a mount is missing, not the container: says no wrong thing about that.

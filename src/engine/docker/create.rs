@@ -67,7 +67,7 @@ pub(super) fn body(request: &CreateContainer, facts: &Facts, image: &ImageFacts,
         user: request.user.clone(),
         env: Some(request.env.iter().map(|(name, value)| format!("{name}={value}")).collect()),
         cmd: request.command.clone(),
-        entrypoint: request.entrypoint.clone(),
+        entrypoint: request.entrypoint.clone().map(no_entrypoint),
         image: Some(request.image.clone()),
         working_dir: request.workdir.clone(),
         exposed_ports: Some(ports.collect()),
@@ -109,6 +109,11 @@ fn host_config(request: &CreateContainer, facts: &Facts, image: &ImageFacts, kep
         security_opt: Some(hardening.no_new_privileges.then(|| "no-new-privileges:true".to_owned()).into_iter().collect()),
         ..Default::default()
     }
+}
+
+/// None at all is written as one empty word: Podman takes an empty list for the image's own.
+fn no_entrypoint(words: Vec<String>) -> Vec<String> {
+    if words.is_empty() { vec![String::new()] } else { words }
 }
 
 /// Whether the first process is an init of the image's own, which insists on being the first.

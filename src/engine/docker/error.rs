@@ -2,6 +2,7 @@
 //! and in parts: they vary from version to version.
 
 use std::error::Error as _;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bollard::errors::Error;
@@ -73,8 +74,8 @@ fn explain(message: &str) -> String {
     let pools = ["non-overlapping ipv4 address pool", "predefined address pools have been fully subnetted"];
     if pools.iter().any(|part| message.to_lowercase().contains(part)) {
         return format!(
-            "{message}; the engine has no address range left for another network: remove unused ones (docker network ls) \
-             or give it more with \"default-address-pools\" in daemon.json"
+            "{message}; the engine has no address range left for another network: remove unused ones (`docker network ls`, \
+             `docker network prune`) or give it more with \"default-address-pools\" in daemon.json"
         );
     }
     taken_port(message).unwrap_or_else(|| message.to_owned())
@@ -85,7 +86,15 @@ fn taken_port(message: &str) -> Option<String> {
     let (before, _) =
         message.split_once(": bind: address already in use").or_else(|| message.split_once(" failed: port is already"))?;
     let address = before.rsplit(' ').next().filter(|address| address.contains(':'))?;
-    Some(format!("{address} is taken: `witwd doctor` shows by whom"))
+    Some(format!("{address}{TAKEN}"))
+}
+
+/// What is said of a port before it is known who holds it.
+const TAKEN: &str = " is taken";
+
+/// The address of the port that an error is about.
+pub(super) fn taken_address(error: &EngineError) -> Option<SocketAddr> {
+    error.message.strip_suffix(TAKEN)?.parse().ok()
 }
 
 /// What a failure of the connection is about, without saying anything twice.

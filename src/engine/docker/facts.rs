@@ -53,11 +53,13 @@ async fn ask(engine: &DockerEngine) -> Result<(Facts, Option<Timestamp>), Engine
     let rootless = system.security_options.iter().flatten().any(|option| option.contains("rootless"));
     let linux = system.os_type.as_deref() == Some("linux") && cfg!(target_os = "linux");
     let direct = linux && !rootless && !os.contains("Docker Desktop");
+    let mut parts = version.components.iter().flatten();
+    let podman = if parts.any(|part| part.name.contains("Podman")) { "Podman on " } else { "" };
     let time = system.system_time.as_deref().and_then(|text| text.parse().ok());
     let info = EngineInfo {
         version: version.version.unwrap_or_default(),
         api: parse_api(&version.api_version.unwrap_or_default()).unwrap_or_default(),
-        description: format!("{os}{}, {}", if rootless { " (rootless)" } else { "" }, system.name.unwrap_or_default()),
+        description: format!("{podman}{os}{}, {}", if rootless { " (rootless)" } else { "" }, system.name.unwrap_or_default()),
         data_root: system.docker_root_dir.map(PathBuf::from),
         direct,
     };

@@ -24,6 +24,7 @@ mod interactive;
 mod logs;
 mod networks;
 mod observe;
+mod ports;
 mod reach;
 mod reference;
 #[cfg(test)]

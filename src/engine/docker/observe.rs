@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use bollard::models::{
     ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary, EndpointSettings, PortSummaryTypeEnum,
@@ -24,6 +25,8 @@ use crate::model::workload::Protocol;
 
 /// How many inspects are under way at once.
 const AT_ONCE: usize = 8;
+/// How often a list that can't be read is asked for.
+const LISTS: u32 = 20;
 
 /// One look at everything.
 pub(super) async fn observe(engine: &DockerEngine, scope: &Scope) -> Result<Observed, EngineError> {
@@ -38,16 +41,31 @@ pub(super) async fn observe(engine: &DockerEngine, scope: &Scope) -> Result<Obse
 }
 
 async fn containers(engine: &DockerEngine, scope: &Scope, version: u64) -> Result<Vec<Container>, EngineError> {
-    let options = ListContainersOptions { all: true, ..Default::default() };
-    let listed = engine
-        .call(Call::new("list", "containers"), QUICK, |docker| async move { docker.list_containers(Some(options)).await })
-        .await?;
+    let listed = list(engine).await?;
     let looked: Vec<Result<Option<Container>, EngineError>> =
         stream::iter(listed).map(|summary| container(engine, scope, version, summary)).buffer_unordered(AT_ONCE).collect().await;
     let found: Result<Vec<Option<Container>>, EngineError> = looked.into_iter().collect();
     let mut containers: Vec<Container> = found?.into_iter().flatten().collect();
     containers.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(containers)
+}
+
+async fn list(engine: &DockerEngine) -> Result<Vec<ContainerSummary>, EngineError> {
+    let mut attempt = 1;
+    loop {
+        let options = ListContainersOptions { all: true, ..Default::default() };
+        let listed = engine
+            .call(Call::new("list", "containers"), QUICK, |docker| async move { docker.list_containers(Some(options)).await })
+            .await;
+        match listed {
+            // Until Podman has cleared up after an end it shows a state of its own, `stopped`.
+            Err(error) if error.message.contains("unknown variant") && attempt < LISTS => {
+                engine.inner.clock.sleep(Duration::from_millis(100)).await;
+                attempt += 1;
+            }
+            listed => return listed,
+        }
+    }
 }
 
 /// One container; `None` where it went away while we looked.
@@ -57,9 +75,9 @@ async fn container(
     version: u64,
     summary: ContainerSummary,
 ) -> Result<Option<Container>, EngineError> {
-    let labels: BTreeMap<String, String> = summary.labels.clone().unwrap_or_default().into_iter().collect();
-    let mut container = of_summary(&summary, &labels);
-    if labels.get(labels::STACK).map(String::as_str) != Some(scope.stack.as_str()) {
+    let mut container = of_summary(&summary);
+    let stack = summary.labels.as_ref().and_then(|labels| labels.get(labels::STACK));
+    if stack.map(String::as_str) != Some(scope.stack.as_str()) {
         return Ok(Some(container));
     }
     let state = summary.state.map(|state| state.to_string()).unwrap_or_default();
@@ -117,7 +135,9 @@ pub(super) fn state(answer: &ContainerInspectResponse) -> ContainerState {
     }
 }
 
-fn of_summary(summary: &ContainerSummary, labels: &BTreeMap<String, String>) -> Container {
+/// A container as the list shows it: of its state only what is good enough to be shown.
+pub(super) fn of_summary(summary: &ContainerSummary) -> Container {
+    let labels: BTreeMap<String, String> = summary.labels.clone().unwrap_or_default().into_iter().collect();
     let created_at = Timestamp::from_second(summary.created.unwrap_or_default()).unwrap_or(Timestamp::UNIX_EPOCH);
     let status = summary.status.clone().unwrap_or_default();
     let networks = summary.network_settings.as_ref().and_then(|settings| settings.networks.as_ref());
@@ -128,7 +148,7 @@ fn of_summary(summary: &ContainerSummary, labels: &BTreeMap<String, String>) -> 
         image: ImageId(summary.image_id.clone().unwrap_or_default()),
         image_reference: summary.image.clone().unwrap_or_default(),
         state: rough_state(summary, &status, created_at),
-        identity: labels::identity(labels),
+        identity: labels::identity(&labels),
         published: published(summary),
         networks,
         volumes: mounted(summary),

@@ -9,8 +9,8 @@ use super::context::hex;
 use super::ignore::Ignore;
 use super::logs::Lines;
 use super::reference::Reference;
-use super::{build, credentials, error, images};
-use crate::engine::ErrorKind;
+use super::{build, buildx, credentials, error, images};
+use crate::engine::{EngineError, ErrorKind};
 
 fn with_host(host: &str) -> Surroundings {
     Surroundings { docker_host: Some(host.to_owned()), ..Surroundings::default() }
@@ -165,6 +165,19 @@ fn what_the_engine_says_is_told_apart() {
 }
 
 #[test]
+fn a_failed_build_is_told_by_its_failing_step_on_one_line() {
+    // What buildx 0.13 with the BuildKit of engine 20.10 ends with.
+    let said = "#6 [base 2/2] COPY . /context/\n#6 CACHED\n\n#7 [unwanted 1/1] RUN [\"/tiny\", \"exit\", \"9\"]\n\
+                #7 ERROR: executor failed running [/tiny exit 9]: exit code: 9\n------\n > [unwanted 1/1] RUN [\"/tiny\", \
+                \"exit\", \"9\"]:\nconnection refused\n------\nERROR: failed to solve: executor failed running [/tiny exit 9]: exit code: 9";
+    let told = buildx::complaint(said.lines().map(str::to_owned));
+    expect_test::expect![[r#"> [unwanted 1/1] RUN ["/tiny", "exit", "9"]: / connection refused / ERROR: failed to solve: executor failed running [/tiny exit 9]: exit code: 9"#]].assert_eq(&told);
+    let error = build::failed(EngineError::new("build image", "x", ErrorKind::Other, told));
+    assert_eq!(error.kind, ErrorKind::Other, "a command of the build was refused, not the registry");
+    assert_eq!(buildx::complaint(["no such builder".to_owned(), String::new()]), "no such builder");
+}
+
+#[test]
 fn stages_of_a_dockerfile_begin_from_images() {
     let text = "ARG V=1\nFROM --platform=linux/amd64 registry:5000/base:1 AS one\nfrom scratch\nFROM app:$V\nRUN FROM\n";
     assert_eq!(build::bases(text).collect::<Vec<_>>(), ["registry:5000/base:1"]);
@@ -200,6 +213,7 @@ fn a_port_that_is_taken_is_named_first() {
         let error = bollard::errors::Error::DockerResponseServerError { status_code: 500, message: said.to_owned() };
         let told = error::classify("start container", "c1", &error);
         assert_eq!(told.kind, ErrorKind::PortInUse);
-        assert!(told.to_string().ends_with(&format!(": {address} is taken: `witwd doctor` shows by whom")), "{told}");
+        assert!(told.to_string().ends_with(&format!(": {address} is taken")), "{told}");
+        assert_eq!(error::taken_address(&told), address.parse().ok());
     }
 }

@@ -229,6 +229,7 @@ impl World {
             workload.map_or((KindName::Service, "app:1"), |found| (found.kind_name(), &found.image.reference));
         let state = match state {
             "created" => ContainerState::Created,
+            "dead" => ContainerState::Dead,
             "running" => ContainerState::Running { started_at: time(0) },
             _ => ContainerState::Exited { exit: Exit { code: 0, oom: false, at: time(500) }, started_at: time(0) },
         };
@@ -446,6 +447,14 @@ impl World {
 
     pub fn failed(self, text: &str, error: &str) -> Self {
         self.failure(Target::Replica(ReplicaKey { name: name(text), replica: 1 }), error, FailureKind::Transient)
+    }
+
+    /// A removal of one of its containers failed.
+    pub fn stuck(self, text: &str, error: &str) -> Self {
+        let key = ReplicaKey { name: name(text), replica: 1 };
+        let mut world = self.failed(text, error);
+        world.history.failures.entry(Target::Replica(key)).and_modify(|failure| failure.operation = Action::REMOVE);
+        world
     }
 
     pub fn unreachable(self, text: &str) -> Self {

@@ -1,0 +1,218 @@
+//! An engine of a test's own, for what must not be done to the engine of this machine: starved,
+//! stopped, killed, started again.
+//!
+//! It lives in namespaces of its own (mounts, processes, network), which a shell holds open: its
+//! bridges, rules and address pools are no business of the machine, it is there again after a
+//! restart, and when the shell is killed the kernel ends whatever ran in there. `witwd` reaches its
+//! containers from inside the network namespace.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use witwd::engine::docker::{DockerEngine, Surroundings};
+use witwd::host::SystemClock;
+
+use crate::support::{TINY, connect, docker, eventually, tiny};
+
+/// How long the engine may take until it answers.
+const ANSWERS: Duration = Duration::from_secs(60);
+/// Says its own process id as the machine sees it, once all is there, and stays.
+const HOLDER: &str = "read -r pid rest </proc/self/stat && mount -t proc proc /proc && ip link set lo up && \
+                      echo \"$pid\" && while sleep 3600; do :; done";
+
+/// A `dockerd` of this test alone. All that it made goes with it, also when the test fails.
+pub struct PrivateEngine {
+    directory: tempfile::TempDir,
+    /// Ends everything in the namespaces with itself, and itself with the test's thread.
+    namespaces: Child,
+    /// The first process in the namespaces.
+    first: u32,
+    daemon: Option<Child>,
+    cgroup: String,
+}
+
+impl PrivateEngine {
+    /// An engine with these settings (as in `daemon.json`) beside ours, with the small image in it.
+    pub async fn start(settings: Value) -> Self {
+        assert!(rustix::process::geteuid().is_root(), "this test starts an engine of its own: run it as root");
+        let machine = connect().await;
+        tiny(&machine).await;
+        let directory = tempfile::tempdir().expect("a directory");
+        let cgroup = directory.path().file_name().expect("a name").to_string_lossy().replace('.', "witwd-test-");
+        let (namespaces, first) = open_namespaces(&directory.path().join("complaints"));
+        let mut engine = Self { directory, namespaces, first, daemon: None, cgroup };
+        engine.configure(settings);
+        engine.launch().await;
+        engine.load_tiny();
+        engine
+    }
+
+    fn configure(&self, settings: Value) {
+        let mut all = json!({
+            "cgroup-parent": format!("/{}", self.cgroup),
+            "exec-opts": ["native.cgroupdriver=cgroupfs"],
+        });
+        let driver = String::from_utf8_lossy(&docker(&["info", "--format", "{{.Driver}}"]).stdout).trim().to_owned();
+        // Where the machine's engine needs another one than the engine would choose by itself.
+        if driver == "fuse-overlayfs" {
+            all["storage-driver"] = driver.into();
+        }
+        if let (Some(all), Value::Object(settings)) = (all.as_object_mut(), settings) {
+            all.extend(settings);
+        }
+        std::fs::write(self.path("daemon.json"), all.to_string()).expect("writing daemon.json");
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Starts the daemon, also again after [`Self::kill`], and waits until it answers.
+    pub async fn launch(&mut self) {
+        let log = std::fs::OpenOptions::new().append(true).create(true).open(self.path("log")).expect("a log");
+        let mut command = self.inside("dockerd");
+        command.arg("--config-file").arg(self.path("daemon.json")).arg("--data-root").arg(self.path("data"));
+        command.arg("--exec-root").arg(self.path("exec")).arg("-p").arg(self.path("pid")).args(["-H", &self.host()]);
+        command.stdout(log.try_clone().expect("a log")).stderr(log);
+        self.daemon = Some(command.spawn().expect("dockerd, of Debian's package docker.io"));
+        eventually(ANSWERS, "the engine of this test answers", async || {
+            let ended = self.daemon.as_mut().and_then(|daemon| daemon.try_wait().expect("its state"));
+            assert!(ended.is_none(), "dockerd ended: {ended:?}\n{}", self.log());
+            self.docker(&["version"]).status.success().then_some(())
+        })
+        .await;
+    }
+
+    fn load_tiny(&self) {
+        let archive = self.path("tiny.tar").display().to_string();
+        assert!(docker(&["save", "-o", &archive, TINY]).status.success(), "docker save {TINY}");
+        let loaded = self.docker(&["load", "-i", &archive]);
+        assert!(loaded.status.success(), "docker load: {}", String::from_utf8_lossy(&loaded.stderr));
+    }
+
+    /// A command that runs in the engine's namespaces.
+    pub fn inside(&self, program: &str) -> Command {
+        let mut command = Command::new("nsenter");
+        command.args(["--target", &self.first.to_string(), "--mount", "--pid", "--net", program]).stdin(Stdio::null());
+        command
+    }
+
+    /// Where it listens, as `DOCKER_HOST` says it.
+    pub fn host(&self) -> String {
+        format!("unix://{}", self.path("docker.sock").display())
+    }
+
+    /// The network that its containers are reached from.
+    pub fn network(&self) -> String {
+        format!("/proc/{}/ns/net", self.first)
+    }
+
+    /// Where its data lies.
+    pub fn data_root(&self) -> PathBuf {
+        self.path("data")
+    }
+
+    /// Our adapter, speaking to it.
+    pub fn adapter(&self) -> DockerEngine {
+        let surroundings = Surroundings { docker_host: Some(self.host()), ..Surroundings::of_process() };
+        DockerEngine::locate(surroundings, Arc::new(SystemClock::new())).expect("an address")
+    }
+
+    /// Runs the engine's own command line on it.
+    pub fn docker(&self, words: &[&str]) -> Output {
+        docker(&[&["-H", &self.host()], words].concat())
+    }
+
+    /// Runs the engine's own command line on it, which must succeed; returns what it printed.
+    pub fn done(&self, words: &[&str]) -> String {
+        let output = self.docker(words);
+        assert!(output.status.success(), "docker {}: {}", words.join(" "), String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// Sends a signal to the daemon: `STOP`, `CONT`, `TERM`.
+    pub fn signal(&self, signal: &str) {
+        let pid = std::fs::read_to_string(self.path("pid")).expect("the daemon's process id");
+        self.signal_process(signal, pid.trim());
+    }
+
+    /// Sends a signal to a process by its id as the engine sees it.
+    pub fn signal_process(&self, signal: &str, pid: &str) {
+        let sent = self.inside("kill").args(["-s", signal, pid]).status().expect("kill");
+        assert!(sent.success(), "kill -s {signal} {pid}");
+    }
+
+    /// Ends the daemon as `kill -9` does; its containers run on until it is launched again.
+    pub fn kill(&mut self) {
+        self.signal("KILL");
+        if let Some(mut daemon) = self.daemon.take() {
+            daemon.wait().expect("its end");
+        }
+    }
+
+    /// What the daemon said.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for PrivateEngine {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log();
+            let last: Vec<&str> = log.lines().rev().take(20).collect();
+            eprintln!("the engine said, newest first:\n{}", last.join("\n"));
+        }
+        let killed = Command::new("kill").args(["-9", &self.first.to_string()]).status();
+        let ended = self.namespaces.wait();
+        if let (Err(error), _) | (_, Err(error)) = (killed, ended) {
+            eprintln!("the namespaces of the test's engine may be left behind: {error}");
+        }
+        if let Some(mut daemon) = self.daemon.take() {
+            let _ = daemon.wait();
+        }
+        remove_cgroups(&self.cgroup);
+    }
+}
+
+/// A process that holds the namespaces open, and its id as this machine sees it.
+fn open_namespaces(complaints: &Path) -> (Child, u32) {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--net", "--fork", "--kill-child", "sh", "-c", HOLDER]);
+    // It complains where its child is killed, as it is at the end.
+    command.stderr(std::fs::File::create(complaints).expect("a file"));
+    let mut namespaces = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("setpriv and unshare, of util-linux");
+    let mut line = String::new();
+    let said = namespaces.stdout.take().map(|stdout| BufReader::new(stdout).read_line(&mut line));
+    let first = line.trim().parse().unwrap_or_else(|_| {
+        let complaint = std::fs::read_to_string(complaints).unwrap_or_default();
+        panic!("no namespaces for an engine ({said:?}): {complaint} It needs `ip` of iproute2; a container may forbid it");
+    });
+    (namespaces, first)
+}
+
+/// Removes the empty directories that the engine's containers left, in every hierarchy.
+fn remove_cgroups(name: &str) {
+    let root = Path::new("/sys/fs/cgroup");
+    let hierarchies = std::fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path().join(name));
+    for directory in hierarchies.chain([root.join(name)]).filter(|directory| directory.is_dir()) {
+        // The kernel may still be taking leave of the last process: five seconds at most.
+        let mut looks = 0..250;
+        while !remove_tree(&directory) && looks.next().is_some() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+fn remove_tree(directory: &Path) -> bool {
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.path().is_dir() {
+            remove_tree(&entry.path());
+        }
+    }
+    std::fs::remove_dir(directory).is_ok()
+}
