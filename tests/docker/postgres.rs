@@ -77,7 +77,7 @@ fn server(database: &str, user: &str) -> Postgres {
 }
 
 fn query() -> Probe {
-    Probe { timeout: Duration::from_secs(2), ..Probe::new(Check::Postgres, None) }
+    Probe { timeout: Duration::from_secs(10), ..Probe::new(Check::Postgres, None) }
 }
 
 fn workload(postgres: &Postgres) -> Workload {
@@ -129,6 +129,12 @@ struct Server {
 
 impl Server {
     async fn start(name: &str, postgres: &Postgres) -> Self {
+        let server = Self::launch(name, postgres).await;
+        server.until_it_answers().await;
+        server
+    }
+
+    async fn launch(name: &str, postgres: &Postgres) -> Self {
         image().await;
         let test = TestEngine::new(name).await;
         let passwords = passwords(&test, postgres, 1);
@@ -175,6 +181,17 @@ impl Server {
         prober.probe(&Asked::Container { workload: db(), container: self.container.clone() }, &query()).await
     }
 
+    /// Waits until it answers those who ask as the app; returns what they were told, the answer last.
+    async fn until_it_answers(&self) -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
+        eventually(SOON * 3, "the server answers", async || {
+            outcomes.push(self.ask(&self.passwords).await);
+            matches!(outcomes.last(), Some(Outcome::Refused(words)) if !words.contains("57P03")).then_some(())
+        })
+        .await;
+        outcomes
+    }
+
     /// A text that a query brings, asked as a role.
     async fn text(&self, database: &str, role: &str, query: &str) -> Result<Option<String>, tokio_postgres::Error> {
         let (Reach::Direct(address) | Reach::Published(address)) = self.engine.reach(&self.container, 5432).await.unwrap();
@@ -216,15 +233,10 @@ async fn what_is_asked_for_is_made_once_and_the_app_is_let_in_only_then() {
         extensions: vec!["pg_trgm".to_owned(), "postgis".to_owned()],
         ..server("a-b", "app-user")
     };
-    let server = Server::start("pg-made", &postgres).await;
+    let server = Server::launch("pg-made", &postgres).await;
 
     // While initdb's own server runs nobody answers; then somebody does who does not know the app.
-    let mut outcomes = Vec::new();
-    eventually(SOON * 3, "the server answers", async || {
-        outcomes.push(server.ask(&server.passwords).await);
-        matches!(outcomes.last(), Some(Outcome::Refused(words)) if !words.contains("57P03")).then_some(())
-    })
-    .await;
+    let outcomes = server.until_it_answers().await;
     let (last, before) = outcomes.split_last().unwrap();
     let answers = before.iter().skip_while(|outcome| matches!(outcome, Outcome::Failure(_)));
     let mut answers = answers.map(|outcome| matches!(outcome, Outcome::Refused(words) if words.contains("57P03")));
@@ -282,7 +294,7 @@ async fn alive_on_any_sqlstate(server: &Server) {
     docker(&["pause", &server.container.0]);
     let outcome = server.ask(&server.passwords).await;
     docker(&["unpause", &server.container.0]);
-    assert!(matches!(&outcome, Outcome::Failure(words) if words.contains("no answer within 2s")), "{outcome:?}");
+    assert!(matches!(&outcome, Outcome::Failure(words) if words.contains("no answer within 10s")), "{outcome:?}");
     assert_eq!(server.ask(&server.passwords).await, Outcome::Success);
 }
 
