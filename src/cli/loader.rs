@@ -69,7 +69,7 @@ impl FileLoader {
 
     /// A stack of the same name that another directory keeps is not ours to take.
     async fn not_of_another_directory(&self, name: &StackName) -> Result<(), Failure> {
-        let scope = Scope::of(&name);
+        let scope = Scope::of(name);
         let Ok(observed) = self.parts.engine.observe(&scope).await else {
             // The supervisor waits for the engine, and never touches what is not ours.
             return Ok(());
