@@ -74,7 +74,7 @@ pub trait Engine: Send + Sync {
     /// Gives a container another name. The name taken: [`super::ErrorKind::Conflict`].
     async fn rename(&self, container: &ContainerId, name: &str) -> Result<(), EngineError>;
 
-    /// Puts a container on a network, with these names beside its own. A running one that is there
+    /// Puts a container on a network, with these names; the engine may add its host name. A running one that is there
     /// already: [`super::ErrorKind::Conflict`].
     async fn connect(&self, container: &ContainerId, network: &str, names: &[String]) -> Result<(), EngineError>;
 

@@ -219,6 +219,10 @@ fn names_on_the_network_that_are_missing_or_of_another_are_put_right() {
         disconnect app app-1 | known as db on network demo, which is a name of db
     "#]]);
     world().known_as("app", &["app", "a-name-of-a-person"]).check(expect![[""]]);
+    // Its host name is a name that the engine gives it again and again.
+    let mut hosted = world().known_as("app", &["app", "db"]);
+    hosted.workloads[0].container.hostname = Some("db".to_owned());
+    hosted.check(expect![[""]]);
 }
 
 #[test]

@@ -55,8 +55,12 @@ async fn known(bench: &Bench) -> Claim<(ContainerId, String)> {
     Ok((bench.start(&request).await?, network))
 }
 
+/// Its names on a network. Some engines add its host name, which is the name of its workload here.
 async fn names_on(bench: &Bench, id: &ContainerId, network: &str) -> Claim<Option<Vec<String>>> {
-    Ok(bench.listed(id).await?.networks.get(network).map(|names| names.iter().cloned().collect()))
+    let listed = bench.listed(id).await?;
+    let host = listed.identity.map(|identity| identity.key.name.to_string());
+    let given = |name: &&String| Some(*name) != host.as_ref();
+    Ok(listed.networks.get(network).map(|names| names.iter().filter(given).cloned().collect()))
 }
 
 pub(super) async fn a_container_shows_its_names_on_a_network(bench: &Bench) -> Claim {

@@ -146,7 +146,8 @@ impl World {
             }
             Foreign::Disconnect { container, network } => {
                 let id = self.id_of(container)?;
-                self.disconnect(&id, network, now).map(drop).map_err(|error| error.to_string())
+                self.disconnect(&id, network, now);
+                Ok(())
             }
         }
     }

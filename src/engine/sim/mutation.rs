@@ -149,7 +149,10 @@ impl World {
             Mutation::Remove(id) => self.begin_removal(id, now),
             Mutation::Rename(id, name) => self.rename(id, name, now),
             Mutation::Connect(id, network, names) => self.connect(id, network, names, now),
-            Mutation::Disconnect(id, network) => self.disconnect(id, network, now),
+            Mutation::Disconnect(id, network) => {
+                self.disconnect(id, network, now);
+                Ok(Applied::Done)
+            }
             Mutation::PutFiles(id, directory, files) => self.put_files(id, directory, files),
         }
     }

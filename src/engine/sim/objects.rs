@@ -76,13 +76,12 @@ impl World {
         Ok(Applied::Done)
     }
 
-    pub(super) fn disconnect(&mut self, id: &ContainerId, name: &str, now: Now) -> Result<Applied, EngineError> {
+    pub(super) fn disconnect(&mut self, id: &ContainerId, name: &str, now: Now) {
         let was_there = self.containers.get_mut(id).and_then(|container| container.networks.remove(name)).is_some();
         let network = self.network(name).map(|(network, _)| network.clone()).filter(|_| was_there);
         if let Some(network) = network {
             self.emit_network(now, &network, "disconnect");
         }
-        Ok(Applied::Done)
     }
 
     fn emit_network(&mut self, now: Now, id: &str, action: &'static str) {
