@@ -17,6 +17,7 @@ pub mod readiness;
 mod server;
 mod sql;
 mod store;
+mod tls;
 mod whole;
 
 pub use error::PostgresError;

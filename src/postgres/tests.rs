@@ -249,9 +249,16 @@ async fn an_external_server_that_is_silent_is_named_without_its_password() {
     let limit = std::time::Duration::from_secs(5);
     for (url, expected) in [
         ("postgresql://app:geheim@127.0.0.1:1/app", Ok(Answer::Silent("127.0.0.1:1: connection refused".into()))),
+        ("postgresql://app:geheim@127.0.0.1:1/app?sslmode=require", Ok(Answer::Silent("127.0.0.1:1: connection refused".into()))),
         (
-            "postgresql://app:geheim@127.0.0.1:1/app?sslmode=verify-full",
-            Err("its url says sslmode=verify-full: TLS to an external server is not carried out by this version".to_owned()),
+            "postgresql://app:geheim@127.0.0.1:1/app?sslrootcert=gone.pem",
+            Ok(Answer::Unfit("failed to read sslrootcert /stack/gone.pem: No such file or directory (os error 2)".into())),
+        ),
+        (
+            "postgresql://app:geheim@127.0.0.1:1/app?sslkey=a.pem",
+            Ok(Answer::Unfit(
+                "its url says sslkey: of the options of TLS witwd knows sslmode, sslrootcert and sslnegotiation".into(),
+            )),
         ),
     ] {
         passwords.ensure(&stack(Postgres { url: Some(Template::text(url)), ..server() })).unwrap();

@@ -13,6 +13,7 @@ mod demo;
 mod engine;
 mod postgres;
 mod postgres_data;
+mod postgres_tls;
 mod probes;
 mod proxy;
 mod recorder;

@@ -272,17 +272,23 @@ impl World {
     }
 
     pub fn alive(self, text: &str) -> Self {
-        self.verdict(&format!("{text}-1"), Verdict { started: true, ready: None, alive: Some(true), words: None })
+        self.verdict(
+            &format!("{text}-1"),
+            Verdict { started: true, ready: None, alive: Some(true), words: None, needs_operator: false },
+        )
     }
 
     pub fn ready(self, text: &str) -> Self {
-        let ready = Verdict { started: true, ready: Some(true), alive: Some(true), words: None };
+        let ready = Verdict { started: true, ready: Some(true), alive: Some(true), words: None, needs_operator: false };
         self.running(text).provisioned(text).verdict(&format!("{text}-1"), ready)
     }
 
     pub fn sick(self, text: &str) -> Self {
         let words = Some("GET /healthz: timed out".to_owned());
-        self.running(text).verdict(&format!("{text}-1"), Verdict { started: true, ready: Some(false), alive: Some(false), words })
+        self.running(text).verdict(
+            &format!("{text}-1"),
+            Verdict { started: true, ready: Some(false), alive: Some(false), words, needs_operator: false },
+        )
     }
 
     pub fn ready_replica(self, text: &str, replica: u32) -> Self {
