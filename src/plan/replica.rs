@@ -166,6 +166,18 @@ fn bring_up(pass: &mut Pass<'_>, replica: &Replica<'_>, current: &Container) {
         pass.block(target, reason);
         return;
     }
+    match data::fitness(pass.inputs, replica.workload, current) {
+        data::Fitness::Fits => {}
+        data::Fitness::Unknown(cause) => {
+            pass.act(Action::Examine { key: replica.key.clone(), container: current.id.clone() }, cause);
+            return;
+        }
+        data::Fitness::Refused(cause) => {
+            pass.protect_data(target, cause);
+            start_old(pass, replica);
+            return;
+        }
+    }
     if let Some(old) = replica.others.iter().find(|other| other.state.is_up()) {
         let reason = pass.inputs.divergence(replica.workload, old).unwrap_or("a newer container is there");
         super::orphans::end(pass, old, reason);
@@ -214,6 +226,11 @@ fn create(pass: &mut Pass<'_>, replica: &Replica<'_>, ready: &Ready) {
     } else {
         return create_now(pass, replica, ready);
     }
+    start_old(pass, replica);
+}
+
+/// Nothing can take the place of what ran: it is kept running.
+fn start_old(pass: &mut Pass<'_>, replica: &Replica<'_>) {
     let old = replica.others.iter().copied().filter(|other| !is_vanishing(other)).collect::<Vec<_>>();
     let gate = gates::closed_gate(pass.inputs, replica.workload);
     if let (Some(old), true) = (old.last(), gate.is_none() && old.iter().all(|other| !other.state.is_up())) {

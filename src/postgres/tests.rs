@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use secrecy::ExposeSecret as _;
 
-use super::family::{Family, Library, Refusal};
+use super::family::{Family, Glibc, Library, Refusal};
 use super::init::{Script, first_error};
 use super::marker::{Decision, Freshness, decide};
 use super::objects::wanted_roles;
@@ -347,6 +347,18 @@ fn a_text_is_closed_so_that_the_next_one_is_not_part_of_it() {
     ] {
         assert_eq!(read(sql).closing, expected, "after {sql:?}");
     }
+}
+
+#[test]
+fn the_version_of_glibc_is_read_from_the_library_itself() {
+    let version = |text: &str| super::examine::version_in(text.as_bytes());
+    let debian = "\0GNU C Library (Debian GLIBC 2.36-9+deb12u10) stable release version 2.36.\nCopyright";
+    assert_eq!(version(debian), Some(Glibc(2, 36)));
+    assert_eq!(version("musl libc (x86_64)\nVersion 1.2.5"), None);
+    assert_eq!(
+        [Glibc::parse("2.41"), Glibc::parse("153.120.44"), Glibc::parse("")],
+        [Some(Glibc(2, 41)), Some(Glibc(153, 120)), None]
+    );
 }
 
 proptest::proptest! {

@@ -26,6 +26,7 @@ pub enum Operation {
     Remove,
     Rename,
     PutFiles,
+    ReadFile,
     Exec,
     Wait,
     Logs,
@@ -52,6 +53,7 @@ impl Operation {
             Self::Remove => "remove container",
             Self::Rename => "rename container",
             Self::PutFiles => "put files",
+            Self::ReadFile => "read a file of",
             Self::Exec => "run command",
             Self::Wait => "wait for container",
             Self::Logs => "read log",
@@ -62,7 +64,17 @@ impl Operation {
     /// Whether it changes an object of the engine. A command in a container does not count: probes
     /// are made of them.
     pub fn mutating(self) -> bool {
-        let reads = [Self::Info, Self::Observe, Self::Events, Self::Image, Self::Exec, Self::Wait, Self::Logs, Self::Reach];
+        let reads = [
+            Self::Info,
+            Self::Observe,
+            Self::Events,
+            Self::Image,
+            Self::ReadFile,
+            Self::Exec,
+            Self::Wait,
+            Self::Logs,
+            Self::Reach,
+        ];
         !reads.contains(&self)
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use expect_test::Expect;
 
 use super::super::{Action, InFlight, Inputs, Plan, plan};
-use crate::model::family::{Families, Family, Library};
+use crate::model::family::{DataFound, Examined, Families, Family, Glibc, Library};
 use crate::model::hash::{Fingerprint, SpecHash};
 use crate::model::health::{Subject, Verdict, Verdicts};
 use crate::model::history::{AcceptedImage, Failure, FailureKind, Goal, History, LastExit, Target};
@@ -453,7 +453,7 @@ impl World {
 
     /// What an image says of itself.
     pub fn family(mut self, reference: &str, major: u32, library: Library) -> Self {
-        let family = Family { major: Some(major), library: Some(library) };
+        let family = Family { major: Some(major), library: Some(library), glibc: None };
         self.families.insert(ImageId(format!("sha256:{reference}")), family);
         self
     }
@@ -466,6 +466,24 @@ impl World {
             postgres.major = major;
         }
         self.changed(text).image(reference)
+    }
+
+    /// The data of a postgres is sorted by this version of glibc.
+    pub fn sorted_by(mut self, text: &str, glibc: Glibc) -> Self {
+        self.history.postgres.entry(name(text)).or_default().family.glibc = Some(glibc);
+        self
+    }
+
+    /// What a look into a container has shown.
+    pub fn examined(mut self, id: &str, glibc: Glibc, data: DataFound) -> Self {
+        self.history.examined.insert(ContainerId(id.to_owned()), Examined { glibc: Some(glibc), data });
+        self
+    }
+
+    /// The volume of a postgres was made empty by us, and nothing is known to be in it yet.
+    pub fn made_empty(mut self, text: &str, volume: &str) -> Self {
+        self.history.postgres.entry(name(text)).or_default().made_empty = Some(volume.to_owned());
+        self
     }
 
     pub fn down(mut self) -> Self {
