@@ -38,11 +38,11 @@ fn wanted_family(inputs: &Inputs<'_>, workload: &Workload, image: Option<&str>) 
     Some(facts.copied().unwrap_or_default().or(tagged))
 }
 
-/// What containers that use a volume were made from: the oldest that ran, for a newer one may be
-/// what never took its place.
+/// What containers that ran on a volume were made from: the oldest. One that never ran says nothing of
+/// the data: it may have been refused.
 fn seen_with(inputs: &Inputs<'_>, volume: &str) -> Family {
-    let users = inputs.ours().filter(|container| is_server(container) && mounts(container, volume));
-    let seen = users.min_by_key(|container| (container.run().is_none(), container.created_at));
+    let ran = |container: &&Container| is_server(container) && container.run().is_some() && mounts(container, volume);
+    let seen = inputs.ours().filter(ran).min_by_key(|container| container.created_at);
     seen.map(|container| family_of(inputs, container)).unwrap_or_default()
 }
 

@@ -231,7 +231,10 @@ fn create(pass: &mut Pass<'_>, replica: &Replica<'_>, ready: &Ready) {
 
 /// Nothing can take the place of what ran: it is kept running.
 fn start_old(pass: &mut Pass<'_>, replica: &Replica<'_>) {
-    let old = replica.others.iter().copied().filter(|other| !is_vanishing(other)).collect::<Vec<_>>();
+    // A server that never ran is what was refused before, and not what keeps the data.
+    let is_server = replica.workload.postgres().is_some();
+    let has_run = |other: &&Container| !is_server || other.run().is_some() || other.state.is_up();
+    let old = replica.others.iter().copied().filter(|other| !is_vanishing(other)).filter(has_run).collect::<Vec<_>>();
     let gate = gates::closed_gate(pass.inputs, replica.workload);
     if let (Some(old), true) = (old.last(), gate.is_none() && old.iter().all(|other| !other.state.is_up())) {
         start(pass, replica, old);

@@ -266,6 +266,16 @@ fn a_volume_of_which_nothing_is_known_is_looked_into_before_a_server_starts_on_i
     world().examined("db-1", Glibc(2, 41), DataFound::Empty).check(expect![[r#"
         start db db-1 | created, all it needs is there
     "#]]);
+    // What was refused is no fallback for what is refused after it; what ran on the data is.
+    let refused =
+        || World::demo().ground().ready("app").suffixed("db", "created").examined("db-new", Glibc(2, 41), DataFound::Other);
+    refused().old("db", "created").check(expect![[r#"
+        blocked db | the volume demo_db-17 of db is not empty and holds no data directory of a Postgres (no PG_VERSION): empty it, or give db another `volume`
+    "#]]);
+    // Nor does it say what the data is made with.
+    World::demo().ground().ready("app").created("db").wants_image("db", "postgis:18").check(expect![[r#"
+        create db as demo-db-1-bbe0479d | definition changed
+    "#]]);
     // One that we made empty ourselves has no secrets, nor has one that a server of ours ran on.
     world().made_empty("db", "demo_db-17").check(expect![[r#"
         start db db-1 | created, all it needs is there
