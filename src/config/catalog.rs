@@ -7,6 +7,7 @@ use url::Url;
 
 use crate::model::name::{SqlName, WorkloadName};
 use crate::model::template::{Part, Template};
+use crate::model::tls::{TlsWish, decode};
 
 use super::suggest::{did_you_mean, list};
 use super::values::{Mistake, mistake};
@@ -161,6 +162,9 @@ impl Address {
                 "write them out, or take them from `${env.NAME}`; only user and password may be secrets",
             );
         }
+        if let Err(error) = TlsWish::split(&text) {
+            return mistake(error.to_string(), "");
+        }
         let database = decode(parsed.path().trim_start_matches('/'));
         let user = (!parsed.username().is_empty()).then(|| parsed.username());
         Ok(Self {
@@ -222,21 +226,4 @@ fn refill(text: &str, holes: &[&Part]) -> Template {
 /// Whether a host means this machine, which a container can't reach by that name.
 fn is_here(host: &str) -> bool {
     matches!(host, "localhost" | "127.0.0.1" | "[::1]")
-}
-
-/// The text with `%41` read as `A`.
-fn decode(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let escaped = (*first == b'%').then(|| after.get(..2)).flatten().and_then(|digits| std::str::from_utf8(digits).ok());
-        if let Some(byte) = escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            bytes.push(byte);
-            rest = &after[2..];
-        } else {
-            bytes.push(*first);
-            rest = after;
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -1,7 +1,7 @@
 //! What a file says and this version does not carry out: one plain sentence each, shown by `up`.
 
 use crate::model::stack::StackParts;
-use crate::model::workload::{Build, ImageOrigin, KindName, wanted_tls};
+use crate::model::workload::{Build, ImageOrigin, KindName};
 
 use super::draft::Draft;
 
@@ -17,12 +17,6 @@ pub(super) fn sentences(parts: &StackParts, drafts: &[Draft], document: &serde_j
         let postgres = draft.workload.postgres();
         if postgres.is_some_and(|postgres| postgres.backup.enabled) {
             sentences.push(format!("postgres.{name}: no backups are taken by this version"));
-        }
-        if let Some(mode) = document["postgres"][name.as_str()]["url"].as_str().and_then(wanted_tls) {
-            sentences.push(format!(
-                "postgres.{name}: `sslmode={mode}` of its `url` is not carried out by this version, which never calls it ready: \
-                 what depends on it waits"
-            ));
         }
         if matches!(&draft.workload.image.origin, ImageOrigin::Build(Build::Docker { secrets, .. }) if !secrets.is_empty()) {
             sentences.push(format!(

@@ -7,8 +7,8 @@ use futures_util::stream::BoxStream;
 
 use super::error::EngineError;
 use super::request::{
-    BuildImage, CreateContainer, CreateNetwork, CreateVolume, EngineEvent, EngineInfo, Exec, ExecOutput, FileToPut, ImageFacts,
-    LogLine, LogQuery, Progress, PullImage, Reach, Scope, Waited,
+    BuildImage, CreateContainer, CreateNetwork, CreateVolume, EngineEvent, EngineInfo, Exec, ExecOutput, FileSeen, FileToPut,
+    ImageFacts, LogLine, LogQuery, Progress, PullImage, Reach, Scope, Waited,
 };
 use crate::model::name::{ContainerId, ImageId, StackName};
 use crate::model::observed::Observed;
@@ -83,6 +83,10 @@ pub trait Engine: Send + Sync {
 
     /// Puts files below `directory` of a container that may be stopped.
     async fn put_files(&self, container: &ContainerId, directory: &str, files: &[FileToPut]) -> Result<(), EngineError>;
+
+    /// What lies at an absolute path of a container, which need not run; of a file at most the first
+    /// `most` bytes. `None`: nothing lies there. A link is not followed.
+    async fn read_file(&self, container: &ContainerId, path: &str, most: usize) -> Result<Option<FileSeen>, EngineError>;
 
     /// Runs a command in a running container until it ends, or fails after `limit`.
     async fn exec(&self, container: &ContainerId, exec: &Exec, limit: Duration) -> Result<ExecOutput, EngineError>;

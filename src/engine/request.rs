@@ -185,6 +185,29 @@ pub struct BuildImage {
     pub labels: BTreeMap<String, String>,
 }
 
+/// What lies at a path of a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileSeen {
+    /// Who owns it.
+    pub uid: u64,
+    /// What it is.
+    pub content: FileContent,
+}
+
+/// What a path of a container is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileContent {
+    /// A file: its first bytes.
+    File(Vec<u8>),
+    /// A link to this path, which may be relative.
+    Link(String),
+    /// A directory.
+    Directory {
+        /// Whether nothing is in it.
+        empty: bool,
+    },
+}
+
 /// A file put into a container that exists and may be stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileToPut {

@@ -11,7 +11,7 @@ use crate::model::probe::{Probe, Probes, Purpose};
 /// * Only consecutive results turn a state; a result that could not be had changes nothing.
 /// * Until its first good result, and while `start_period` lasts, a probe's failures do not count.
 /// * The startup probe holds the other two back; when it fails for good the run is not alive.
-/// * [`Outcome::Refused`] is an answer: good for liveness, not good for readiness.
+/// * [`Outcome::Refused`] and [`Outcome::Unfit`] are answers: good for liveness, not good for readiness.
 #[derive(Debug, Clone)]
 pub struct Hysteresis {
     startup: Option<Track>,
@@ -19,6 +19,7 @@ pub struct Hysteresis {
     liveness: Option<Track>,
     settled: bool,
     not_made: Option<String>,
+    unfit: bool,
 }
 
 /// Counters and state of one probe.
@@ -51,6 +52,7 @@ impl Hysteresis {
             liveness: track(&probes.liveness),
             settled: false,
             not_made: None,
+            unfit: false,
         }
     }
 
@@ -80,6 +82,7 @@ impl Hysteresis {
             return;
         }
         self.not_made = None;
+        self.unfit = matches!(outcome, Outcome::Unfit(_));
         let track = match purpose {
             Purpose::Startup => &mut self.startup,
             Purpose::Readiness => &mut self.readiness,
@@ -104,7 +107,7 @@ impl Hysteresis {
         };
         let gave_up = self.startup.as_ref().is_some_and(|track| track.state == Some(false));
         let alive = if gave_up { Some(false) } else { self.liveness.as_ref().and_then(|track| track.state) };
-        Verdict { started, ready, alive, words: self.words(started, ready, alive) }
+        Verdict { started, ready, alive, words: self.words(started, ready, alive), needs_operator: self.unfit }
     }
 
     fn started(&self) -> bool {
@@ -130,9 +133,11 @@ impl Hysteresis {
 
 fn meaning(purpose: Purpose, outcome: &Outcome) -> Option<Meaning> {
     Some(match (outcome, purpose) {
-        (Outcome::Success, _) | (Outcome::Refused(_), Purpose::Liveness) => Meaning::Good,
-        (Outcome::Refused(words), Purpose::Readiness) | (Outcome::Failure(words), _) => Meaning::Bad(words.clone()),
-        (Outcome::Refused(words), Purpose::Startup) => Meaning::Neither(words.clone()),
+        (Outcome::Success, _) | (Outcome::Refused(_) | Outcome::Unfit(_), Purpose::Liveness) => Meaning::Good,
+        (Outcome::Refused(words) | Outcome::Unfit(words), Purpose::Readiness) | (Outcome::Failure(words), _) => {
+            Meaning::Bad(words.clone())
+        }
+        (Outcome::Refused(words) | Outcome::Unfit(words), Purpose::Startup) => Meaning::Neither(words.clone()),
         (Outcome::NotMade(_), _) => return None,
     })
 }

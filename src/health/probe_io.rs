@@ -142,6 +142,7 @@ impl SystemProber {
         match readiness::ask(&access, address, self.clock.as_ref(), probe.timeout).await {
             Ok(Answer::Ready) => Outcome::Success,
             Ok(Answer::Refused(words)) => Outcome::Refused(format!("query: {words}")),
+            Ok(Answer::Unfit(words)) => Outcome::Unfit(format!("query: {words}")),
             Ok(Answer::Silent(words)) => Outcome::Failure(format!("query: {words}")),
             Err(words) => Outcome::NotMade(words),
         }

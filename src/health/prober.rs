@@ -29,6 +29,8 @@ pub enum Outcome {
     Success,
     /// There was an answer, but not the wanted one: alive, not ready (a Postgres with an SQLSTATE).
     Refused(String),
+    /// It answered, and can't be used as the file says until a person has changed one of the two.
+    Unfit(String),
     /// It failed; the words are for people.
     Failure(String),
     /// It could not be made (the engine does not answer): no verdict.

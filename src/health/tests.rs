@@ -131,7 +131,7 @@ fn without_a_readiness_probe_ready_means_settled_and_started() {
     let mut alone = Hysteresis::new(&Probes::default());
     assert_eq!(alone.verdict().ready, None);
     alone.settle();
-    assert_eq!(alone.verdict(), Verdict { started: true, ready: Some(true), alive: None, words: None });
+    assert_eq!(alone.verdict(), Verdict { started: true, ready: Some(true), alive: None, words: None, needs_operator: false });
     let mut startup = Hysteresis::new(&Probes { startup: Some(probe()), ..Probes::default() });
     startup.settle();
     assert_eq!(startup.verdict().ready, None);
@@ -341,7 +341,7 @@ async fn without_a_probe_ready_is_told_after_it_has_settled() {
     bench.clock.sleep(Duration::from_millis(300)).await;
     let told = bench.told();
     assert_eq!(told.len(), 1);
-    assert_eq!(told[0].verdict, Verdict { started: true, ready: Some(true), alive: None, words: None });
+    assert_eq!(told[0].verdict, Verdict { started: true, ready: Some(true), alive: None, words: None, needs_operator: false });
     bench.pass(100).await;
     assert!(bench.told().is_empty());
 }

@@ -25,6 +25,8 @@ pub struct Verdict {
     pub alive: Option<bool>,
     /// The failing probe's own words, for people.
     pub words: Option<String>,
+    /// Whether only a person can mend it: it is not what the file says.
+    pub needs_operator: bool,
 }
 
 /// All verdicts.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::family::Family;
-use super::name::{ImageId, ReplicaKey, VolumeName, WorkloadName};
+use super::family::{Examined, Family};
+use super::name::{ContainerId, ImageId, ReplicaKey, VolumeName, WorkloadName};
 use super::observed::{Exit, RunId};
 use super::time::Moment;
 
@@ -185,6 +185,8 @@ pub struct History {
     pub refresh: BTreeSet<WorkloadName>,
     /// Postgres servers.
     pub postgres: BTreeMap<WorkloadName, PostgresHistory>,
+    /// What looks into containers that were not started yet have shown; asked again after a restart.
+    pub examined: BTreeMap<ContainerId, Examined>,
     /// Failed actions that wait to be tried again.
     pub failures: BTreeMap<Target, Failure>,
     /// Since when each subject is ready without a break, for the reset of back-off.

@@ -17,6 +17,7 @@ pub mod stack;
 pub mod status;
 pub mod template;
 pub mod time;
+pub mod tls;
 pub mod workload;
 
 #[cfg(test)]

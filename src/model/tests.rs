@@ -97,3 +97,35 @@ fn durations_are_short() {
     assert_eq!(seconds(Duration::from_millis(4000)), "4s");
     assert_eq!(seconds(Duration::from_millis(1)), "0.1s");
 }
+
+#[test]
+fn the_options_of_tls_in_an_address_mean_what_they_mean_to_libpq() {
+    use super::tls::{Roots, TlsMode, TlsWish};
+    let of = |query: &str| TlsWish::split(&format!("postgresql://a@h/d{query}"));
+    let file = || Some(Roots::File("/a b/ca.pem".into()));
+    for (query, mode, roots, trusted, rest) in [
+        ("", TlsMode::Prefer, None, None, ""),
+        ("?sslmode=disable", TlsMode::Disable, None, None, ""),
+        ("?sslmode=allow&application_name=x", TlsMode::Prefer, None, None, "?application_name=x"),
+        ("?sslmode=require&channel_binding=require", TlsMode::Require, None, None, "?channel_binding=require"),
+        ("?sslmode=require&sslrootcert=%2Fa%20b/ca.pem", TlsMode::Require, file(), file(), ""),
+        ("?sslmode=verify-ca", TlsMode::VerifyCa, None, Some(Roots::System), ""),
+        ("?sslrootcert=/a b/ca.pem&sslmode=verify-full", TlsMode::VerifyFull, file(), file(), ""),
+        ("?sslrootcert=system", TlsMode::VerifyFull, Some(Roots::System), Some(Roots::System), ""),
+        ("?sslmode=disable&sslmode=require&sslnegotiation=direct", TlsMode::Require, None, None, "?sslnegotiation=direct"),
+    ] {
+        let (wish, url) = of(query).expect("an address");
+        assert_eq!(wish, TlsWish { mode, roots }, "{query}");
+        assert_eq!((wish.trusted(), url), (trusted.as_ref(), format!("postgresql://a@h/d{rest}")), "{query}");
+    }
+    let refused = |query: &str| of(query).expect_err("refused").to_string();
+    assert_eq!(
+        refused("?sslmode=verify"),
+        "its url says sslmode=verify: write disable, prefer, require, verify-ca or verify-full"
+    );
+    assert!(refused("?sslcert=c.pem").starts_with("its url says sslcert: "));
+    assert_eq!(
+        refused("?sslmode=require&sslrootcert=system"),
+        "its url says sslmode=require with sslrootcert=system: write sslmode=verify-full"
+    );
+}

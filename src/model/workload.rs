@@ -207,13 +207,6 @@ impl Postgres {
     }
 }
 
-/// The `sslmode` of an address, where it asks for TLS that must be there.
-pub fn wanted_tls(url: &str) -> Option<&str> {
-    let (_, query) = url.split_once('?')?;
-    let mode = query.split('&').filter_map(|pair| pair.strip_prefix("sslmode=")).next_back()?;
-    matches!(mode, "require" | "verify-ca" | "verify-full").then_some(mode)
-}
-
 /// The major version that a reference names: `postgres:17`, `postgis/postgis:17-3.5`,
 /// `supabase/postgres:15.8.1.085`, `pgvector/pgvector:pg17`, `timescale/timescaledb:2.17-pg16`.
 pub fn major_of(reference: &str) -> Option<u32> {

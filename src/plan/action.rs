@@ -57,6 +57,14 @@ pub enum Action {
         /// The image it is made from.
         image: String,
     },
+    /// Look into a postgres' container that was not started yet: what its volume holds, and what its
+    /// image sorts text by.
+    Examine {
+        /// Which postgres, as a replica.
+        key: ReplicaKey,
+        /// Its container.
+        container: ContainerId,
+    },
     /// Start a container.
     Start {
         /// Which replica.
@@ -130,6 +138,7 @@ impl Action {
             Self::CreateVolume { .. } => "create-volume",
             Self::RemoveVolume { .. } => "remove-volume",
             Self::Create { .. } => "create",
+            Self::Examine { .. } => "examine",
             Self::Start { .. } => "start",
             Self::Stop { .. } => "stop",
             Self::Remove { .. } => Self::REMOVE,
@@ -150,6 +159,7 @@ impl Action {
             Self::CreateVolume { volume } => Target::Volume(volume.clone()),
             Self::RemoveVolume { name } => Target::EngineVolume(name.clone()),
             Self::Create { key, .. }
+            | Self::Examine { key, .. }
             | Self::Start { key, .. }
             | Self::Stop { key, .. }
             | Self::Remove { key, .. }
@@ -216,7 +226,8 @@ impl fmt::Display for Planned {
                 write!(formatter, " {reference}")?;
             }
             Action::Create { name, .. } | Action::Rename { name, .. } => write!(formatter, " as {name}")?,
-            Action::Start { container, .. }
+            Action::Examine { container, .. }
+            | Action::Start { container, .. }
             | Action::Stop { container, .. }
             | Action::Remove { container, .. }
             | Action::Connect { container, .. }

@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::inputs::Inputs;
-use crate::model::family::Family;
+use crate::model::family::{DataFound, Family};
 use crate::model::history::PostgresHistory;
 use crate::model::name::{InstanceId, VolumeName, WorkloadName};
-use crate::model::observed::{Container, Observed, VolumeSeen};
+use crate::model::observed::{Container, ContainerState, Observed, VolumeSeen};
 use crate::model::stack::Stack;
 use crate::model::workload::{KindName, MountSource, Workload, major_of};
 
@@ -39,16 +39,63 @@ pub fn misfit(inputs: &Inputs<'_>, workload: &Workload, image: Option<&str>) -> 
 
 fn wanted_family(inputs: &Inputs<'_>, workload: &Workload, image: Option<&str>) -> Option<Family> {
     let facts = image.and_then(|image| inputs.observed.images.get(image)).and_then(|id| inputs.families.get(id));
-    let tagged = Family { major: workload.postgres()?.major, library: None };
+    let tagged = Family { major: workload.postgres()?.major, ..Family::default() };
     Some(facts.copied().unwrap_or_default().or(tagged))
 }
 
-/// What containers that use a volume were made from: the oldest that ran, for a newer one may be
-/// what never took its place.
+/// What containers that ran on a volume were made from: the oldest. One that never ran says nothing of
+/// the data: it may have been refused.
 fn seen_with(inputs: &Inputs<'_>, volume: &str) -> Family {
-    let users = inputs.ours().filter(|container| is_server(container) && mounts(container, volume));
-    let seen = users.min_by_key(|container| (container.run().is_none(), container.created_at));
+    let ran = |container: &&Container| is_server(container) && container.run().is_some() && mounts(container, volume);
+    let seen = inputs.ours().filter(ran).min_by_key(|container| container.created_at);
     seen.map(|container| family_of(inputs, container)).unwrap_or_default()
+}
+
+/// Whether a container that was made may be started on its data.
+pub enum Fitness {
+    /// It may.
+    Fits,
+    /// It must be looked into first, for this reason.
+    Unknown(&'static str),
+    /// It may not, for this reason.
+    Refused(String),
+}
+
+/// Whether a container of a postgres that never ran may be started. What is known of its data, and
+/// what a tag says of an image, was compared before it was made; what is left is to be seen in it.
+pub fn fitness(inputs: &Inputs<'_>, workload: &Workload, container: &Container) -> Fitness {
+    let volume = data_volume(inputs, workload).filter(|volume| mounts(container, volume));
+    let (Some(volume), ContainerState::Created) = (volume, &container.state) else { return Fitness::Fits };
+    let known = inputs.history.postgres.get(&workload.name);
+    let noted = known.map(|known| known.family_of(&volume)).unwrap_or_default();
+    let is_ours_to_make = known.is_some_and(|known| known.made_empty.as_ref() == Some(&volume));
+    let has_run = |other: &&Container| is_server(other) && other.run().is_some() && mounts(other, &volume);
+    let is_strange = noted.major.is_none() && !is_ours_to_make && !inputs.ours().any(|other| has_run(&other));
+    let cause = match (is_strange, noted.glibc) {
+        (true, _) => "what is in its volume is not known",
+        (false, Some(_)) => "what its image sorts text by is not known",
+        (false, None) => return Fitness::Fits,
+    };
+    let Some(found) = inputs.history.examined.get(&container.id) else { return Fitness::Unknown(cause) };
+    let made = match found.data {
+        DataFound::Other if is_strange => {
+            return Fitness::Refused(format!(
+                "the volume {volume} of {} is not empty and holds no data directory of a Postgres (no PG_VERSION): empty it, or \
+                 give {} another `volume`",
+                workload.name, workload.name
+            ));
+        }
+        DataFound::Made(family) => noted.or(family),
+        DataFound::Other | DataFound::Empty => noted,
+    };
+    let image = Family { glibc: found.glibc, ..family_of(inputs, container) };
+    match made.fits(image, &workload.name) {
+        Ok(()) => Fitness::Fits,
+        Err(refusal) => Fitness::Refused(format!(
+            "{} does not fit the data of {} in volume {volume}: {refusal}",
+            container.image_reference, workload.name
+        )),
+    }
 }
 
 /// Why a volume must not be made empty yet: the data of an older name, or of an older major version,
@@ -180,5 +227,5 @@ fn is_server(container: &Container) -> bool {
 
 fn family_of(inputs: &Inputs<'_>, container: &Container) -> Family {
     let facts = inputs.families.get(&container.image).copied().unwrap_or_default();
-    facts.or(Family { major: major_of(&container.image_reference), library: None })
+    facts.or(Family { major: major_of(&container.image_reference), ..Family::default() })
 }

@@ -19,7 +19,7 @@ pub fn verdict_of(inputs: &Inputs<'_>, workload: &Workload, container: &Containe
             ImageHealth::Unhealthy => Some(false),
         };
         let words = (ready == Some(false)).then(|| "the image's HEALTHCHECK fails".to_owned());
-        return Verdict { started: ready.is_some(), ready, alive: ready, words };
+        return Verdict { started: ready.is_some(), ready, alive: ready, words, needs_operator: false };
     }
     let run = container.run().map(Subject::Run);
     run.and_then(|run| inputs.verdicts.get(&run)).cloned().unwrap_or_default()

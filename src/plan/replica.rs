@@ -170,6 +170,18 @@ fn bring_up(pass: &mut Pass<'_>, replica: &Replica<'_>, current: &Container) {
         pass.block(target, reason);
         return;
     }
+    match data::fitness(pass.inputs, replica.workload, current) {
+        data::Fitness::Fits => {}
+        data::Fitness::Unknown(cause) => {
+            pass.act(Action::Examine { key: replica.key.clone(), container: current.id.clone() }, cause);
+            return;
+        }
+        data::Fitness::Refused(cause) => {
+            pass.protect_data(target, cause);
+            start_old(pass, replica);
+            return;
+        }
+    }
     if let Some(old) = replica.others.iter().find(|other| other.state.is_up()) {
         let reason = pass.inputs.divergence(replica.workload, old).unwrap_or("a newer container is there");
         super::orphans::end(pass, old, reason);
@@ -220,7 +232,15 @@ fn create(pass: &mut Pass<'_>, replica: &Replica<'_>, ready: &Ready) {
     } else {
         return create_now(pass, replica, ready);
     }
-    let old = replica.others.iter().copied().filter(|other| !is_vanishing(other)).collect::<Vec<_>>();
+    start_old(pass, replica);
+}
+
+/// Nothing can take the place of what ran: it is kept running.
+fn start_old(pass: &mut Pass<'_>, replica: &Replica<'_>) {
+    // A server that never ran is what was refused before, and not what keeps the data.
+    let is_server = replica.workload.postgres().is_some();
+    let has_run = |other: &&Container| !is_server || other.run().is_some() || other.state.is_up();
+    let old = replica.others.iter().copied().filter(|other| !is_vanishing(other)).filter(has_run).collect::<Vec<_>>();
     let gate = gates::closed_gate(pass.inputs, replica.workload);
     if let (Some(old), true) = (old.last(), gate.is_none() && old.iter().all(|other| !other.state.is_up())) {
         start(pass, replica, old);

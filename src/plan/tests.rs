@@ -6,7 +6,7 @@ mod properties;
 use expect_test::expect;
 use fixture::World;
 
-use crate::model::family::Library;
+use crate::model::family::{DataFound, Family, Glibc, Library};
 use crate::model::workload::Restart;
 
 #[test]
@@ -30,7 +30,7 @@ fn all_is_created_at_once_and_only_starts_wait() {
 
 #[test]
 fn a_database_is_started_before_its_app() {
-    World::demo().ground().created("db").created("app").check(expect![[r#"
+    World::demo().ground().made_empty("db", "demo_db-17").created("db").created("app").check(expect![[r#"
         start db db-1 | created, all it needs is there
         blocked app | waiting for db: not ready
     "#]]);
@@ -306,6 +306,67 @@ fn the_family_is_that_of_the_container_where_its_history_was_lost() {
     // The oldest image counts, also where a newer container was made and never run.
     World::demo().ground().ready("db").ready("app").wants_image("db", "postgis:18").check(expect![[r#"
         blocked db | postgis:18 does not fit the data of db: data directory of major 17, image is 18: go back to an image of 17; or dump it (`witwd exec db pg_dumpall -U postgres`), give it another `volume`, begin anew there with `witwd up --fresh db`, and load the dump
+    "#]]);
+}
+
+#[test]
+fn another_version_of_glibc_is_found_in_the_new_container_and_the_old_one_runs_on() {
+    let world = World::demo().ground().ready("app").major("db", 17).provisioned("db").sorted_by("db", Glibc(2, 36));
+    let world = world.old("db", "running").suffixed("db", "created");
+    world.clone().check(expect![[r#"
+        examine db db-new | what its image sorts text by is not known
+    "#]]);
+    world.clone().examined("db-new", Glibc(2, 41), DataFound::Empty).check(expect![[r#"
+        blocked db | postgis:17 does not fit the data of db in volume demo_db-17: data directory sorted by glibc 2.36, image has glibc 2.41: the two sort text differently, and indexes would give wrong answers. Go back to an image with glibc 2.36 (of the same Debian release); or dump it (`witwd exec db pg_dumpall -U postgres`), give it another `volume`, begin anew there with `witwd up --fresh db`, and load the dump
+    "#]]);
+    world.examined("db-new", Glibc(2, 36), DataFound::Empty).check(expect![[r#"
+        stop db db-old | definition changed
+    "#]]);
+    // Where text is sorted alike by all, nothing is asked.
+    let world = World::demo().ground().ready("app").major("db", 17).provisioned("db");
+    world.old("db", "running").suffixed("db", "created").check(expect![[r#"
+        stop db db-old | definition changed
+    "#]]);
+}
+
+#[test]
+fn a_volume_of_which_nothing_is_known_is_looked_into_before_a_server_starts_on_it() {
+    let world = || World::demo().ground().ready("app").created("db").family("postgis:17", 17, Library::Glibc);
+    let of = |major, library| DataFound::Made(Family { major: Some(major), library: Some(library), glibc: None });
+    world().check(expect![[r#"
+        examine db db-1 | what is in its volume is not known
+    "#]]);
+    world().examined("db-1", Glibc(2, 41), of(15, Library::Glibc)).check(expect![[r#"
+        blocked db | postgis:17 does not fit the data of db in volume demo_db-17: data directory of major 15, image is 17: go back to an image of 15; or dump it (`witwd exec db pg_dumpall -U postgres`), give it another `volume`, begin anew there with `witwd up --fresh db`, and load the dump
+    "#]]);
+    world().examined("db-1", Glibc(2, 41), of(17, Library::Musl)).check(expect![[r#"
+        blocked db | postgis:17 does not fit the data of db in volume demo_db-17: data directory made by Alpine (musl), image is Debian (glibc): they sort text differently, and indexes would give wrong answers. Go back to an image of Alpine (musl); or dump it (`witwd exec db pg_dumpall -U postgres`), give it another `volume`, begin anew there with `witwd up --fresh db`, and load the dump
+    "#]]);
+    world().examined("db-1", Glibc(2, 41), DataFound::Other).check(expect![[r#"
+        blocked db | the volume demo_db-17 of db is not empty and holds no data directory of a Postgres (no PG_VERSION): empty it, or give db another `volume`
+    "#]]);
+    world().examined("db-1", Glibc(2, 41), of(17, Library::Glibc)).check(expect![[r#"
+        start db db-1 | created, all it needs is there
+    "#]]);
+    world().examined("db-1", Glibc(2, 41), DataFound::Empty).check(expect![[r#"
+        start db db-1 | created, all it needs is there
+    "#]]);
+    // What was refused is no fallback for what is refused after it; what ran on the data is.
+    let refused =
+        || World::demo().ground().ready("app").suffixed("db", "created").examined("db-new", Glibc(2, 41), DataFound::Other);
+    refused().old("db", "created").check(expect![[r#"
+        blocked db | the volume demo_db-17 of db is not empty and holds no data directory of a Postgres (no PG_VERSION): empty it, or give db another `volume`
+    "#]]);
+    // Nor does it say what the data is made with.
+    World::demo().ground().ready("app").created("db").wants_image("db", "postgis:18").check(expect![[r#"
+        create db as demo-db-1-bbe0479d | definition changed
+    "#]]);
+    // One that we made empty ourselves has no secrets, nor has one that a server of ours ran on.
+    world().made_empty("db", "demo_db-17").check(expect![[r#"
+        start db db-1 | created, all it needs is there
+    "#]]);
+    World::demo().ground().ready("app").suffixed("db", "created").old("db", "exited").check(expect![[r#"
+        start db db-new | created, all it needs is there
     "#]]);
 }
 

@@ -58,6 +58,7 @@ fn wait_for_external(pass: &mut Pass<'_>, workload: &Workload) {
     let verdict = pass.inputs.verdicts.get(&subject).cloned().unwrap_or_default();
     if verdict.ready != Some(true) {
         let words = verdict.words.unwrap_or_else(|| "no answer yet".to_owned());
-        pass.block(Target::Workload(workload.name.clone()), format!("external server: {words}"));
+        let (target, cause) = (Target::Workload(workload.name.clone()), format!("external server: {words}"));
+        if verdict.needs_operator { pass.needs_operator(target, cause) } else { pass.block(target, cause) }
     }
 }

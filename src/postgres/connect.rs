@@ -8,7 +8,8 @@ use std::time::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{Client, Config, NoTls, Socket};
 
 use crate::host::Clock;
 
@@ -42,7 +43,15 @@ impl std::ops::Deref for Session {
 impl Session {
     /// Connects and authenticates.
     pub async fn open(config: &Config) -> Result<Self, tokio_postgres::Error> {
-        let (client, connection) = config.connect(NoTls).await?;
+        Self::open_over(config, NoTls).await
+    }
+
+    /// Connects and authenticates over what `tls` makes of the connection.
+    pub async fn open_over<T>(config: &Config, tls: T) -> Result<Self, tokio_postgres::Error>
+    where
+        T: MakeTlsConnect<Socket, Stream: Send + 'static>,
+    {
+        let (client, connection) = config.connect(tls).await?;
         // How it ended is seen by whoever asks the client.
         let connection = Connection(tokio::spawn(async move { drop(connection.await) }));
         Ok(Self { client, connection })

@@ -1,7 +1,7 @@
 //! What an image says of the data directories that it would make. Pure.
 
 use crate::engine::request::ImageFacts;
-pub use crate::model::family::{Family, Library, Refusal};
+pub use crate::model::family::{Family, Glibc, Library, Refusal};
 
 impl Family {
     /// The family of an image by what it says of itself and by its reference.
@@ -11,6 +11,6 @@ impl Family {
         let alpine = tag.contains("alpine") || ["DOCKER_PG_LLVM_DEPS", "PG_SHA256"].iter().any(|name| env(name).is_some());
         let postgres = env("PG_MAJOR").is_some();
         let library = if alpine { Some(Library::Musl) } else { postgres.then_some(Library::Glibc) };
-        Self { major: env("PG_MAJOR").and_then(|major| major.parse().ok()), library }
+        Self { major: env("PG_MAJOR").and_then(|major| major.parse().ok()), library, glibc: None }
     }
 }

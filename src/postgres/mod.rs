@@ -7,6 +7,7 @@
 
 mod connect;
 mod error;
+mod examine;
 pub mod family;
 mod init;
 mod marker;
@@ -17,9 +18,11 @@ pub mod readiness;
 mod server;
 mod sql;
 mod store;
+mod tls;
 mod whole;
 
 pub use error::PostgresError;
+pub use examine::examine;
 pub use marker::Freshness;
 pub use passwords::{Access, Passwords, PasswordsError};
 pub use provision::{Caretaker, ProvisionRequest, Provisioned};

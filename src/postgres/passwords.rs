@@ -17,6 +17,7 @@ use crate::model::hash::{Fingerprint, hex};
 use crate::model::name::{SqlName, WorkloadName};
 use crate::model::stack::Stack;
 use crate::model::template::{Part, Template};
+use crate::model::tls::TlsWish;
 use crate::model::workload::{Postgres, Workload};
 
 /// Length of a generated password: 190 bits in letters and digits.
@@ -50,6 +51,8 @@ pub struct Access {
     pub user: SqlName,
     /// Its password, where one is known.
     pub password: Option<SecretString>,
+    /// The stack's directory, for paths in `url`.
+    pub directory: PathBuf,
 }
 
 /// Makes, keeps and fills in passwords. Shared by all who need one; no password is in its `Debug`.
@@ -63,6 +66,7 @@ pub struct Passwords {
 struct Inner {
     store: Store,
     servers: BTreeMap<WorkloadName, Postgres>,
+    directory: PathBuf,
 }
 
 impl fmt::Debug for Passwords {
@@ -80,7 +84,7 @@ impl Passwords {
         let store = found.unwrap_or_else(|| Store::new(rng.as_ref()));
         // Also where it was found: a store that can't be written is told of now, not at the first password.
         store.save(disk.as_ref(), &path).map_err(PasswordsError::Keep)?;
-        let inner = Mutex::new(Inner { store, servers: BTreeMap::new() });
+        let inner = Mutex::new(Inner { store, servers: BTreeMap::new(), directory: PathBuf::new() });
         Ok((Self { disk, rng, path, inner }, damage))
     }
 
@@ -107,6 +111,7 @@ impl Passwords {
             inner.store = store;
         }
         inner.servers = servers;
+        stack.directory().clone_into(&mut inner.directory);
         Ok(())
     }
 
@@ -134,6 +139,7 @@ impl Passwords {
             database: server.database.clone(),
             user: server.user.clone(),
             password: inner.password(postgres, server.user.as_str(), DEEPEST),
+            directory: inner.directory.clone(),
         })
     }
 
@@ -192,7 +198,8 @@ impl Inner {
         match &server.url {
             None => self.store.password(&key(name, role)).cloned(),
             Some(url) => {
-                let config: tokio_postgres::Config = self.fill(url, depth)?.parse().ok()?;
+                let (_, url) = TlsWish::split(&self.fill(url, depth)?).ok()?;
+                let config: tokio_postgres::Config = url.parse().ok()?;
                 let own = config.get_user() == Some(role);
                 let password = config.get_password().filter(|_| own)?;
                 Some(String::from_utf8_lossy(password).into_owned().into())

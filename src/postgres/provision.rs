@@ -11,9 +11,10 @@ use super::connect::{Session, Trouble, trouble, within};
 use super::error::PostgresError;
 use super::marker::{self, Decision, Freshness};
 use super::passwords::Passwords;
-use super::{init, objects};
+use super::{examine, init, objects};
 use crate::engine::Engine;
 use crate::host::{Clock, Disk};
+use crate::model::family::Glibc;
 use crate::model::name::{ContainerId, WorkloadName};
 use crate::model::time::seconds;
 use crate::model::workload::{Postgres, Workload};
@@ -41,6 +42,8 @@ pub struct Provisioned {
     pub init_ran: bool,
     /// What was made or set, for people: `role app`, `database app`, `extension postgis in app`.
     pub created: Vec<String>,
+    /// The version of glibc that texts in its databases are sorted by; `None` where none are.
+    pub glibc: Option<Glibc>,
 }
 
 /// Takes care of servers of ours.
@@ -123,6 +126,7 @@ impl Work<'_> {
             Decision::Nothing | Decision::Adopt => {}
         }
         objects::make(self, &session).await?;
+        self.done.glibc = self.sorted_by(&session).await?;
         session.close(self.clock).await;
         Ok(decision)
     }
@@ -157,6 +161,13 @@ impl Work<'_> {
         let Some(began) = began else { return Ok(false) };
         let row = session.query_one(marker::MADE_SINCE, &[&began.to_string()]).await;
         row.and_then(|row| row.try_get(0)).map_err(|error| self.failed("look at the data directory", &error))
+    }
+
+    async fn sorted_by(&self, session: &Session) -> Result<Option<Glibc>, PostgresError> {
+        let row = session.query_one(examine::SORTED_BY, &[]).await;
+        let version: Option<String> =
+            row.and_then(|row| row.try_get(0)).map_err(|error| self.failed("ask what text is sorted by", &error))?;
+        Ok(version.as_deref().and_then(Glibc::parse))
     }
 
     async fn comment(&self, session: &Session) -> Result<Option<String>, PostgresError> {

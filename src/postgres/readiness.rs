@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio_postgres::Config;
+use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::connect::{Session, Trouble, config, trouble, within};
 use super::passwords::Access;
+use super::tls;
 use crate::host::Clock;
 use crate::model::time::seconds;
-use crate::model::workload::wanted_tls;
+use crate::model::tls::{TlsMode, TlsWish};
 
 /// What a server said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +24,8 @@ pub enum Answer {
     Ready,
     /// It answered, but not as wanted (an SQLSTATE): alive, not ready.
     Refused(String),
+    /// It is not what its address says, or the address can't be carried out: only a person can mend that.
+    Unfit(String),
     /// It did not answer.
     Silent(String),
 }
@@ -28,39 +33,73 @@ pub enum Answer {
 /// Asks a server of ours at `address`, or the external one that `access` names, within `limit`.
 /// Without a password for it nothing can be asked: that is an answer of ours, and `Err`.
 pub async fn ask(access: &Access, address: Option<SocketAddr>, clock: &dyn Clock, limit: Duration) -> Result<Answer, String> {
-    let config = target(access, address)?;
-    let answer = within(clock, limit, query(&config, clock)).await;
+    let asked = match (&access.url, address) {
+        (Some(url), _) => match external(url, access) {
+            Ok(asked) => asked,
+            Err(words) => return Ok(Answer::Unfit(words)),
+        },
+        (None, Some(address)) => Target::ours(access, address)?,
+        (None, None) => return Err("its address is not known".to_owned()),
+    };
+    let answer = within(clock, limit, asked.query(clock)).await;
     let answer = answer.unwrap_or_else(|| Answer::Silent(format!("no answer within {}", seconds(limit))));
-    Ok(if access.url.is_some() { with_address(answer, &config) } else { answer })
+    Ok(if access.url.is_some() { with_address(answer, &asked.config) } else { answer })
 }
 
-/// A silence with the address that was tried: nobody sees it anywhere else.
+/// The address that was tried goes with what stands in the way: nobody sees it anywhere else.
 fn with_address(answer: Answer, config: &Config) -> Answer {
-    match (answer, config.get_hosts().first(), config.get_ports().first()) {
-        (Answer::Silent(words), Some(tokio_postgres::config::Host::Tcp(host)), port) => {
-            Answer::Silent(format!("{host}:{}: {words}", port.unwrap_or(&super::PORT)))
-        }
-        (answer, ..) => answer,
+    let (Some(Host::Tcp(host)), port) = (config.get_hosts().first(), config.get_ports().first()) else { return answer };
+    let at = |words| format!("{host}:{}: {words}", port.unwrap_or(&super::PORT));
+    match answer {
+        Answer::Silent(words) => Answer::Silent(at(words)),
+        Answer::Unfit(words) => Answer::Unfit(at(words)),
+        answer => answer,
     }
 }
 
-fn target(access: &Access, address: Option<SocketAddr>) -> Result<Config, String> {
-    match (&access.url, address) {
-        (Some(url), _) => external(url, access),
-        (None, Some(address)) => {
-            let password = access.password.as_ref().ok_or_else(|| format!("no password of {} is known", access.user))?;
-            Ok(config(address, access.database.as_str(), access.user.as_str(), password))
+/// Whom to ask, and how.
+struct Target {
+    config: Config,
+    wish: TlsWish,
+    /// `None`: nothing speaks TLS.
+    tls: Option<MakeRustlsConnect>,
+}
+
+impl Target {
+    fn ours(access: &Access, address: SocketAddr) -> Result<Self, String> {
+        let password = access.password.as_ref().ok_or_else(|| format!("no password of {} is known", access.user))?;
+        let config = config(address, access.database.as_str(), access.user.as_str(), password);
+        Ok(Self { config, wish: TlsWish::default(), tls: None })
+    }
+
+    async fn query(&self, clock: &dyn Clock) -> Answer {
+        let session = match self.open().await {
+            Ok(session) => session,
+            Err(error) => return tls::misfit(&error, &self.wish).map_or_else(|| answer(&error), Answer::Unfit),
+        };
+        let asked = session.simple_query("SELECT 1").await;
+        session.close(clock).await;
+        asked.map_or_else(|error| answer(&error), |_| Answer::Ready)
+    }
+
+    async fn open(&self) -> Result<Session, tokio_postgres::Error> {
+        let Some(tls) = &self.tls else {
+            return Session::open(&self.config).await;
+        };
+        match Session::open_over(&self.config, tls.clone()).await {
+            // Who prefers TLS takes a server whose TLS does not work without it.
+            Err(error) if self.wish.mode == TlsMode::Prefer && tls::misfit(&error, &self.wish).is_some() => {
+                Session::open(self.config.clone().ssl_mode(SslMode::Disable)).await
+            }
+            opened => opened,
         }
-        (None, None) => Err("its address is not known".to_owned()),
     }
 }
 
-fn external(url: &SecretString, access: &Access) -> Result<Config, String> {
-    if let Some(mode) = wanted_tls(url.expose_secret()) {
-        return Err(format!("its url says sslmode={mode}: TLS to an external server is not carried out by this version"));
-    }
+fn external(url: &SecretString, access: &Access) -> Result<Target, String> {
+    let (wish, url) = TlsWish::split(url.expose_secret()).map_err(|error| error.to_string())?;
     // The parser's words may quote the address, and with it a password.
-    let mut config: Config = url.expose_secret().parse().map_err(|_| "its url is not one of a Postgres server".to_owned())?;
+    let mut config: Config = url.parse().map_err(|_| "its url is not one of a Postgres server".to_owned())?;
     if config.get_dbname().is_none() {
         config.dbname(access.database.as_str());
     }
@@ -71,17 +110,8 @@ fn external(url: &SecretString, access: &Access) -> Result<Config, String> {
         config.password(password.expose_secret());
     }
     config.application_name("witwd");
-    Ok(config)
-}
-
-async fn query(config: &Config, clock: &dyn Clock) -> Answer {
-    let session = match Session::open(config).await {
-        Ok(session) => session,
-        Err(error) => return answer(&error),
-    };
-    let asked = session.simple_query("SELECT 1").await;
-    session.close(clock).await;
-    asked.map_or_else(|error| answer(&error), |_| Answer::Ready)
+    let tls = tls::connector(&mut config, &wish, &access.directory)?;
+    Ok(Target { config, wish, tls })
 }
 
 fn answer(error: &tokio_postgres::Error) -> Answer {

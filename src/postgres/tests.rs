@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use secrecy::ExposeSecret as _;
 
-use super::family::{Family, Library, Refusal};
+use super::family::{Family, Glibc, Library, Refusal};
 use super::init::{Script, first_error};
 use super::marker::{Decision, Freshness, decide};
 use super::objects::wanted_roles;
@@ -250,9 +250,16 @@ async fn an_external_server_that_is_silent_is_named_without_its_password() {
     let limit = std::time::Duration::from_secs(5);
     for (url, expected) in [
         ("postgresql://app:geheim@127.0.0.1:1/app", Ok(Answer::Silent("127.0.0.1:1: connection refused".into()))),
+        ("postgresql://app:geheim@127.0.0.1:1/app?sslmode=require", Ok(Answer::Silent("127.0.0.1:1: connection refused".into()))),
         (
-            "postgresql://app:geheim@127.0.0.1:1/app?sslmode=verify-full",
-            Err("its url says sslmode=verify-full: TLS to an external server is not carried out by this version".to_owned()),
+            "postgresql://app:geheim@127.0.0.1:1/app?sslrootcert=gone.pem",
+            Ok(Answer::Unfit("failed to read sslrootcert /stack/gone.pem: No such file or directory (os error 2)".into())),
+        ),
+        (
+            "postgresql://app:geheim@127.0.0.1:1/app?sslkey=a.pem",
+            Ok(Answer::Unfit(
+                "its url says sslkey: of the options of TLS witwd knows sslmode, sslrootcert and sslnegotiation".into(),
+            )),
         ),
     ] {
         passwords.ensure(&stack(Postgres { url: Some(Template::text(url)), ..server() })).unwrap();
@@ -341,6 +348,18 @@ fn a_text_is_closed_so_that_the_next_one_is_not_part_of_it() {
     ] {
         assert_eq!(read(sql).closing, expected, "after {sql:?}");
     }
+}
+
+#[test]
+fn the_version_of_glibc_is_read_from_the_library_itself() {
+    let version = |text: &str| super::examine::version_in(text.as_bytes());
+    let debian = "\0GNU C Library (Debian GLIBC 2.36-9+deb12u10) stable release version 2.36.\nCopyright";
+    assert_eq!(version(debian), Some(Glibc(2, 36)));
+    assert_eq!(version("musl libc (x86_64)\nVersion 1.2.5"), None);
+    assert_eq!(
+        [Glibc::parse("2.41"), Glibc::parse("153.120.44"), Glibc::parse("")],
+        [Some(Glibc(2, 41)), Some(Glibc(153, 120)), None]
+    );
 }
 
 proptest::proptest! {

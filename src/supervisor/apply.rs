@@ -80,6 +80,10 @@ pub async fn apply(context: &Context, stack: &Stack, order: &Order) -> Result<Ef
             let place = (key.clone(), name.clone(), image.clone());
             create_container(context, stack, find(stack, &key.name)?, place).await?;
         }
+        Action::Examine { key, container } => {
+            let found = crate::postgres::examine(engine.as_ref(), find(stack, &key.name)?, container).await?;
+            return Ok(Effect::Examined(found));
+        }
         Action::Start { key, container } => start(context, stack.workload(&key.name), key, container).await?,
         Action::Stop { container, grace, .. } => engine.stop(container, *grace).await?,
         Action::Remove { container, .. } => {

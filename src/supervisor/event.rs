@@ -1,7 +1,7 @@
 //! Everything that can happen to the supervisor: a closed set.
 
 use crate::engine::{EngineError, ErrorKind};
-use crate::model::family::Families;
+use crate::model::family::{Examined, Families};
 use crate::model::health::{Subject, Verdict};
 use crate::model::history::{FailureKind, Target};
 use crate::model::name::ImageId;
@@ -58,6 +58,8 @@ pub enum Effect {
         /// What it means now.
         id: ImageId,
     },
+    /// A container was looked into.
+    Examined(Examined),
     /// A Postgres has its databases and roles.
     Provisioned(Provisioned),
 }

@@ -14,6 +14,9 @@ use crate::model::template::{Part, Template};
 use crate::model::workload::Workload;
 use crate::postgres::{Caretaker, Freshness, Passwords, ProvisionRequest, Provisioned, SUPERUSER};
 
+/// Raised when provisioning learns to note more of a server, so that it is done once again.
+const NOTED: &str = "2/";
+
 /// Passwords and provisioning. The real one is [`PostgresKeeper`].
 #[async_trait]
 pub trait Keeper: Send + Sync {
@@ -114,6 +117,7 @@ impl Keeper for PostgresKeeper {
     fn wanted(&self, workload: &Workload) -> Option<String> {
         let postgres = workload.postgres().filter(|postgres| !postgres.is_external())?;
         let mut digest = Sha256::new();
+        digest.update(NOTED);
         let shape = (&postgres.database, &postgres.user, &postgres.databases, &postgres.roles, &postgres.extensions);
         digest.update(format!("{shape:?}"));
         let superuser = SUPERUSER.parse().ok();

@@ -6,7 +6,7 @@ use std::panic::AssertUnwindSafe;
 use futures_util::FutureExt as _;
 use jiff::{RoundMode, TimestampRound, Unit};
 
-use crate::model::family::Family;
+use crate::model::family::{Family, Glibc};
 use crate::model::health::Subject;
 use crate::model::history::{AcceptedImage, Failure, FailureKind, History, PostgresHistory, Target, retry_delay};
 use crate::model::name::{ContainerId, ReplicaKey, WorkloadName};
@@ -174,11 +174,17 @@ impl Supervisor {
                     self.remember_image(action, workload, is_own, &image);
                 }
             }
+            (Action::Examine { container, .. }, Effect::Examined(found)) => {
+                let seen = self.observed.iter().flat_map(|observed| &observed.containers);
+                let there: std::collections::BTreeSet<_> = seen.map(|seen| &seen.id).collect();
+                self.history.examined.retain(|id, _| there.contains(id));
+                self.history.examined.insert(container.clone(), found);
+            }
             (Action::Provision { key, container }, Effect::Provisioned(provisioned)) => {
                 for made in &provisioned.created {
                     self.journal.record("made", key, made.clone());
                 }
-                self.remember_provisioned(key, container);
+                self.remember_provisioned(key, container, provisioned.glibc);
             }
             (Action::RemoveVolume { name }, _) => {
                 let prefix = format!("{}_", self.stack.data_name());
@@ -210,7 +216,7 @@ impl Supervisor {
         }
     }
 
-    fn remember_provisioned(&mut self, key: &ReplicaKey, container: &ContainerId) {
+    fn remember_provisioned(&mut self, key: &ReplicaKey, container: &ContainerId, glibc: Option<Glibc>) {
         let seen = self.observed.as_ref().and_then(|observed| observed.containers.iter().find(|seen| &seen.id == container));
         let workload = self.stack.workload(&key.name);
         // What was wanted when it began: a request that came meanwhile is provisioned for again.
@@ -224,7 +230,7 @@ impl Supervisor {
             return;
         }
         // Provisioning refuses a server of another major than the file says.
-        let tagged = Family { major: postgres.major, library: None };
+        let tagged = Family { major: postgres.major, ..Family::default() };
         let family = tagged.or(self.families.get(&seen.image).copied().unwrap_or_default());
         if let Some(run) = seen.run() {
             self.monitor.hasten(&Subject::Run(run.clone()));
@@ -233,7 +239,7 @@ impl Supervisor {
                 verdict.words = None;
             }
             let known = self.history.postgres.entry(key.name.clone()).or_default();
-            known.family = family.or(known.family_of(&volume));
+            known.family = Family { glibc, ..family.or(known.family_of(&volume)) };
             known.provisioned = Some((run, digest));
             known.data = Some(volume);
         }

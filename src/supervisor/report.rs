@@ -145,7 +145,11 @@ fn external_item(report: &Report<'_>, workload: &Workload) -> ItemStatus {
         return ItemStatus { state: State::Stopped, cause, image: String::new(), ..blank(report, workload, 1) };
     }
     let ready = verdict.ready == Some(true);
-    let state = if ready { State::Running } else { State::Starting };
+    let state = match verdict {
+        _ if ready => State::Running,
+        Verdict { needs_operator: true, .. } => State::NeedsOperator,
+        _ => State::Starting,
+    };
     let cause = verdict
         .words
         .clone()

@@ -16,6 +16,7 @@ mod logs;
 mod postgres;
 mod postgres_data;
 mod private;
+mod postgres_tls;
 mod probes;
 mod proxy;
 mod recorder;

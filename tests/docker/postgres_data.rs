@@ -72,9 +72,15 @@ struct Derived(String);
 
 impl Derived {
     fn new(stack: &TestStack, tag: &str, environment: &str) -> Self {
+        Self::with(stack, tag, &format!("ENV {environment}\n"))
+    }
+
+    /// With an instruction of a Dockerfile more; `libc` is a file that says it is another glibc.
+    fn with(stack: &TestStack, tag: &str, instruction: &str) -> Self {
         let name = format!("localhost/{}-pg:{tag}", stack.name);
         let directory = tempfile::tempdir().expect("a directory");
-        let dockerfile = format!("FROM {IMAGE}\nENV {environment}\n");
+        let dockerfile = format!("FROM {IMAGE}\n{instruction}\n");
+        std::fs::write(directory.path().join("libc"), "GNU C Library (X) stable release version 2.36.\n").expect("a file");
         std::fs::write(directory.path().join("Dockerfile"), dockerfile).expect("a Dockerfile");
         let output = docker(&["build", "-q", "-t", &name, &directory.path().display().to_string()]);
         assert!(output.status.success(), "{}", text(&output.stderr));
@@ -176,4 +182,55 @@ async fn a_stack_and_a_volume_of_other_names_have_their_data() {
     assert!(ended.status.success() && said.contains(&format!("{}_files", stack.name)), "{said}");
     let left = docker(&["volume", "ls", "-q", "--filter", &format!("name={}", stack.name)]);
     assert_eq!(self::text(&left.stdout), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nothing_is_remembered_of_is_looked_into_before_it_is_started() {
+    let stack = stack("examined").await;
+    let text_of = |image: &str, volume: &str| {
+        let volume = format!("pull = \"never\"\nvolume = \"{volume}\"\nbackup");
+        TEXT.replace("IMAGE", image).replace("pull = \"never\"\nbackup", &volume)
+    };
+    stack.write(&text_of(IMAGE, "store"));
+    stack.done(&["up", "-d"]);
+    query(&stack, "CREATE TABLE kept AS SELECT 1 AS n").expect("a table");
+
+    // Another version of glibc: the new container is made and looked into, the old one runs on.
+    let library = docker(&["run", "--rm", "--entrypoint", "sh", IMAGE, "-c", "readlink -f /lib/*-linux-gnu/libc.so.6"]);
+    let older = Derived::with(&stack, "17-older", &format!("COPY libc {}", text(&library.stdout).trim()));
+    stack.write(&text_of(&older.0, "store"));
+    let db = of(&stack, "db");
+    let output = stack.run(&["up", "-d", "--timeout", "60s"]);
+    let complaint = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(6), "{complaint}\n{}", stack.log());
+    assert!(complaint.contains("data directory sorted by glibc 2.41, image has glibc 2.36"), "{complaint}");
+    assert!(stack.identities().contains(&db), "the server runs on");
+
+    // Containers and memory are lost, and only the volume is there, of another major.
+    stack.done(&["down"]);
+    std::fs::remove_file(stack.path().join(".witwd/state.json")).expect("the state");
+    let newer = Derived::new(&stack, "18", "PG_MAJOR=18");
+    stack.write(&text_of(&newer.0, "store"));
+    let refusal = |words: &str| {
+        let output = stack.run(&["up", "-d", "--timeout", "60s"]);
+        let complaint = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(6), "{complaint}\n{}", stack.log());
+        assert!(complaint.contains(words), "{complaint}");
+        assert!(!stack.log().contains("start db"), "{}", stack.log());
+    };
+    std::fs::remove_file(stack.path().join(".witwd/daemon.log")).expect("the log so far");
+    refusal("data directory of major 17, image is 18");
+
+    // Something that is no data directory.
+    let odd = format!("{}-odd", stack.name);
+    let label = format!("dev.witwd.stack={}", stack.name);
+    docker(&["volume", "create", "--label", &label, &odd]);
+    docker(&["run", "--rm", "-v", &format!("{odd}:/x"), "--entrypoint", "touch", IMAGE, "/x/file"]);
+    stack.write(&format!("{}[volumes]\n{odd} = {{ external = true }}\n", text_of(IMAGE, &odd)));
+    refusal("is not empty and holds no data directory of a Postgres");
+
+    // The same data under the image that made it.
+    stack.write(&text_of(IMAGE, "store"));
+    stack.done(&["up", "-d"]);
+    assert_eq!(query(&stack, "SELECT n FROM kept").as_deref(), Ok("1"));
 }

@@ -188,15 +188,18 @@ fn what_this_version_leaves_out_is_said() {
 }
 
 #[test]
-fn tls_that_must_be_there_is_said_to_be_missing() {
-    let base = "name = \"app\"\n[services.web]\nimage = \"w:1\"\nenv.U = \"${db.url}\"\n[postgres.db]\nurl = ";
-    let of = |url: &str| Stack::of(&format!("{base}\"{url}\"\n")).loaded().not_carried_out;
-    assert_eq!(
-        of("postgresql://a:pw@db.example.com/app?sslmode=verify-full"),
-        ["postgres.db: `sslmode=verify-full` of its `url` is not carried out by this version, which never calls it ready: \
-          what depends on it waits"]
+fn what_an_address_asks_of_tls_is_checked_with_the_file() {
+    let base = "name = \"app\"\n[services.web]\nimage = \"w:1\"\nenv = { U = \"${db.url}\", P = \"${db.password}\" }\n[postgres.db]\nurl = ";
+    let of = |query: &str| Stack::of(&format!("{base}\"postgresql://a:pw@db.example.com/app?{query}\"\n"));
+    let loaded = of("sslmode=verify-full&sslrootcert=ca.pem").loaded();
+    assert_eq!(loaded.not_carried_out, Vec::<String>::new());
+    assert_eq!(env(&loaded, "web", "U"), "postgresql://a:pw@db.example.com:5432/app?sslmode=verify-full&sslrootcert=ca.pem");
+    assert_eq!(env(&loaded, "web", "P"), "pw");
+    let said = of("sslmode=verify_full").said();
+    assert!(
+        said.contains("its url says sslmode=verify_full: write disable, prefer, require, verify-ca or verify-full"),
+        "{said}"
     );
-    assert_eq!(of("postgresql://a:pw@db.example.com/app?sslmode=prefer"), Vec::<String>::new());
 }
 
 #[test]

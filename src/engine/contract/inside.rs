@@ -5,8 +5,8 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 
 use super::bench::{Bench, Broken, Claim, ensure, refused, same};
-use crate::engine::ErrorKind;
-use crate::engine::request::{Exec, ExecOutput, FileToPut, LogQuery};
+use crate::engine::request::{Exec, ExecOutput, FileContent, FileToPut, LogQuery};
+use crate::engine::{EngineError, ErrorKind};
 use crate::model::name::ContainerId;
 
 const SERVE: [&str; 3] = ["serve", "--port", "8080"];
@@ -147,4 +147,22 @@ pub(super) async fn files_in_a_volume_outlive_the_container(bench: &Bench) -> Cl
 pub(super) async fn putting_files_into_a_missing_container_is_not_found(bench: &Bench) -> Claim {
     let missing = ContainerId("f".repeat(64));
     refused(bench.engine.put_files(&missing, "/run/secrets", &[file("x", "hello\n")]).await, ErrorKind::NotFound)
+}
+
+pub(super) async fn files_of_a_created_container_are_read(bench: &Bench) -> Claim {
+    let (_, mount) = bench.volume("/run/secrets").await?;
+    let mut request = bench.request(&SERVE)?;
+    request.mounts = vec![mount];
+    let id = bench.engine.create(&request).await?;
+    let read = async |path: &str| Ok::<_, EngineError>(bench.engine.read_file(&id, path, 3).await?.map(|seen| seen.content));
+    same("an empty directory", &read("/run/secrets").await?, &Some(FileContent::Directory { empty: true }))?;
+    bench.engine.put_files(&id, "/run/secrets", &[file("x", "hello\n")]).await?;
+    same("a directory", &read("/run/secrets").await?, &Some(FileContent::Directory { empty: false }))?;
+    same("the beginning of a file", &read("/run/secrets/x").await?, &Some(FileContent::File(b"hel".to_vec())))?;
+    same("what is not there", &read("/run/secrets/y").await?, &None)
+}
+
+pub(super) async fn reading_a_file_of_a_missing_container_is_not_found(bench: &Bench) -> Claim {
+    let missing = ContainerId("f".repeat(64));
+    refused(bench.engine.read_file(&missing, "/run/secrets/x", 3).await, ErrorKind::NotFound)
 }

@@ -88,7 +88,9 @@ pub const ASSERTIONS: &[(&str, Check)] = assertions! {
         an_exec_that_takes_too_long_times_out,
         put_files_into_a_created_container,
         files_in_a_volume_outlive_the_container,
-        putting_files_into_a_missing_container_is_not_found;
+        putting_files_into_a_missing_container_is_not_found,
+        files_of_a_created_container_are_read,
+        reading_a_file_of_a_missing_container_is_not_found;
     objects:
         the_engine_says_what_it_is,
         network_of_the_same_name_is_a_conflict,

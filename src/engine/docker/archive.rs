@@ -10,7 +10,7 @@ use tar::{Builder, EntryType, Header};
 use tokio::sync::mpsc;
 
 use super::ignore::Ignore;
-use crate::engine::request::FileToPut;
+use crate::engine::request::{FileContent, FileSeen, FileToPut};
 
 /// Name of a Dockerfile in the archive that lies outside the context.
 pub(super) const OUTSIDE: &str = ".dockerfile.witwd";
@@ -32,6 +32,25 @@ pub(super) fn of_files(files: &[FileToPut]) -> io::Result<Vec<u8>> {
         archive.append_data(&mut header, &file.path, file.content.as_slice())?;
     }
     archive.into_inner()
+}
+
+/// What the beginning of an archive is the archive of; of a file at most `most` bytes.
+pub(super) fn first_entry(archive: &[u8], most: usize) -> Option<FileSeen> {
+    let mut archive = tar::Archive::new(archive);
+    let mut entries = archive.entries().ok()?;
+    let mut first = entries.next()?.ok()?;
+    let uid = first.header().uid().unwrap_or_default();
+    let content = match first.header().entry_type() {
+        EntryType::Directory => FileContent::Directory { empty: entries.next().is_none() },
+        EntryType::Symlink => FileContent::Link(first.link_name().ok()??.display().to_string()),
+        _ => {
+            let mut content = Vec::new();
+            // What is missing at the end was not asked for.
+            let _ = first.by_ref().take(most as u64).read_to_end(&mut content);
+            FileContent::File(content)
+        }
+    };
+    Some(FileSeen { uid, content })
 }
 
 /// The context of a build.

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use futures_util::TryStreamExt as _;
+
 use bollard::query_parameters::{
-    CreateContainerOptions, RemoveContainerOptions, RenameContainerOptions, StopContainerOptions, UploadToContainerOptions,
+    CreateContainerOptions, DownloadFromContainerOptions, RemoveContainerOptions, RenameContainerOptions, StopContainerOptions,
+    UploadToContainerOptions,
 };
 
 use super::{Call, DockerEngine, SLOW, archive, create, facts, fine, images, ports, volumes};
-use crate::engine::request::{CreateContainer, FileToPut, MountFrom};
+use crate::engine::request::{CreateContainer, FileSeen, FileToPut, MountFrom};
 use crate::engine::{EngineError, ErrorKind};
 use crate::model::name::ContainerId;
 
@@ -109,4 +112,38 @@ pub(super) async fn put_files(
             docker.upload_to_container(&container.0, Some(options), bollard::body_full(tar.into())).await
         })
         .await
+}
+
+/// What the archive of a path may hold beside the content that is wanted: headers of two entries.
+const HEADERS: usize = 8 << 10;
+
+/// What lies at a path of a container. The engine sends it as an archive, of a directory with all
+/// that is in it: only the beginning is read.
+pub(super) async fn read_file(
+    engine: &DockerEngine,
+    container: &ContainerId,
+    path: &str,
+    most: usize,
+) -> Result<Option<FileSeen>, EngineError> {
+    let options = DownloadFromContainerOptions { path: path.to_owned() };
+    let read = engine
+        .call(Call::on("read a file of", container), SLOW, |docker| async move {
+            let mut stream = std::pin::pin!(docker.download_from_container(&container.0, Some(options)));
+            let mut archive = Vec::new();
+            while archive.len() < most.saturating_add(HEADERS)
+                && let Some(piece) = stream.try_next().await?
+            {
+                archive.extend_from_slice(&piece);
+            }
+            Ok(archive)
+        })
+        .await;
+    match read {
+        Ok(archive) => Ok(archive::first_entry(&archive, most)),
+        // It is the path that is not there, not the container.
+        Err(error) if error.kind == ErrorKind::NotFound && !error.message.to_lowercase().contains("no such container:") => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }

@@ -45,8 +45,8 @@ pub use connect::{ConnectError, EngineAddress, Surroundings};
 pub use interactive::{ExecInteractive, ExecSession};
 
 use super::request::{
-    BuildImage, CreateContainer, CreateNetwork, CreateVolume, EngineInfo, Exec, ExecOutput, FileToPut, ImageFacts, LogQuery,
-    PullImage, Reach, Scope, Waited,
+    BuildImage, CreateContainer, CreateNetwork, CreateVolume, EngineInfo, Exec, ExecOutput, FileSeen, FileToPut, ImageFacts,
+    LogQuery, PullImage, Reach, Scope, Waited,
 };
 use super::{Engine, EngineError, ErrorKind, EventStream, LogStream, ProgressSink};
 use crate::host::Clock;
@@ -229,6 +229,10 @@ impl Engine for DockerEngine {
 
     async fn disconnect(&self, container: &ContainerId, network: &str) -> Result<(), EngineError> {
         networks::disconnect(self, container, network).await
+    }
+
+    async fn read_file(&self, container: &ContainerId, path: &str, most: usize) -> Result<Option<FileSeen>, EngineError> {
+        containers::read_file(self, container, path, most).await
     }
 
     async fn put_files(&self, container: &ContainerId, directory: &str, files: &[FileToPut]) -> Result<(), EngineError> {

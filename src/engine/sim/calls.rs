@@ -10,8 +10,8 @@ use super::mutation::Mutation;
 use super::streams;
 use super::trace::Operation;
 use crate::engine::request::{
-    BuildImage, CreateContainer, CreateNetwork, CreateVolume, EngineInfo, Exec, ExecOutput, FileToPut, ImageFacts, LogQuery,
-    Progress, PullImage, Reach, Scope, Waited,
+    BuildImage, CreateContainer, CreateNetwork, CreateVolume, EngineInfo, Exec, ExecOutput, FileSeen, FileToPut, ImageFacts,
+    LogQuery, Progress, PullImage, Reach, Scope, Waited,
 };
 use crate::engine::{Engine, EngineError, ErrorKind, EventStream, LogStream, ProgressSink};
 use crate::model::name::{ContainerId, ImageId, StackName};
@@ -186,6 +186,15 @@ impl Engine for SimEngine {
 
     async fn put_files(&self, container: &ContainerId, directory: &str, files: &[FileToPut]) -> Result<(), EngineError> {
         self.change(Mutation::PutFiles(container.clone(), directory.to_owned(), files.to_vec()), SMALL).await
+    }
+
+    async fn read_file(&self, container: &ContainerId, path: &str, most: usize) -> Result<Option<FileSeen>, EngineError> {
+        let target = format!("container {container}");
+        let work = self.read(Operation::ReadFile, &target, |world| {
+            let found = world.find(Operation::ReadFile, container)?;
+            Ok(world.lies_at(found, path, most))
+        });
+        self.call(Operation::ReadFile, &target, None, work).await
     }
 
     async fn exec(&self, container: &ContainerId, exec: &Exec, limit: Duration) -> Result<ExecOutput, EngineError> {

@@ -28,6 +28,7 @@ pub enum Operation {
     Connect,
     Disconnect,
     PutFiles,
+    ReadFile,
     Exec,
     Wait,
     Logs,
@@ -56,6 +57,7 @@ impl Operation {
             Self::Connect => "connect container",
             Self::Disconnect => "disconnect container",
             Self::PutFiles => "put files",
+            Self::ReadFile => "read a file of",
             Self::Exec => "run command",
             Self::Wait => "wait for container",
             Self::Logs => "read log",
@@ -66,7 +68,17 @@ impl Operation {
     /// Whether it changes an object of the engine. A command in a container does not count: probes
     /// are made of them.
     pub fn mutating(self) -> bool {
-        let reads = [Self::Info, Self::Observe, Self::Events, Self::Image, Self::Exec, Self::Wait, Self::Logs, Self::Reach];
+        let reads = [
+            Self::Info,
+            Self::Observe,
+            Self::Events,
+            Self::Image,
+            Self::ReadFile,
+            Self::Exec,
+            Self::Wait,
+            Self::Logs,
+            Self::Reach,
+        ];
         !reads.contains(&self)
     }
 }

@@ -11,7 +11,7 @@ use super::images::Images;
 use super::mutation::Mutation;
 use super::script::{Script, Scripts};
 use super::trace::Operation;
-use crate::engine::request::{Exec, ExecOutput, FileToPut, LogLine, MountFrom, MountRequest};
+use crate::engine::request::{Exec, ExecOutput, FileContent, FileSeen, FileToPut, LogLine, MountFrom, MountRequest};
 use crate::engine::{EngineError, ErrorKind, labels};
 use crate::model::hash::hex;
 use crate::model::name::{ContainerId, ImageId, InstanceId, StackName, WorkloadName};
@@ -287,6 +287,20 @@ impl World {
         let in_volume = volume_path(container, path)
             .and_then(|(volume, below)| self.volumes.get(volume)?.files.get(&below).map(|file| file.content.clone()));
         in_volume.or_else(|| container.files.get(path).map(|file| file.content.clone()))
+    }
+
+    /// What lies at a path of a container: a file, or a directory where files lie below it.
+    pub fn lies_at(&self, container: &SimContainer, path: &str, most: usize) -> Option<FileSeen> {
+        if let Some(mut content) = self.file(container, path) {
+            content.truncate(most);
+            return Some(FileSeen { uid: 0, content: FileContent::File(content) });
+        }
+        let below = format!("{path}/");
+        let (volume, inner) = volume_path(container, &below)?;
+        let files = &self.volumes.get(volume)?.files;
+        let empty = !files.keys().any(|file| file.starts_with(&inner));
+        let there = inner.is_empty() || !empty;
+        there.then_some(FileSeen { uid: 0, content: FileContent::Directory { empty } })
     }
 }
 

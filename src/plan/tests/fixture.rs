@@ -6,7 +6,7 @@ use std::time::Duration;
 use expect_test::Expect;
 
 use super::super::{Action, InFlight, Inputs, Plan, plan};
-use crate::model::family::{Families, Family, Library};
+use crate::model::family::{DataFound, Examined, Families, Family, Glibc, Library};
 use crate::model::hash::{Fingerprint, SpecHash};
 use crate::model::health::{Subject, Verdict, Verdicts};
 use crate::model::history::{AcceptedImage, Failure, FailureKind, Goal, History, LastExit, Target};
@@ -325,17 +325,23 @@ impl World {
     }
 
     pub fn alive(self, text: &str) -> Self {
-        self.verdict(&format!("{text}-1"), Verdict { started: true, ready: None, alive: Some(true), words: None })
+        self.verdict(
+            &format!("{text}-1"),
+            Verdict { started: true, ready: None, alive: Some(true), words: None, needs_operator: false },
+        )
     }
 
     pub fn ready(self, text: &str) -> Self {
-        let ready = Verdict { started: true, ready: Some(true), alive: Some(true), words: None };
+        let ready = Verdict { started: true, ready: Some(true), alive: Some(true), words: None, needs_operator: false };
         self.running(text).provisioned(text).verdict(&format!("{text}-1"), ready)
     }
 
     pub fn sick(self, text: &str) -> Self {
         let words = Some("GET /healthz: timed out".to_owned());
-        self.running(text).verdict(&format!("{text}-1"), Verdict { started: true, ready: Some(false), alive: Some(false), words })
+        self.running(text).verdict(
+            &format!("{text}-1"),
+            Verdict { started: true, ready: Some(false), alive: Some(false), words, needs_operator: false },
+        )
     }
 
     /// The container of a workload is known by these names on the stack's network; none: it is not there.
@@ -523,7 +529,7 @@ impl World {
 
     /// What an image says of itself.
     pub fn family(mut self, reference: &str, major: u32, library: Library) -> Self {
-        let family = Family { major: Some(major), library: Some(library) };
+        let family = Family { major: Some(major), library: Some(library), glibc: None };
         self.families.insert(ImageId(format!("sha256:{reference}")), family);
         self
     }
@@ -536,6 +542,24 @@ impl World {
             postgres.major = major;
         }
         self.changed(text).image(reference)
+    }
+
+    /// The data of a postgres is sorted by this version of glibc.
+    pub fn sorted_by(mut self, text: &str, glibc: Glibc) -> Self {
+        self.history.postgres.entry(name(text)).or_default().family.glibc = Some(glibc);
+        self
+    }
+
+    /// What a look into a container has shown.
+    pub fn examined(mut self, id: &str, glibc: Glibc, data: DataFound) -> Self {
+        self.history.examined.insert(ContainerId(id.to_owned()), Examined { glibc: Some(glibc), data });
+        self
+    }
+
+    /// The volume of a postgres was made empty by us, and nothing is known to be in it yet.
+    pub fn made_empty(mut self, text: &str, volume: &str) -> Self {
+        self.history.postgres.entry(name(text)).or_default().made_empty = Some(volume.to_owned());
+        self
     }
 
     pub fn down(mut self) -> Self {
