@@ -8,6 +8,7 @@ use super::exit_code::Failure;
 use super::place::Place;
 use crate::config::{InvalidFile, Loaded, load};
 use crate::engine::request::Scope;
+use crate::model::by_hand::ByHand;
 use crate::model::name::{InstanceId, ReplicaKey, StackName};
 use crate::model::observed::{Container, ContainerState, Observed, Owner};
 use crate::model::probe::Probes;
@@ -28,6 +29,7 @@ pub(super) async fn status(context: &Context, place: &Place) -> Result<Status, F
     let engine = context.engine().await?;
     let observed = engine.observe(&Scope { stack: name.clone(), images: Vec::new(), volumes: Vec::new() }).await?;
     let mut status = describe(&name, &place.instance()?, loaded.as_ref().ok(), &observed);
+    hold(&mut status, &super::assembly::held_by_hand(context.disk.clone(), place));
     status.file = file_status(place, loaded.as_ref().err());
     Ok(status)
 }
@@ -65,6 +67,14 @@ pub(super) fn describe(name: &StackName, instance: &InstanceId, loaded: Option<&
     }
 }
 
+/// Shows what the next daemon will not start.
+pub(super) fn hold(status: &mut Status, by_hand: &ByHand) {
+    for item in status.items.iter_mut().filter(|item| item.state == State::Stopped) {
+        let Ok(name) = item.name.parse() else { continue };
+        item.held = by_hand.is_stopped(&ReplicaKey { name, replica: item.replica });
+    }
+}
+
 fn keeps_running(kind: KindName) -> bool {
     matches!(kind, KindName::Service | KindName::Postgres | KindName::Job)
 }
@@ -94,6 +104,8 @@ fn item(key: &ReplicaKey, container: Option<&Container>, stack: Option<&Stack>) 
         state,
         protects_data: false,
         held: false,
+        restart_asked: false,
+        waits_for_hand: false,
         health: if has_probe && runs { Health::Unknown } else { Health::None },
         ready: runs && !has_probe,
         restarts: 0,

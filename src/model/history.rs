@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::by_hand::ByHand;
 use super::family::Family;
 use super::name::{ImageId, ReplicaKey, VolumeName, WorkloadName};
 use super::observed::{Exit, RunId};
@@ -53,7 +54,7 @@ impl fmt::Display for Target {
 /// Restarts of one replica, over all its containers.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct ReplicaHistory {
-    /// How often it was started again after it ended; only grows.
+    /// How often it was started again after it ended by itself; only grows.
     pub restarts: u64,
     /// Starts since it was last healthy for long enough; 0: the next start is immediate.
     pub attempt: u32,
@@ -61,6 +62,14 @@ pub struct ReplicaHistory {
     pub recent: Vec<Timestamp>,
     /// How its last run ended.
     pub last_exit: Option<LastExit>,
+}
+
+impl ReplicaHistory {
+    /// Forgets what makes the next start wait: whoever asks wants it tried now.
+    pub fn forgive(&mut self) {
+        self.attempt = 0;
+        self.recent.clear();
+    }
 }
 
 /// The end of a run.
@@ -157,6 +166,8 @@ pub struct History {
     /// Postgres servers that may begin with an empty volume although older data lies unused
     /// (`up --fresh`), until that volume is there.
     pub fresh: BTreeSet<WorkloadName>,
+    /// What a person asked for beside the file: it holds until `start` or `up`.
+    pub by_hand: ByHand,
     /// Restarts.
     pub replicas: BTreeMap<ReplicaKey, ReplicaHistory>,
     /// Images that were accepted.

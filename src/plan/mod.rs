@@ -9,6 +9,7 @@ mod action;
 mod data;
 mod down;
 mod gates;
+mod hand;
 mod images;
 mod inputs;
 mod objects;
@@ -19,7 +20,7 @@ pub mod restart;
 mod up;
 
 pub use action::{Action, Blocked, Plan, Planned};
-pub use gates::{is_ready, verdict_of, words_of};
+pub use gates::{is_ready, verdict_of, waits_for_hand, words_of};
 pub use images::{WantedImage, wanted_image};
 pub use inputs::{InFlight, Inputs, is_kept};
 

@@ -8,7 +8,7 @@ use super::action::Action;
 use super::inputs::Inputs;
 use super::pass::Pass;
 use super::restart::{Decision, Times, decide};
-use super::{data, gates};
+use super::{data, gates, hand};
 use crate::model::history::Target;
 use crate::model::name::ReplicaKey;
 use crate::model::observed::{Container, ContainerState, Exit};
@@ -43,6 +43,14 @@ pub fn plan_replica(pass: &mut Pass<'_>, workload: &Workload, key: ReplicaKey, r
     }
     let inputs = pass.inputs;
     let containers = inputs.of_replica(&key);
+    if inputs.history.by_hand.is_stopped(&key) {
+        hand::stop(pass, workload, &containers);
+        return;
+    }
+    if inputs.history.by_hand.is_asked(&key) {
+        pass.block(target, hand::ASKED);
+        return;
+    }
     let meant = inputs.is_meant(&workload.name);
     let matching = |container: &&Container| !meant || inputs.divergence(workload, container).is_none();
     if let Some((surplus, kept)) = surplus(&containers, matching) {
@@ -93,7 +101,7 @@ fn is_vanishing(container: &Container) -> bool {
 /// Health comes first, for a removal that fails again and again must not keep a database from its
 /// roles.
 fn tend(pass: &mut Pass<'_>, replica: &Replica<'_>, current: &Container) {
-    if heal(pass, replica, current) || put_in_order(pass, replica, current) {
+    if hand::renew(pass, replica.workload, current) || heal(pass, replica, current) || put_in_order(pass, replica, current) {
         return;
     }
     let target = Target::Replica(replica.key.clone());
@@ -182,6 +190,7 @@ fn start(pass: &mut Pass<'_>, replica: &Replica<'_>, container: &Container) {
     let action = Action::Start { key: replica.key.clone(), container: container.id.clone() };
     match &container.state {
         ContainerState::Created => pass.act(action, "created, all it needs is there"),
+        ContainerState::Exited { .. } if pass.inputs.history.by_hand.is_renewed(container) => pass.act(action, hand::ASKED),
         ContainerState::Exited { exit, .. } => match restart(pass.inputs, replica, exit) {
             Decision::Start { cause } => pass.act(action, cause),
             Decision::Wait { until, cause } => {
@@ -215,8 +224,12 @@ fn create(pass: &mut Pass<'_>, replica: &Replica<'_>, ready: &Ready) {
         return create_now(pass, replica, ready);
     }
     let old = replica.others.iter().copied().filter(|other| !is_vanishing(other)).collect::<Vec<_>>();
+    if let Some(up) = old.iter().find(|other| other.state.is_up()) {
+        hand::renew(pass, replica.workload, up);
+        return;
+    }
     let gate = gates::closed_gate(pass.inputs, replica.workload);
-    if let (Some(old), true) = (old.last(), gate.is_none() && old.iter().all(|other| !other.state.is_up())) {
+    if let (Some(old), None) = (old.last(), gate) {
         start(pass, replica, old);
     }
 }
@@ -230,8 +243,10 @@ fn create_now(pass: &mut Pass<'_>, replica: &Replica<'_>, ready: &Ready) {
         return;
     }
     let reason = replica.others.first().and_then(|old| pass.inputs.divergence(replica.workload, old));
+    let by_hand = hand::scaled(pass.inputs, replica.workload).filter(|_| replica.key.replica > replica.workload.replicas());
+    let cause = reason.or(by_hand.as_deref()).unwrap_or("no container");
     match free_name(pass.inputs, replica) {
-        Ok(name) => pass.act(Action::Create { key: replica.key.clone(), name, image }, reason.unwrap_or("no container")),
+        Ok(name) => pass.act(Action::Create { key: replica.key.clone(), name, image }, cause),
         Err(cause) => pass.needs_operator(Target::Replica(replica.key.clone()), cause),
     }
 }

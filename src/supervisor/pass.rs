@@ -51,6 +51,10 @@ impl Supervisor {
             let detail = serde_json::json!({ "code": seen.exit.code, "oom": seen.exit.oom, "container": seen.container.0 });
             self.journal.record_with("exit", &seen.key, seen.exit.to_string(), detail);
         }
+        // An earlier look does not show which runs the last request was about.
+        if self.look_generation == self.generation {
+            note::note_runs(&mut self.history, &self.stack, &self.context.instance, observed);
+        }
         note::end_fresh(&mut self.history, &self.stack, observed);
         note::adopt_images(&mut self.history, &self.stack, &self.context.instance, observed);
         note::note_readiness(&mut self.history, &mut self.verdicts, observed, now);

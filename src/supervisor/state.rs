@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::host::{Disk, DiskError};
+use crate::model::by_hand::ByHand;
 use crate::model::history::{AcceptedImage, Goal, History, PostgresHistory, ReplicaHistory};
 use crate::model::name::{ReplicaKey, WorkloadName};
 
@@ -37,6 +38,8 @@ struct Kept {
     builds: BTreeMap<WorkloadName, String>,
     #[serde(default)]
     fresh: BTreeSet<WorkloadName>,
+    #[serde(default)]
+    by_hand: ByHand,
 }
 
 /// The file, and what was last written to it.
@@ -71,6 +74,12 @@ impl StateFile {
         }
     }
 
+    /// What is kept, for who only looks: nothing where it can't be understood, which is left as it is.
+    pub fn look(&self) -> History {
+        let content = self.disk.read(&self.path).ok().flatten().unwrap_or_default();
+        serde_json::from_slice::<Kept>(&content).map(Kept::into_history).unwrap_or_default()
+    }
+
     /// Writes what changed; nothing where nothing did.
     pub fn save(&mut self, history: &History) -> Result<(), StateError> {
         let content = serde_json::to_vec_pretty(&Kept::of(history)).unwrap_or_default();
@@ -93,6 +102,7 @@ impl Kept {
             postgres: history.postgres.clone(),
             builds: history.builds.clone(),
             fresh: history.fresh.clone(),
+            by_hand: history.by_hand.clone(),
         }
     }
 
@@ -104,6 +114,7 @@ impl Kept {
             postgres: self.postgres,
             builds: self.builds,
             fresh: self.fresh,
+            by_hand: self.by_hand,
             ..History::default()
         }
     }
