@@ -8,6 +8,7 @@ mod args;
 mod assembly;
 mod attach;
 mod background;
+mod by_hand;
 mod check;
 mod completions;
 mod config;
@@ -31,8 +32,12 @@ mod place;
 mod ports;
 mod progress;
 mod ps;
+mod restart;
+mod scale;
 mod schema;
 mod seen;
+mod start;
+mod stop;
 mod table;
 mod up;
 mod words;
@@ -89,6 +94,10 @@ async fn dispatch(globals: Globals, verb: Verb, output: Output) -> Done {
     match verb {
         Verb::Up(args) => up::run(&context, args).await,
         Verb::Down(args) => down::run(&context, args).await,
+        Verb::Restart(args) => restart::run(&context, args).await,
+        Verb::Stop(args) => stop::run(&context, args).await,
+        Verb::Start(args) => start::run(&context, args).await,
+        Verb::Scale(args) => scale::run(&context, args).await,
         Verb::Ps(args) => ps::run(&context, args).await,
         Verb::Logs(args) => logs::run(&context, args).await,
         Verb::Events(args) => events::run(&context, args).await,

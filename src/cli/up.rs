@@ -126,7 +126,7 @@ pub(super) fn ready_text(status: &Status, in_background: bool) -> String {
 }
 
 /// Says once why what is not ready is not, with the last lines of its log; the rest keeps running.
-async fn not_ready(context: &Context, status: &Status, exit: Exit) -> Failure {
+pub(super) async fn not_ready(context: &Context, status: &Status, exit: Exit) -> Failure {
     let items = unready(status);
     let failed: Vec<&ItemStatus> = items.iter().copied().filter(|item| has_failed_or_ended(item)).collect();
     let exit = match failed.as_slice() {
