@@ -138,7 +138,8 @@ pub(super) async fn not_ready(context: &Context, status: &Status, exit: Exit) ->
         // The reader is gone where this fails, and the failure below says the same.
         let _ = context.output.document(status);
     } else {
-        for item in &failed {
+        // What waits for a hand did nothing wrong that its log could tell.
+        for item in failed.iter().filter(|item| !item.waits_for_hand) {
             show_tail(context, item).await;
         }
     }

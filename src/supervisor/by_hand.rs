@@ -60,7 +60,8 @@ pub(super) fn waits(inputs: &Inputs<'_>, workload: &Workload, item: &ItemStatus)
 
 /// How one that is not to run is started.
 pub(super) fn way_back(inputs: &Inputs<'_>, key: &ReplicaKey) -> String {
-    let stopped = inputs.history.by_hand.is_stopped(key);
-    let (why, verb) = if stopped { ("by hand", "start") } else { ("not asked for", "up") };
-    format!("{why}: `witwd {verb} {}` starts it", key.name)
+    if inputs.history.by_hand.is_stopped(key) {
+        return format!("`witwd start {key}` starts it");
+    }
+    format!("not asked for: `witwd up {}` starts it", key.name)
 }

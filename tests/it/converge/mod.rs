@@ -92,9 +92,13 @@ async fn carry_out_by_hand(case: &Case, machine: &Machine, daemon: &Daemon, stac
     assert_eq!(changes(&later.calls[all.calls.len()..], case.offline), 0, "it does not rest after {wishes:?}");
     let status = daemon.handle.status();
     let stopped = status.items.iter().filter(|item| item.held && item.state == State::Stopped);
-    let names = stopped.map(|item| format!("demo-{}-{} running", item.name, item.replica));
-    let told = machine.containers();
-    names.for_each(|name| assert!(!told.contains(&name), "{name} after {wishes:?}"));
+    let keys: Vec<(String, u32)> = stopped.map(|item| (item.name.clone(), item.replica)).collect();
+    machine.engine.with(|world| {
+        let ours = world.containers.values().filter(|container| container.state.is_up() && is_ours(container));
+        for key in ours.filter_map(SimContainer::identity).map(|identity| identity.key) {
+            assert!(!keys.contains(&(key.name.to_string(), key.replica)), "{key} runs after {wishes:?}");
+        }
+    });
     true
 }
 
