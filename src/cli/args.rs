@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::output::ColorChoice;
-use super::{check, completions, config, daemon, db, doctor, down, events, exec, guardian, logs, ps, schema, up};
+use super::{
+    check, completions, config, daemon, db, doctor, down, events, exec, guardian, logs, ps, restart, scale, schema, start, stop,
+    up,
+};
 
 /// Keeps an app and its Postgres running on one machine, from one stack.toml.
 #[derive(Debug, Parser)]
@@ -69,6 +72,14 @@ pub enum Verb {
     Logs(logs::LogsArgs),
     /// What happened and why
     Events(events::EventsArgs),
+    /// Restart services or postgres servers, or all of the stack
+    Restart(restart::RestartArgs),
+    /// Stop services or postgres servers, and keep them stopped
+    Stop(stop::StopArgs),
+    /// Start what was stopped or scaled by hand, or what ended
+    Start(start::StartArgs),
+    /// Run another number of replicas than stack.toml says
+    Scale(scale::ScaleArgs),
     /// Validate stack.toml; needs no engine
     Check(check::CheckArgs),
     /// The resolved stack, secrets masked

@@ -17,13 +17,14 @@ use crate::engine::request::{BuildImage, Scope};
 use crate::host::kept::recall;
 use crate::host::runtime::Runtime;
 use crate::host::{Clock, Disk};
+use crate::model::by_hand::ByHand;
 use crate::model::hash::SpecHash;
 use crate::model::history::Goal;
 use crate::model::name::{InstanceId, StackName, WorkloadName};
 use crate::model::stack::Stack;
 use crate::model::status::DaemonStatus;
 use crate::model::workload::{Build, ImageOrigin, Workload};
-use crate::supervisor::{Command, Ends, Machine};
+use crate::supervisor::{self, Command, Ends, Machine};
 
 /// What a supervisor is given to work with.
 #[derive(Clone)]
@@ -74,15 +75,22 @@ pub fn schema() -> String {
 /// Runs the supervisor until `ending` is true, leaving the stack as it is. What is asked of it
 /// comes through `ends`; nothing is done before the first command.
 pub async fn supervise(parts: Parts, mut ends: Ends, mut ending: watch::Receiver<bool>) -> Result<(), Failure> {
-    let first = tokio::select! {
-        biased;
-        () = over(&mut ending) => return Ok(()),
-        first = ends.commands.recv() => first,
-    };
-    let Some(first) = first else { return Ok(()) };
-    let stack = match &first {
-        Command::Up(up, _) => up.stack.clone(),
-        Command::Down(..) => stack_to_end(&parts).await,
+    let (first, stack) = loop {
+        let first = tokio::select! {
+            biased;
+            () = over(&mut ending) => return Ok(()),
+            first = ends.commands.recv() => first,
+        };
+        match first {
+            None => return Ok(()),
+            Some(Command::Up(up, answer)) => {
+                let stack = up.stack.clone();
+                break (Command::Up(up, answer), stack);
+            }
+            Some(down @ Command::Down(..)) => break (down, stack_to_end(&parts).await),
+            // Who asked may be gone; there is nothing to hold yet.
+            Some(Command::Hand(_, answer)) => drop(answer.send(Err(supervisor::not_up()))),
+        }
     };
     let supervised = machine(&parts).supervise(stack, first, ends, async move { over(&mut ending).await });
     supervised.await.map_err(|error| Failure::new(Exit::Failed, chain(&error)))
@@ -134,6 +142,11 @@ async fn name_on_the_engine(parts: &Parts) -> StackName {
     let observed = parts.engine.observe(&scope).await.unwrap_or_default();
     let ours = observed.containers.into_iter().filter_map(|container| container.identity);
     ours.filter(|identity| identity.instance == parts.instance).map(|identity| identity.stack).next().unwrap_or(nothing)
+}
+
+/// What a person holds by hand, where no daemon can be asked.
+pub fn held_by_hand(disk: Arc<dyn Disk>, place: &Place) -> ByHand {
+    supervisor::held_by_hand(disk, &place.state)
 }
 
 /// Whether the stack is to run, as far as the supervisor's own state says: not after a `down`.

@@ -159,6 +159,7 @@ impl Daemon {
         for warning in warnings {
             tracing::warn!("{warning}");
         }
+        let up = supervisor::Up { resumes: true, ..up };
         self.handle.up(up).await.map_err(|closed| Failure::of(Exit::Failed, "failed to go on", &closed))?;
         Ok(())
     }

@@ -1,13 +1,16 @@
 //! Waits for a daemon to carry out what it was asked for, showing what it does meanwhile.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::exit_code::Failure;
 use super::progress::Progress;
 use crate::control::protocol::Line;
-use crate::control::{Lines, Outcome, Restarts, outcome, restarts};
+use crate::control::{Lines, Outcome, Restarts, outcome, outcome_of, restarts};
 use crate::host::Clock;
 use crate::model::status::Status;
+use crate::model::wish::{Chosen, is_about};
 
 /// How a wait ended, with the last status that spoke of the request.
 #[derive(Debug)]
@@ -30,12 +33,21 @@ pub(super) struct Follower {
     pub is_down: bool,
     /// Restarts of each replica when the wait began: what looped before is no verdict on this request.
     restarts: Option<Restarts>,
+    /// Whom the request is about; empty: the whole stack.
+    about: BTreeSet<Chosen>,
+    /// Whether the whole stack must be converged.
+    is_up: bool,
 }
 
 impl Follower {
     /// Follows the answer to a request.
     pub(super) fn new(lines: Lines) -> Self {
-        Self { lines, generation: 0, last: None, is_down: false, restarts: None }
+        Self { lines, generation: 0, last: None, is_down: false, restarts: None, about: BTreeSet::new(), is_up: true }
+    }
+
+    /// Follows the answer to a request about these; about all where it names none.
+    pub(super) fn about(lines: Lines, about: BTreeSet<Chosen>) -> Self {
+        Self { about, is_up: false, ..Self::new(lines) }
     }
 
     /// Shows the next line; `false` where the daemon ended. Safe to drop before it returned.
@@ -51,7 +63,7 @@ impl Follower {
             }
             Line::Event(record) => progress.event(&record)?,
             Line::Status { generation, looked, status } if looked && generation >= self.generation && self.generation > 0 => {
-                progress.status(&status);
+                progress.status(&only(&status, &self.about));
                 self.restarts.get_or_insert_with(|| restarts(&status));
                 self.last = Some(status);
             }
@@ -66,10 +78,11 @@ impl Follower {
         Ok(true)
     }
 
-    /// What the last status says of an `up`.
+    /// What the last status says of the request.
     pub(super) fn outcome(&self) -> Outcome {
         match (&self.last, &self.restarts) {
-            (Some(status), Some(before)) => outcome(status, before),
+            (Some(status), Some(before)) if self.is_up => outcome(status, before),
+            (Some(status), Some(before)) => outcome_of(status, before, &self.about),
             _ => Outcome::Working,
         }
     }
@@ -95,4 +108,14 @@ impl Follower {
             }
         }
     }
+}
+
+/// What a status says of those that a request is about.
+fn only<'s>(status: &'s Status, about: &BTreeSet<Chosen>) -> Cow<'s, Status> {
+    if about.is_empty() {
+        return Cow::Borrowed(status);
+    }
+    let mut own = status.clone();
+    own.items.retain(|item| is_about(about, &item.name, item.replica));
+    Cow::Owned(own)
 }

@@ -137,6 +137,7 @@ impl FileLoader {
             pull: false,
             builds,
             fresh: Fresh::default(),
+            resumes: false,
             file: file::status(&self.parts.place, invalid.as_ref()),
             notes: loaded.not_carried_out,
         };
@@ -204,12 +205,17 @@ pub(super) fn workload<'a>(stack: &'a Stack, name: &str) -> Result<&'a Workload,
     let found = name.parse::<WorkloadName>().ok().and_then(|name| stack.workload(&name));
     found.ok_or_else(|| {
         let names: Vec<&str> = stack.in_order().map(|workload| workload.name.as_str()).collect();
-        let hint = match nearest(name, names.iter().copied()) {
-            Some(meant) => format!("did you mean {meant}?"),
-            None => format!("it has {}", names.join(", ")),
-        };
-        Failure::new(Exit::Usage, format!("stack {} has no {name}", stack.name())).hint(hint)
+        no_such(stack.name().as_str(), name, &names)
     })
+}
+
+/// A name that a stack does not have, and what may be meant.
+pub(super) fn no_such(stack: &str, name: &str, names: &[&str]) -> Failure {
+    let hint = match nearest(name, names.iter().copied()) {
+        Some(meant) => format!("did you mean {meant}?"),
+        None => format!("it has {}", names.join(", ")),
+    };
+    Failure::new(Exit::Usage, format!("stack {stack} has no {name}")).hint(hint)
 }
 
 /// Of the environment of a request, exactly the variables that the stack mentions.

@@ -8,6 +8,7 @@ mod args;
 mod assembly;
 mod attach;
 mod background;
+mod by_hand;
 mod check;
 mod claim;
 mod completions;
@@ -39,8 +40,12 @@ mod ports;
 mod progress;
 mod ps;
 mod runs;
+mod restart;
+mod scale;
 mod schema;
 mod seen;
+mod start;
+mod stop;
 mod table;
 mod target;
 mod up;
@@ -98,6 +103,10 @@ async fn dispatch(globals: Globals, verb: Verb, output: Output) -> Done {
     match verb {
         Verb::Up(args) => up::run(&context, args).await,
         Verb::Down(args) => down::run(&context, args).await,
+        Verb::Restart(args) => restart::run(&context, args).await,
+        Verb::Stop(args) => stop::run(&context, args).await,
+        Verb::Start(args) => start::run(&context, args).await,
+        Verb::Scale(args) => scale::run(&context, args).await,
         Verb::Ps(args) => ps::run(&context, args).await,
         Verb::Logs(args) => logs::run(&context, args).await,
         Verb::Events(args) => events::run(&context, args).await,

@@ -22,6 +22,8 @@ pub(super) struct Progress {
     engine: EngineStatus,
     /// Whether a look at the engine was shown: before the first one nothing is known of it.
     has_shown: bool,
+    /// Whether programs are told what happens.
+    streams: bool,
 }
 
 struct Moving {
@@ -33,12 +35,17 @@ impl Progress {
     /// Shows nothing yet.
     pub(super) fn new(output: Output) -> Self {
         let moving = output.moves().then(|| Moving { all: MultiProgress::new(), bars: BTreeMap::new() });
-        Self { output, shown: BTreeMap::new(), moving, engine: EngineStatus::Up, has_shown: false }
+        Self { output, shown: BTreeMap::new(), moving, engine: EngineStatus::Up, has_shown: false, streams: true }
+    }
+
+    /// The same where programs get one document and no stream.
+    pub(super) fn beside_document(output: Output) -> Self {
+        Self { streams: false, ..Self::new(output) }
     }
 
     /// The same without anything that moves: beside logs.
     pub(super) fn plain(output: Output) -> Self {
-        Self { output, shown: BTreeMap::new(), moving: None, engine: EngineStatus::Up, has_shown: false }
+        Self { output, shown: BTreeMap::new(), moving: None, engine: EngineStatus::Up, has_shown: false, streams: true }
     }
 
     /// Shows how things are now.
@@ -66,7 +73,7 @@ impl Progress {
     /// Shows something that happened: for programs each, for people how far images are.
     pub(super) fn event(&mut self, record: &EventRecord) -> Result<(), super::exit_code::Failure> {
         if self.output.json {
-            return self.output.document(record);
+            return if self.streams { self.output.document(record) } else { Ok(()) };
         }
         if let (Some(moving), "progress") = (&mut self.moving, record.kind.as_str()) {
             moving.remark(record);
@@ -99,7 +106,7 @@ impl Moving {
             let cause = printable(&item.cause);
             let state = paint(true, state_ink(item), &settled_text(item));
             bar.set_message(format!("{:width$}  {state}  {}", label(item), paint(true, Ink::Dim, &cause)));
-            if item.ready || item.state == State::Completed {
+            if item.ready || matches!(item.state, State::Completed | State::Stopped) {
                 bar.disable_steady_tick();
             } else {
                 bar.enable_steady_tick(Duration::from_millis(120));
@@ -131,7 +138,11 @@ fn spinner(all: &MultiProgress) -> ProgressBar {
 }
 
 fn label(item: &ItemStatus) -> String {
-    if item.replica == 1 { item.name.clone() } else { format!("{}.{}", item.name, item.replica) }
+    replica_label(&item.name, item.replica)
+}
+
+fn replica_label(name: &str, replica: u32) -> String {
+    if replica == 1 { name.to_owned() } else { format!("{name}.{replica}") }
 }
 
 /// The state, or `ready`: what `up` waits for.
@@ -154,7 +165,7 @@ pub(super) fn changes(shown: &mut Shown, status: &Status) -> Vec<String> {
     let gone: Vec<(String, u32)> = shown.keys().filter(|key| !here(key)).cloned().collect();
     for key in gone {
         shown.remove(&key);
-        lines.push(format!("{}  removed", key.0));
+        lines.push(format!("{}  removed", replica_label(&key.0, key.1)));
     }
     lines
 }

@@ -9,6 +9,7 @@ use super::file;
 use super::place::Place;
 use crate::config::Loaded;
 use crate::engine::request::Scope;
+use crate::model::by_hand::ByHand;
 use crate::model::name::{InstanceId, ReplicaKey, StackName};
 use crate::model::observed::{Container, ContainerState, Observed, Owner};
 use crate::model::probe::Probes;
@@ -31,6 +32,7 @@ pub(super) async fn status(context: &Context, place: &Place) -> Result<Status, F
     let observed = engine.observe(&Scope::of(&name)).await?;
     let loaded = read.as_ref().ok().map(|reading| &reading.loaded);
     let mut status = describe(&name, &place.instance()?, loaded, &observed);
+    hold(&mut status, &super::assembly::held_by_hand(context.disk.clone(), place));
     status.file = file::status(place, read.as_ref().map_or_else(Some, |reading| reading.invalid.as_ref()));
     Ok(status)
 }
@@ -60,6 +62,14 @@ pub(super) fn describe(name: &StackName, instance: &InstanceId, loaded: Option<&
         reached: false,
         items: sorted(items),
         notes: loaded.map(|loaded| loaded.not_carried_out.clone()).unwrap_or_default(),
+    }
+}
+
+/// Shows what the next daemon will not start.
+pub(super) fn hold(status: &mut Status, by_hand: &ByHand) {
+    for item in status.items.iter_mut().filter(|item| item.state == State::Stopped) {
+        let Ok(name) = item.name.parse() else { continue };
+        item.held = by_hand.is_stopped(&ReplicaKey { name, replica: item.replica });
     }
 }
 
@@ -109,6 +119,8 @@ fn item(key: &ReplicaKey, container: Option<&Container>, stack: Option<&Stack>) 
         protects_data: false,
         held: false,
         health: if has_probe && is_asked_by_nobody { Health::Unknown } else { Health::None },
+        restart_asked: false,
+        waits_for_hand: false,
         ready: runs && !has_probe,
         restarts: 0,
         attempt: 0,

@@ -37,6 +37,8 @@ fn item(name: &str, kind: KindName, state: State) -> ItemStatus {
         meant: true,
         protects_data: false,
         held: false,
+        restart_asked: false,
+        waits_for_hand: false,
         health: Health::None,
         ready: state == State::Running,
         restarts: 0,
@@ -212,8 +214,8 @@ fn the_document_of_ps_has_the_fields_of_the_contract() {
     assert_eq!(fields(&document["daemon"]), "pid since version");
     assert_eq!(
         fields(item),
-        "attempt backup cause container digest health held image kind last_exit meant name next port ports protects_data ready replica restarts \
-         since state"
+        "attempt backup cause container digest health held image kind last_exit meant name next port ports protects_data ready replica restart_asked \
+         restarts since state waits_for_hand"
     );
     assert_eq!(fields(&item["ports"][0]), "address container host protocol");
     assert_eq!(fields(&item["last_exit"]), "at code oom signal");

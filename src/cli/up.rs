@@ -144,7 +144,7 @@ pub(super) fn ready_text(status: &Status, in_background: bool) -> String {
 }
 
 /// Says once why what is not ready is not, with the last lines of its log; the rest keeps running.
-async fn not_ready(context: &Context, status: &Status, exit: Exit) -> Failure {
+pub(super) async fn not_ready(context: &Context, status: &Status, exit: Exit) -> Failure {
     let items = unready(status);
     let failed: Vec<&ItemStatus> = items.iter().copied().filter(|item| has_failed_or_ended(item)).collect();
     let exit = match failed.as_slice() {
@@ -156,7 +156,8 @@ async fn not_ready(context: &Context, status: &Status, exit: Exit) -> Failure {
         // The reader is gone where this fails, and the failure below says the same.
         let _ = context.output.document(status);
     } else {
-        for item in &failed {
+        // What waits for a hand did nothing wrong that its log could tell.
+        for item in failed.iter().filter(|item| !item.waits_for_hand) {
             show_tail(context, item).await;
         }
     }

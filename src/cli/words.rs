@@ -14,15 +14,14 @@ const OTHERS: [(&str, &str); 12] = [
     ("console", "`witwd exec NAME` opens a shell in a running container, `witwd psql` one in the database"),
     ("env", "`witwd config` shows the resolved stack, `witwd config --origin` where its values came from"),
     ("rm", "`witwd down` removes the containers of the stack"),
-    ("kill", "`witwd down` stops the stack"),
+    ("kill", "`witwd stop NAME` stops one, `witwd down` the stack"),
     ("cp", "`witwd exec NAME cat FILE > HERE` copies a file out of a container"),
 ];
 
 /// Verbs of the contract that this version does not have.
-const LATER: [&str; 27] = [
-    "enable", "disable", "top", "ls", "plan", "build", "pull", "port", "open", "restart", "stop", "start", "scale", "run",
-    "backup", "restore", "snapshot", "job", "secret", "clean", "init", "import", "history", "export", "bundle", "promote",
-    "watch",
+const LATER: [&str; 23] = [
+    "enable", "disable", "top", "ls", "plan", "build", "pull", "port", "open", "run", "backup", "restore", "snapshot", "job",
+    "secret", "clean", "init", "import", "history", "export", "bundle", "promote", "watch",
 ];
 
 /// Verbs of `db` of the contract that this version does not have.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::model::hash::SpecHash;
+use crate::model::wish::MOST_REPLICAS;
 use crate::model::workload::{Backoff, Kind, Restart, Service, Workload};
 
 use super::container::{common, full, inputs};
@@ -74,7 +75,7 @@ fn replicas(reader: &Reader<'_>) -> u32 {
         );
         return 1;
     }
-    reader.count("replicas", 0..=1000).unwrap_or(1)
+    reader.count("replicas", 0..=MOST_REPLICAS).unwrap_or(1)
 }
 
 fn restart(reader: &Reader<'_>) -> Restart {

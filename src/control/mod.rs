@@ -18,7 +18,7 @@ pub use client::{Client, ClientError, ConnectError, Lines};
 pub use peer::{Admission, Peer};
 pub use records::Records;
 pub use server::{Downs, Loader, Service, serve};
-pub use settled::{Outcome, Restarts, has_failed_or_ended, outcome, restarts, unready};
+pub use settled::{Outcome, Restarts, has_failed_or_ended, outcome, outcome_of, restarts, unready, waits_for_another};
 pub use socket::{ControlSocket, SocketAccess};
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::status::{EventRecord, Status};
+use crate::model::wish::Wish;
 
 /// The version of this protocol; another one is another language.
 pub const VERSION: u32 = 1;
@@ -38,6 +39,8 @@ pub enum Request {
     Up(Box<Up>),
     /// Stop and remove everything; answered with [`Line`]s until the daemon ends.
     Down(Down),
+    /// Restart, stop, start or scale some of it; answered with [`Line`]s until the caller hangs up.
+    Hand(Wish),
     /// What happens from now on, as [`Line`]s.
     Watch,
     /// The last events, and with `follow` what comes; as [`Line`]s.
@@ -57,6 +60,7 @@ impl Request {
             Self::Status => ("GET", "/v1/status"),
             Self::Up(_) => ("POST", "/v1/up"),
             Self::Down(_) => ("POST", "/v1/down"),
+            Self::Hand(_) => ("POST", "/v1/hand"),
             Self::Watch => ("GET", "/v1/watch"),
             Self::Events { follow: false } => ("GET", "/v1/events"),
             Self::Events { follow: true } => ("GET", "/v1/events/follow"),
@@ -69,6 +73,7 @@ impl Request {
         let body = match self {
             Self::Up(up) => serde_json::to_vec(up),
             Self::Down(down) => serde_json::to_vec(down),
+            Self::Hand(wish) => serde_json::to_vec(wish),
             _ => return Vec::new(),
         };
         // Maps with text keys and plain values: there is nothing in them that JSON can't say.

@@ -22,7 +22,8 @@ use super::peer::{Admission, Peer};
 use super::protocol::{Down, Failed, Fault, Hello, Line, Up};
 use super::records::Records;
 use super::stream::{Sources, follow, respond};
-use crate::supervisor::{self, Closed, Handle};
+use crate::model::wish::Wish;
+use crate::supervisor::{self, Closed, HandError, Handle};
 
 /// How many connections are served at once; more wait to be accepted.
 const CONNECTIONS: usize = 64;
@@ -155,6 +156,7 @@ fn router(service: Service, peer: Peer) -> Router {
         .route("/v1/events/follow", get(|State(call): State<Call>| async move { call.events(true) }))
         .route("/v1/up", post(|State(call): State<Call>, body: Body| async move { call.up(body).await }))
         .route("/v1/down", post(|State(call): State<Call>, body: Body| async move { call.down(body).await }))
+        .route("/v1/hand", post(|State(call): State<Call>, body: Body| async move { call.hand(body).await }))
         .route("/v1/end", post(|State(call): State<Call>| async move { call.end() }))
         .fallback(|| async { Fault::new("usage", "this daemon does not know that verb") })
         .method_not_allowed_fallback(|| async { Fault::new("usage", "this daemon does not know that verb") })
@@ -178,6 +180,14 @@ impl Call {
         let generation = self.service.handle.down(supervisor::Down { volumes: down.volumes }).await?;
         self.service.downs.send_modify(|downs| downs.asked = generation);
         Ok(accepted(generation, Vec::new(), sources))
+    }
+
+    async fn hand(self, body: Body) -> Answer {
+        let wish: Wish = read(body).await?;
+        tracing::info!(self.peer.uid, self.peer.pid, ?wish, "by hand");
+        let sources = self.sources(true);
+        let (generation, notes) = self.service.handle.hand(wish).await?;
+        Ok(accepted(generation, notes, sources))
     }
 
     fn end(self) -> Response {
@@ -245,5 +255,17 @@ impl IntoResponse for Fault {
 impl From<Closed> for Fault {
     fn from(closed: Closed) -> Self {
         Self::new("failed", closed.to_string())
+    }
+}
+
+impl From<HandError> for Fault {
+    fn from(error: HandError) -> Self {
+        match error {
+            HandError::Closed(closed) => closed.into(),
+            HandError::Refused(refusal) => {
+                let code = if refusal.depends_on_state { "failed" } else { "usage" };
+                Self { hint: refusal.hint, ..Self::new(code, refusal.message) }
+            }
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Tests of the rules of the control socket; over a real socket they are in `tests/it/control.rs`.
 
 use super::protocol::{Fault, Line, Request, Up};
-use super::{Admission, Outcome, Peer, Records, Restarts, outcome, unready};
+use super::{Admission, Outcome, Peer, Records, Restarts, outcome, outcome_of, unready};
 use crate::model::status::{EngineStatus, EventRecord, ExitStatus, FileStatus, Health, ItemStatus, State, Status};
 use crate::model::workload::KindName;
 
@@ -14,6 +14,8 @@ fn item(name: &str, state: State) -> ItemStatus {
         meant: true,
         protects_data: false,
         held: false,
+        restart_asked: false,
+        waits_for_hand: false,
         health: Health::None,
         ready: state == State::Running,
         restarts: 0,
@@ -130,4 +132,28 @@ fn events_outlive_the_daemon_and_stay_few() {
     assert_eq!(records.last().len(), 1000);
     let later = Records::open(state.path()).last();
     assert_eq!((later.len(), later.last()), (1000, Some(&record(1199))));
+}
+
+#[test]
+fn what_is_asked_of_some_is_done_when_they_are_and_others_matter_only_where_they_are_waited_for() {
+    use State::{Blocked, CrashLoop, Running, Starting, Stopped, Stopping};
+    let before = Restarts::new();
+    let of = |names: &[&str], items| {
+        let names = names.iter().map(|name| name.parse().expect("a name")).collect();
+        outcome_of(&status(false, items), &before, &names)
+    };
+    let asked = |state| ItemStatus { restart_asked: true, ..item("web", state) };
+    let second = ItemStatus { replica: 2, ..item("web", Running) };
+    let waits = ItemStatus { waits_for_hand: true, ..item("web", Blocked) };
+    assert_eq!(of(&["web"], vec![item("web", Running), item("db", CrashLoop)]), Outcome::Ready);
+    assert_eq!(of(&["web"], vec![item("web", Stopped), item("db", Starting)]), Outcome::Ready);
+    assert_eq!(of(&["web"], vec![item("web", Stopping)]), Outcome::Working);
+    assert_eq!(of(&["web"], vec![item("web", CrashLoop), item("db", Starting)]), Outcome::Failed);
+    assert_eq!(of(&["web"], vec![item("web", Blocked), item("db", Starting)]), Outcome::Working);
+    assert_eq!(of(&["web"], vec![item("web", Blocked), item("db", CrashLoop)]), Outcome::Failed);
+    assert_eq!(of(&["web"], vec![waits, item("db", Stopped)]), Outcome::Failed);
+    // A restart that is still to come is not done, however well it runs.
+    assert_eq!(of(&["web"], vec![asked(Running), second.clone()]), Outcome::Working);
+    assert_eq!(of(&["web.2"], vec![asked(Running), second]), Outcome::Ready);
+    assert_eq!(of(&[], vec![item("web", Running), item("db", Starting)]), Outcome::Working);
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::by_hand::ByHand;
 use super::family::{Examined, Family};
 use super::name::{ContainerId, ImageId, ReplicaKey, VolumeName, WorkloadName};
 use super::observed::{Exit, RunId};
@@ -53,7 +54,7 @@ impl fmt::Display for Target {
 /// Restarts of one replica, over all its containers.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct ReplicaHistory {
-    /// How often it was started again after it ended; only grows.
+    /// How often it was started again after it ended by itself; only grows.
     pub restarts: u64,
     /// Starts since it was last healthy for long enough; 0: the next start is immediate.
     pub attempt: u32,
@@ -64,6 +65,14 @@ pub struct ReplicaHistory {
     /// The run that is stopped because it lost its liveness.
     #[serde(default)]
     pub failed: Option<RunId>,
+}
+
+impl ReplicaHistory {
+    /// Forgets what makes the next start wait: whoever asks wants it tried now.
+    pub fn forgive(&mut self) {
+        self.attempt = 0;
+        self.recent.clear();
+    }
 }
 
 /// The end of a run.
@@ -174,6 +183,8 @@ pub struct History {
     /// Volumes by their engine names that the file left behind, not for others in the same breath:
     /// nothing was renamed.
     pub left: BTreeSet<String>,
+    /// What a person asked for beside the file: it holds until `start` or `up`.
+    pub by_hand: ByHand,
     /// Restarts.
     pub replicas: BTreeMap<ReplicaKey, ReplicaHistory>,
     /// Images that were accepted.

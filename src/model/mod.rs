@@ -1,10 +1,11 @@
 //! The shared vocabulary: names, the validated [`stack::Stack`], what the engine was seen to hold
 //! ([`observed::Observed`]), what happened ([`history::History`]), verdicts of probes
-//! ([`health::Verdicts`]) and what a user is shown ([`status::Status`]).
+//! ([`health::Verdicts`]), what a person holds by hand ([`by_hand::ByHand`]) and what a user is shown ([`status::Status`]).
 //!
 //! A leaf: it uses nothing of this crate, does no I/O, reads no clock and no random source.
 //! Constructors enforce invariants, so that a value that exists is a value that makes sense.
 
+pub mod by_hand;
 pub mod family;
 pub mod hash;
 pub mod health;
@@ -18,6 +19,7 @@ pub mod status;
 pub mod template;
 pub mod time;
 pub mod tls;
+pub mod wish;
 pub mod workload;
 
 #[cfg(test)]

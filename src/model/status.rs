@@ -78,6 +78,7 @@ pub enum EngineStatus {
 /// One replica.
 #[expect(clippy::struct_excessive_bools, reason = "the document of `ps`: each is a field of the contract")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each a field of the contract with its own meaning")]
 pub struct ItemStatus {
     /// The workload.
     pub name: String,
@@ -95,11 +96,17 @@ pub struct ItemStatus {
     pub protects_data: bool,
     /// Whether it is held by hand (`stop`, `scale`).
     pub held: bool,
+    /// Whether a restart that was asked for is still to come.
+    #[serde(default)]
+    pub restart_asked: bool,
+    /// Whether it waits for another that is stopped by hand.
+    #[serde(default)]
+    pub waits_for_hand: bool,
     /// What its probes say.
     pub health: Health,
     /// Whether dependents may start and requests may come.
     pub ready: bool,
-    /// How often it was started again after it ended; only grows.
+    /// How often it was started again after it ended by itself; only grows.
     pub restarts: u64,
     /// Starts since it was last healthy for long enough.
     pub attempt: u32,

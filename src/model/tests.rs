@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::by_hand::ByHand;
 use super::hash::{SpecHash, canonical};
-use super::name::{StackName, VolumeName, WorkloadName};
+use super::name::{ReplicaKey, StackName, VolumeName, WorkloadName};
+use super::probe::Probes;
 use super::stack::{DaemonSettings, Stack, StackError, StackParts};
 use super::template::{Part, Template};
 use super::time::seconds;
+use super::wish::{Chosen, Wish};
 use super::workload::{
-    Condition, ContainerSettings, Dependency, ImageOrigin, ImageSource, Job, JobRun, Kind, PullPolicy, Workload,
+    Backoff, Condition, ContainerSettings, Dependency, ImageOrigin, ImageSource, Job, JobRun, Kind, PullPolicy, Restart, Service,
+    Workload,
 };
 
 fn workload(name: &str, needs: &[&str]) -> Workload {
@@ -41,6 +45,17 @@ fn stack(workloads: Vec<Workload>) -> Result<Stack, StackError> {
         secrets: BTreeMap::new(),
         daemon: DaemonSettings::default(),
     })
+}
+
+fn service(name: &str, needs: &[&str]) -> Workload {
+    let service = Service {
+        port: None,
+        replicas: 1,
+        restart: Restart::Always,
+        backoff: Backoff::default(),
+        probes: Probes { startup: None, readiness: None, liveness: None },
+    };
+    Workload { kind: Kind::Service(Box::new(service)), ..workload(name, needs) }
 }
 
 #[test]
@@ -128,4 +143,41 @@ fn the_options_of_tls_in_an_address_mean_what_they_mean_to_libpq() {
         refused("?sslmode=require&sslrootcert=system"),
         "its url says sslmode=require with sslrootcert=system: write sslmode=verify-full"
     );
+}
+
+#[test]
+fn a_word_names_all_of_a_workload_or_one_replica_and_reads_as_it_prints() {
+    for word in ["web", "web.2", "web.1"] {
+        let chosen: Chosen = word.parse().expect("a word");
+        assert_eq!(chosen.to_string(), word);
+        assert_eq!(serde_json::from_value::<Chosen>(serde_json::json!(word)).expect("a word"), chosen);
+    }
+    let second: Chosen = "web.2".parse().expect("a word");
+    assert!(second.covers("web", 2) && !second.covers("web", 1) && !second.covers("wob", 2));
+    for nonsense in ["web.0", "web.", ".2", "Web", "web.two", "", "web.2.3"] {
+        assert!(nonsense.parse::<Chosen>().is_err(), "{nonsense}");
+    }
+}
+
+#[test]
+fn what_is_held_by_hand_is_kept_as_it_is() {
+    let stack = stack(vec![service("web", &[]), service("worker", &[])]).expect("a stack");
+    let mut by_hand = ByHand::default();
+    let of = |words: &[&str]| words.iter().map(|word| word.parse().expect("a word")).collect();
+    let one = |number| ReplicaKey { name: "web".parse().expect("a name"), replica: number };
+    for wish in [
+        Wish::Scale { to: [("web".parse().expect("a name"), 3)].into() },
+        Wish::Stop { of: of(&["web.2", "worker"]) },
+        Wish::Restart { of: of(&["web"]) },
+    ] {
+        by_hand.accept(&stack, &wish).expect("it makes sense");
+    }
+    let text = serde_json::to_string(&by_hand).expect("text");
+    assert_eq!(serde_json::from_str::<ByHand>(&text).expect("read"), by_hand);
+    assert!(by_hand.is_stopped(&one(2)) && !by_hand.is_stopped(&one(1)));
+    assert!(by_hand.is_asked(&one(3)) && !by_hand.is_asked(&one(2)), "what is stopped is not restarted");
+    // A stopped replica beyond the number is one no more.
+    by_hand.accept(&stack, &Wish::Scale { to: [("web".parse().expect("a name"), 1)].into() }).expect("it makes sense");
+    assert!(!by_hand.is_stopped(&one(2)));
+    assert_eq!(serde_json::from_str::<ByHand>("{}").expect("an older state"), ByHand::default());
 }

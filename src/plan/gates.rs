@@ -43,8 +43,18 @@ pub fn is_provisioned(inputs: &Inputs<'_>, workload: &Workload, container: &Cont
 
 /// Why a workload can't start yet: the first dependency that does not hold; `None` where all do.
 pub fn closed_gate(inputs: &Inputs<'_>, workload: &Workload) -> Option<String> {
-    let waiting = workload.dependencies.iter().find_map(|dependency| unmet(inputs, dependency));
-    waiting.map(|reason| format!("waiting for {reason}"))
+    unmet_dependency(inputs, workload).map(|reason| format!("waiting for {reason}"))
+}
+
+/// The first dependency that does not hold, and why.
+pub fn unmet_dependency(inputs: &Inputs<'_>, workload: &Workload) -> Option<String> {
+    workload.dependencies.iter().find_map(|dependency| unmet(inputs, dependency))
+}
+
+/// Whether a workload can't start because of one that is stopped by hand.
+pub fn waits_for_hand(inputs: &Inputs<'_>, workload: &Workload) -> bool {
+    let needs = workload.dependencies.iter().filter_map(|dependency| inputs.stack.workload(&dependency.on));
+    needs.into_iter().any(|other| inputs.history.by_hand.is_all_stopped(other))
 }
 
 /// Why a workload can't be made by this version, where it can't.
@@ -67,6 +77,9 @@ pub fn never_opens(inputs: &Inputs<'_>, workload: &Workload) -> Option<String> {
 fn unmet(inputs: &Inputs<'_>, dependency: &Dependency) -> Option<String> {
     let name = &dependency.on;
     let other = inputs.stack.workload(name)?;
+    if inputs.history.by_hand.is_all_stopped(other) {
+        return Some(format!("{name}: stopped by hand, `witwd start {name}` starts it"));
+    }
     match (&other.kind, dependency.condition) {
         (Kind::Job(_), _) => Some(format!("{name}: jobs are not run by this version")),
         (Kind::Postgres(postgres), _) if postgres.is_external() => unmet_external(inputs, name),

@@ -76,6 +76,11 @@ impl<'a> Inputs<'a> {
         self.history.only.is_empty() || self.stack.with_dependencies(&self.history.only).contains(name)
     }
 
+    /// How many replicas of a workload are wanted, by the file or by hand.
+    pub fn replicas(&self, workload: &Workload) -> u32 {
+        self.history.by_hand.replicas(workload)
+    }
+
     /// Why `container` is not what `workload` wants now; `None` where it is.
     pub fn divergence(&self, workload: &Workload, container: &Container) -> Option<&'static str> {
         let identity = container.identity.as_ref()?;

@@ -29,8 +29,9 @@ pub fn remove_orphans(pass: &mut Pass<'_>) {
                 pass.block(Target::Replica(identity.key.clone()), "not in stack.toml; kept until it is said which data is meant");
             }
             None if inputs.history.only.is_empty() => end(pass, container, "not in stack.toml"),
-            Some(workload) if identity.key.replica > workload.replicas() && inputs.is_meant(&workload.name) => {
-                end(pass, container, "more replicas than wanted");
+            Some(workload) if identity.key.replica > inputs.replicas(workload) && inputs.is_meant(&workload.name) => {
+                let by_hand = super::hand::scaled(inputs, workload);
+                end(pass, container, by_hand.as_deref().unwrap_or("more replicas than wanted"));
             }
             _ => {}
         }

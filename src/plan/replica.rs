@@ -9,7 +9,7 @@ use super::attach::attach;
 use super::inputs::Inputs;
 use super::pass::Pass;
 use super::restart::{Decision, End, Times, decide};
-use super::{data, gates};
+use super::{data, gates, hand};
 use crate::model::history::Target;
 use crate::model::name::ReplicaKey;
 use crate::model::observed::{Container, ContainerState, Exit};
@@ -44,6 +44,14 @@ pub fn plan_replica(pass: &mut Pass<'_>, workload: &Workload, key: ReplicaKey, r
     }
     let inputs = pass.inputs;
     let containers = inputs.of_replica(&key);
+    if inputs.history.by_hand.is_stopped(&key) {
+        hand::stop(pass, workload, &containers);
+        return;
+    }
+    if inputs.history.by_hand.is_asked(&key) {
+        pass.block(target, hand::ASKED);
+        return;
+    }
     let meant = inputs.is_meant(&workload.name);
     let matching = |container: &&Container| !meant || inputs.divergence(workload, container).is_none();
     if let Some((surplus, kept)) = surplus(&containers, matching) {
@@ -97,7 +105,7 @@ fn tend(pass: &mut Pass<'_>, replica: &Replica<'_>, current: &Container, network
     if network && attach(pass, replica.workload, &replica.key, current) {
         return;
     }
-    if heal(pass, replica, current) || put_in_order(pass, replica, current) {
+    if hand::renew(pass, replica.workload, current) || heal(pass, replica, current) || put_in_order(pass, replica, current) {
         return;
     }
     let target = Target::Replica(replica.key.clone());
@@ -198,6 +206,7 @@ fn start(pass: &mut Pass<'_>, replica: &Replica<'_>, container: &Container) {
     let action = Action::Start { key: replica.key.clone(), container: container.id.clone() };
     match &container.state {
         ContainerState::Created => pass.act(action, "created, all it needs is there"),
+        ContainerState::Exited { .. } if pass.inputs.history.by_hand.is_renewed(container) => pass.act(action, hand::ASKED),
         ContainerState::Exited { exit, .. } => match restart(pass.inputs, replica, container, exit) {
             Decision::Start { cause } => pass.act(action, cause),
             Decision::Wait { until, cause } => {
@@ -241,8 +250,12 @@ fn start_old(pass: &mut Pass<'_>, replica: &Replica<'_>) {
     let is_server = replica.workload.postgres().is_some();
     let has_run = |other: &&Container| !is_server || other.run().is_some() || other.state.is_up();
     let old = replica.others.iter().copied().filter(|other| !is_vanishing(other)).filter(has_run).collect::<Vec<_>>();
+    if let Some(up) = old.iter().find(|other| other.state.is_up()) {
+        hand::renew(pass, replica.workload, up);
+        return;
+    }
     let gate = gates::closed_gate(pass.inputs, replica.workload);
-    if let (Some(old), true) = (old.last(), gate.is_none() && old.iter().all(|other| !other.state.is_up())) {
+    if let (Some(old), None) = (old.last(), gate) {
         start(pass, replica, old);
     }
 }
@@ -256,8 +269,10 @@ fn create_now(pass: &mut Pass<'_>, replica: &Replica<'_>, ready: &Ready) {
         return;
     }
     let reason = replica.others.first().and_then(|old| pass.inputs.divergence(replica.workload, old));
+    let by_hand = hand::scaled(pass.inputs, replica.workload).filter(|_| replica.key.replica > replica.workload.replicas());
+    let cause = reason.or(by_hand.as_deref()).unwrap_or("no container");
     match free_name(pass.inputs, replica) {
-        Ok(name) => pass.act(Action::Create { key: replica.key.clone(), name, image }, reason.unwrap_or("no container")),
+        Ok(name) => pass.act(Action::Create { key: replica.key.clone(), name, image }, cause),
         Err(cause) => pass.needs_operator(Target::Replica(replica.key.clone()), cause),
     }
 }

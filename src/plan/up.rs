@@ -22,7 +22,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
     }
     let network = objects::ensure_network(&mut pass);
     for workload in inputs.stack.in_order() {
-        if workload.replicas() > 0 {
+        if inputs.replicas(workload) > 0 {
             plan_workload(&mut pass, workload, network);
         } else if matches!(workload.kind, Kind::Postgres(_)) && inputs.is_meant(&workload.name) {
             wait_for_external(&mut pass, workload);
@@ -45,9 +45,12 @@ fn held_by_another(inputs: &Inputs<'_>) -> Option<String> {
 }
 
 fn plan_workload(pass: &mut Pass<'_>, workload: &Workload, network: bool) {
-    let image = pass.inputs.is_meant(&workload.name).then(|| images::ensure_image(pass, workload)).flatten();
-    let volumes = pass.inputs.is_meant(&workload.name) && objects::ensure_volumes(pass, workload);
-    for number in 1..=workload.replicas() {
+    let inputs = pass.inputs;
+    // Nothing is fetched or made for what is not to run.
+    let needed = inputs.is_meant(&workload.name) && !inputs.history.by_hand.is_all_stopped(workload);
+    let image = needed.then(|| images::ensure_image(pass, workload)).flatten();
+    let volumes = needed && objects::ensure_volumes(pass, workload);
+    for number in 1..=inputs.replicas(workload) {
         let key = ReplicaKey { name: workload.name.clone(), replica: number };
         replica::plan_replica(pass, workload, key, &replica::Ready { image: image.clone(), network, volumes });
     }

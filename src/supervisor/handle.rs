@@ -9,6 +9,7 @@ use crate::model::history::Fresh;
 use crate::model::name::WorkloadName;
 use crate::model::stack::Stack;
 use crate::model::status::{EventRecord, FileStatus, Status};
+use crate::model::wish::{Refusal, Wish};
 
 /// Run this stack from now on.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub struct Up {
     pub fresh: Fresh,
     /// The file as it is now, which may be another than the one `stack` was read from.
     pub file: FileStatus,
+    /// Nobody asked: a daemon goes on with what was asked last, and what is held by hand stays so.
+    pub resumes: bool,
     /// What is written into `Status::notes`: parts of the file that are not carried out.
     pub notes: Vec<String>,
 }
@@ -47,6 +50,20 @@ pub enum Command {
     Up(Box<Up>, oneshot::Sender<u64>),
     /// Stop everything; answered with its generation.
     Down(Down, oneshot::Sender<u64>),
+    /// Restart, stop, start or scale some of it; answered with its generation and what is worth a
+    /// word, or with why it makes no sense.
+    Hand(Wish, oneshot::Sender<Result<(u64, Vec<String>), Refusal>>),
+}
+
+/// Why a wish was not accepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HandError {
+    /// The supervisor is gone.
+    #[error(transparent)]
+    Closed(#[from] Closed),
+    /// It makes no sense.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
 }
 
 /// The supervisor is gone: the daemon is ending.
@@ -106,6 +123,13 @@ impl Handle {
         let (answer, answered) = oneshot::channel();
         self.commands.send(Command::Down(down, answer)).await.map_err(|_| Closed)?;
         answered.await.map_err(|_| Closed)
+    }
+
+    /// Asks for something beside the file; returns the request's generation and what is worth a word.
+    pub async fn hand(&self, wish: Wish) -> Result<(u64, Vec<String>), HandError> {
+        let (answer, answered) = oneshot::channel();
+        self.commands.send(Command::Hand(wish, answer)).await.map_err(|_| Closed)?;
+        Ok(answered.await.map_err(|_| Closed)??)
     }
 
     /// What a user is shown now.

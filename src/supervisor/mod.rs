@@ -6,6 +6,7 @@
 //! engine that began after its outcome is over, so that a stale look never plans it twice.
 
 mod apply;
+mod by_hand;
 mod create;
 mod event;
 mod families;
@@ -27,10 +28,11 @@ mod state;
 
 pub use apply::{Context, PRIMITIVES, TRANSFERS};
 pub use event::{ActionError, Effect, Event};
-pub use handle::{Closed, Command, Down, Ends, Handle, Published, Up, channel};
+pub use handle::{Closed, Command, Down, Ends, HandError, Handle, Published, Up, channel};
 pub use keeper::{Keeper, KeeperError, PostgresKeeper};
 pub use kept_logs::{KeptLog, KeptLogs, Leaving, border, last_run};
 pub use report::{JOBS_ARE_NOT_RUN, Report, port_of, report, sorted};
+pub use requests::not_up;
 pub use run::{Beginning, Supervisor, UnderWay, run};
-pub use start::{Machine, StartError};
+pub use start::{Machine, StartError, held_by_hand};
 pub use state::{StateError, StateFile, is_readable, last_exits};

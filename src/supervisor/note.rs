@@ -56,6 +56,12 @@ fn note_exit(history: &mut History, container: &Container, now: Moment) -> Optio
     Some(SeenExit { key, container: container.id.clone(), exit })
 }
 
+/// Learns which runs of containers a restart by hand is about.
+pub fn note_runs(history: &mut History, stack: &Stack, instance: &InstanceId, observed: &Observed) {
+    let is_ours = |container: &&Container| container.owner(stack.name(), instance) == Owner::Ours && is_kept(container);
+    history.by_hand.note_runs(observed.containers.iter().filter(is_ours));
+}
+
 /// Drops verdicts of runs that are over, and keeps since when each replica is ready.
 pub fn note_readiness(history: &mut History, verdicts: &mut Verdicts, observed: &Observed, now: Moment) {
     let runs: std::collections::BTreeMap<_, _> = observed

@@ -69,8 +69,9 @@ impl Supervisor {
                 let ended = observed
                     .containers
                     .iter()
-                    .any(|seen| &seen.id == container && matches!(seen.state, ContainerState::Exited { .. }));
-                if ended {
+                    .find(|seen| &seen.id == container && matches!(seen.state, ContainerState::Exited { .. }));
+                // One that a person asked for is no sign of trouble.
+                if ended.is_some_and(|ended| !self.history.by_hand.is_renewed(ended)) {
                     note::count_restart(&mut self.history, key, self.context.clock.wall());
                 }
             }

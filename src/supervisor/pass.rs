@@ -52,6 +52,10 @@ impl Supervisor {
             self.journal.record_with("exit", &seen.key, seen.exit.to_string(), detail);
         }
         let (stack, instance) = (&self.stack, &self.context.instance);
+        // An earlier look does not show which runs the last request was about.
+        if self.look_generation == self.generation {
+            note::note_runs(&mut self.history, stack, instance, observed);
+        }
         note::end_fresh(&mut self.history, stack, instance, observed);
         note::note_left(&mut self.history, stack, instance, observed);
         note::adopt_images(&mut self.history, &self.stack, &self.context.instance, observed);

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::by_hand::{self, Part};
 use crate::model::health::Verdict;
 use crate::model::history::{Goal, Target};
 use crate::model::name::{ReplicaKey, WorkloadName};
@@ -84,7 +85,13 @@ fn items_of(report: &Report<'_>, workload: &Workload) -> Vec<ItemStatus> {
     match &workload.kind {
         Kind::Job(_) => vec![job_item(report, workload)],
         Kind::Postgres(postgres) if postgres.is_external() => vec![external_item(report, workload)],
-        _ => (1..=workload.replicas()).map(|replica| replica_item(report, workload, replica)).collect(),
+        _ => {
+            let wanted = 1..=report.inputs.replicas(workload);
+            wanted
+                .chain(by_hand::surplus(report.inputs, workload))
+                .map(|replica| replica_item(report, workload, replica))
+                .collect()
+        }
     }
 }
 
@@ -99,6 +106,8 @@ fn blank(report: &Report<'_>, workload: &Workload, replica: u32) -> ItemStatus {
         meant: report.inputs.is_meant(&workload.name),
         protects_data: false,
         held: false,
+        restart_asked: false,
+        waits_for_hand: false,
         health: Health::None,
         ready: false,
         restarts: history.map_or(0, |history| history.restarts),
@@ -167,14 +176,16 @@ fn replica_item(report: &Report<'_>, workload: &Workload, replica: u32) -> ItemS
         show_container(&mut item, inputs, workload, container);
     }
     let explained = explain(report, &key);
+    by_hand::show(&mut item, inputs, workload, &containers);
     item.protects_data = matches!(explained, Explained::Blocked { protects_data: true, .. });
     item.state = state_of(report, &item, shown.copied(), &explained);
     if item.state == State::Backoff {
         item.next = report.plan.wake_at.and_then(|at| inputs.wall.checked_add(at.since(inputs.now)).ok());
     }
     if item.state == State::Stopped && inputs.history.goal == Goal::Up {
-        item.cause = format!("not asked for: `witwd up {}` starts it", item.name);
+        item.cause = by_hand::way_back(inputs, &key);
     }
+    item.waits_for_hand = by_hand::waits(inputs, workload, &item);
     let quiet = item.ready && matches!(explained, Explained::Nothing);
     if let (false, Some(cause)) = (quiet, explained.cause()) {
         item.cause = cause;
@@ -281,6 +292,7 @@ fn volumes_of(inputs: &Inputs<'_>, name: &WorkloadName) -> Vec<Target> {
 
 fn state_of(report: &Report<'_>, item: &ItemStatus, shown: Option<&Container>, explained: &Explained) -> State {
     let up = shown.is_some_and(|container| container.state.is_up());
+    let part = by_hand::part_of(report.inputs, item);
     match explained {
         Explained::UnderWay(Action::Pull { .. }, _) if !up => return State::Pulling,
         Explained::UnderWay(Action::Build { .. } | Action::BuildFallback { .. }, _) if !up => return State::Building,
@@ -288,6 +300,8 @@ fn state_of(report: &Report<'_>, item: &ItemStatus, shown: Option<&Container>, e
         Explained::UnderWay(Action::Start { .. } | Action::Provision { .. }, _) => return State::Starting,
         Explained::Blocked { needs_operator: true, .. } => return State::NeedsOperator,
         Explained::Blocked { failed: true, .. } if !item.ready => return State::Failed,
+        _ if part == Part::Surplus => return State::Stopping,
+        _ if part == Part::Stopped => return if up { State::Stopping } else { State::Stopped },
         _ => {}
     }
     let blocked = matches!(explained, Explained::Blocked { .. });
@@ -314,6 +328,8 @@ fn ended(report: &Report<'_>, item: &ItemStatus, code: i64, blocked: bool) -> St
     let looping =
         key.and_then(|key| inputs.history.replicas.get(&key)).is_some_and(|history| restart::is_crash_loop(history, inputs.wall));
     match (looping, blocked, code) {
+        // It is to be started: what it waits for is another.
+        (_, true, _) if item.restart_asked => State::Blocked,
         (true, ..) => State::CrashLoop,
         (_, true, _) => State::Backoff,
         (_, false, 0) => State::Completed,

@@ -1,14 +1,15 @@
 //! What is asked of the supervisor from outside, and what is so from then on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::apply::is_transfer;
 use super::handle::{Command, Down, Up};
 use super::run::Supervisor;
-use crate::model::history::Goal;
+use crate::model::history::{Goal, ReplicaHistory, Target};
 use crate::model::name::WorkloadName;
 use crate::model::status::FileStatus;
-use crate::model::workload::{ImageOrigin, PullPolicy};
+use crate::model::wish::{Refusal, Wish};
+use crate::model::workload::{ImageOrigin, PullPolicy, Workload};
 
 impl Supervisor {
     /// Accepts a request: what is so from now on, not what is done about it.
@@ -24,9 +25,42 @@ impl Supervisor {
                 self.accept_down(&down);
                 let _ = answer.send(self.generation);
             }
+            Command::Hand(wish, answer) => {
+                let accepted = self.accept_wish(&wish).map(|notes| (self.generation, notes));
+                let _ = answer.send(accepted);
+            }
         }
         self.looks.want();
         self.publish();
+    }
+
+    /// What a person holds by hand from now on; written before it is answered.
+    fn accept_wish(&mut self, wish: &Wish) -> Result<Vec<String>, Refusal> {
+        if self.history.goal == Goal::Down {
+            return Err(not_up());
+        }
+        let accepted = self.history.by_hand.accept(&self.stack, wish)?;
+        for key in &accepted.renewed {
+            self.history.replicas.entry(key.clone()).or_default().forgive();
+        }
+        let chosen = wish.chosen();
+        // Who is named is meant, also where the last `up` was about others.
+        if !self.history.only.is_empty() && !matches!(wish, Wish::Stop { .. }) {
+            self.history.only.extend(chosen.iter().map(|chosen| chosen.name.clone()));
+        }
+        let stack = self.stack.clone();
+        let stopped = |workload: &&Workload| self.history.by_hand.is_all_stopped(workload);
+        let stopped: BTreeSet<Target> =
+            stack.in_order().filter(stopped).map(|workload| Target::Workload(workload.name.clone())).collect();
+        self.give_up_transfers(|target| stopped.contains(target));
+        if chosen.is_empty() {
+            self.journal.record(wish.verb(), &"stack", "asked by a user");
+        }
+        for chosen in &chosen {
+            self.journal.record(wish.verb(), chosen, "asked by a user");
+        }
+        self.save();
+        Ok(accepted.notes)
     }
 
     fn accept_up(&mut self, up: Up) {
@@ -36,9 +70,9 @@ impl Supervisor {
         self.history.fresh.stack |= up.fresh.stack;
         self.history.fresh.volumes.extend(up.fresh.volumes);
         // Whoever asks wants it tried now: the delays of what failed before are over.
-        for replica in self.history.replicas.values_mut() {
-            replica.attempt = 0;
-            replica.recent.clear();
+        self.history.replicas.values_mut().for_each(ReplicaHistory::forgive);
+        if !up.resumes {
+            self.history.by_hand.release(&self.history.only);
         }
         self.stack = up.stack;
         self.notes = up.notes;
@@ -79,15 +113,17 @@ impl Supervisor {
     fn accept_down(&mut self, down: &Down) {
         self.history.goal = Goal::Down;
         self.history.drop_volumes = down.volumes;
-        self.give_up_transfers();
+        self.history.by_hand.forget_renewals();
+        // Nobody waits for an image of a stack that is to be down.
+        self.give_up_transfers(|_| true);
         self.journal.record("down", &"stack", "asked by a user");
         self.save();
     }
 
-    /// Nobody waits for an image of a stack that is to be down.
-    fn give_up_transfers(&mut self) {
+    /// Ends pulls and builds that nobody waits for any more.
+    fn give_up_transfers(&mut self, of: impl Fn(&Target) -> bool) {
         self.under_way.retain(|target, under_way| {
-            let transfer = is_transfer(&under_way.action) && under_way.over_since.is_none();
+            let transfer = is_transfer(&under_way.action) && under_way.over_since.is_none() && of(target);
             if transfer && let Some(task) = &under_way.task {
                 task.abort();
                 self.progress.remove(target);
@@ -95,4 +131,9 @@ impl Supervisor {
             !transfer
         });
     }
+}
+
+/// Why nothing of a stack that is not up can be restarted, stopped, started or scaled.
+pub fn not_up() -> Refusal {
+    Refusal::state("the stack is not up", "`witwd up -d` starts it")
 }

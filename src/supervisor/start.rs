@@ -1,6 +1,6 @@
 //! From the parts of a machine to a running supervisor.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::{Semaphore, mpsc};
@@ -14,11 +14,17 @@ use super::state::{STATE_FILE, StateError, StateFile};
 use crate::engine::Engine;
 use crate::health::SystemProber;
 use crate::host::{Clock, Disk, SystemRng};
+use crate::model::by_hand::ByHand;
 use crate::model::history::Goal;
 use crate::model::name::InstanceId;
 use crate::model::stack::Stack;
 use crate::model::status::DaemonStatus;
 use crate::postgres::{Caretaker, Passwords, PasswordsError};
+
+/// What a person holds by hand, as it is kept in the stack's `.witwd`; for who only looks.
+pub fn held_by_hand(disk: Arc<dyn Disk>, state_directory: &Path) -> ByHand {
+    StateFile::new(disk, state_directory.join(STATE_FILE)).look().by_hand
+}
 
 /// Generated passwords below the stack's `.witwd`.
 const PASSWORDS: &str = "secrets.json";

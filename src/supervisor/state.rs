@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::host::{Disk, DiskError};
+use crate::model::by_hand::ByHand;
 use crate::model::history::{AcceptedImage, Fresh, Goal, History, LastExit, PostgresHistory, ReplicaHistory};
 use crate::model::name::{ReplicaKey, WorkloadName};
 
@@ -56,6 +57,8 @@ struct Kept {
     begin_fresh: Fresh,
     #[serde(default)]
     left: BTreeSet<String>,
+    #[serde(default)]
+    by_hand: ByHand,
 }
 
 /// How the last run of each replica that is over ended, for who only looks: nothing where the state
@@ -99,6 +102,12 @@ impl StateFile {
         }
     }
 
+    /// What is kept, for who only looks: nothing where it can't be understood, which is left as it is.
+    pub fn look(&self) -> History {
+        let content = self.disk.read(&self.path).ok().flatten().unwrap_or_default();
+        serde_json::from_slice::<Kept>(&content).map(Kept::into_history).unwrap_or_default()
+    }
+
     /// Writes what changed; nothing where nothing did.
     pub fn save(&mut self, history: &History) -> Result<(), StateError> {
         let content = serde_json::to_vec_pretty(&Kept::of(history)).unwrap_or_default();
@@ -122,6 +131,7 @@ impl Kept {
             builds: history.builds.clone(),
             begin_fresh: history.fresh.clone(),
             left: history.left.clone(),
+            by_hand: history.by_hand.clone(),
         }
     }
 
@@ -134,6 +144,7 @@ impl Kept {
             builds: self.builds,
             fresh: self.begin_fresh,
             left: self.left,
+            by_hand: self.by_hand,
             ..History::default()
         }
     }

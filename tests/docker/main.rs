@@ -6,6 +6,7 @@
 
 mod browser;
 mod build;
+mod by_hand;
 mod connect;
 mod contract;
 mod create;

@@ -27,8 +27,25 @@ fn text(bytes: &[u8]) -> String {
 fn help_shows_every_verb_with_an_example() {
     let directory = scratch();
     let help = text(&witwd(directory.path()).arg("--help").assert().code(0).get_output().stdout);
-    for verb in ["up", "down", "ps", "logs", "events", "check", "config", "schema", "doctor", "exec", "db", "psql", "completions"]
-    {
+    for verb in [
+        "up",
+        "down",
+        "ps",
+        "logs",
+        "events",
+        "restart",
+        "stop",
+        "start",
+        "scale",
+        "check",
+        "config",
+        "schema",
+        "doctor",
+        "exec",
+        "db",
+        "psql",
+        "completions",
+    ] {
         assert!(help.contains(&format!("\n  {verb} ")), "{verb} is not in the help");
         let of_verb = text(&witwd(directory.path()).args([verb, "--help"]).assert().code(0).get_output().stdout);
         assert!(of_verb.contains("Example"), "{verb} has no example");

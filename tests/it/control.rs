@@ -16,6 +16,7 @@ use witwd::control::{
 };
 use witwd::model::stack::{DaemonSettings, Stack, StackParts};
 use witwd::model::status::{EngineStatus, EventRecord, FileStatus, Status};
+use witwd::model::wish::{Refusal, Wish};
 use witwd::supervisor::{self, Command, Ends, Published};
 
 fn status(converged: bool) -> Status {
@@ -62,7 +63,7 @@ impl Loader for FakeLoader {
         let (only, builds) = ([].into(), [].into());
         let file = FileStatus::applied("stack.toml".into());
         let up =
-            supervisor::Up { stack, only, build: up.build, pull: up.pull, builds, fresh: witwd::model::history::Fresh::default(), file, notes: Vec::new() };
+            supervisor::Up { stack, only, build: up.build, pull: up.pull, builds, fresh: witwd::model::history::Fresh::default(), resumes: false, file, notes: Vec::new() };
         Ok((up, vec!["a warning".into()]))
     }
 }
@@ -180,6 +181,29 @@ async fn down_and_end_are_told_apart() {
     client.end().await.expect("an answer");
     daemon.server.await.expect("the server ends");
     assert!(matches!(Client::connect(client_socket(&daemon.directory).as_path()).await, Err(ConnectError::NoDaemon)));
+}
+
+#[tokio::test]
+async fn a_wish_is_asked_with_what_it_names_and_answered_with_notes_or_a_refusal() {
+    let mut daemon = Played::start();
+    let client = daemon.client().await;
+    let wish = Wish::Scale { to: [("web".parse().expect("a name"), 3)].into() };
+    let (asking, said) = (client.clone(), wish.clone());
+    let asked = tokio::spawn(async move { asking.lines(&Request::Hand(said)).await.expect("an answer") });
+    let Some(Command::Hand(heard, answer)) = daemon.ends.commands.recv().await else { panic!("a wish") };
+    assert_eq!(heard, wish);
+    answer.send(Ok((9, vec!["a note".into()]))).expect("somebody waits");
+    let mut lines = asked.await.expect("the client");
+    assert_eq!(next(&mut lines).await, Line::Accepted { generation: 9, warnings: vec!["a note".into()] });
+    for (depends_on_state, code) in [(true, "failed"), (false, "usage")] {
+        let (asking, said) = (client.clone(), wish.clone());
+        let asked = tokio::spawn(async move { asking.lines(&Request::Hand(said)).await });
+        let Some(Command::Hand(_, answer)) = daemon.ends.commands.recv().await else { panic!("a wish") };
+        let refusal = Refusal { message: "no".into(), hint: Some("otherwise".into()), depends_on_state };
+        answer.send(Err(refusal)).expect("somebody waits");
+        let Err(ClientError::Fault(fault)) = asked.await.expect("the client") else { panic!("a fault") };
+        assert_eq!((fault.code.as_str(), fault.hint.as_deref()), (code, Some("otherwise")));
+    }
 }
 
 fn client_socket(directory: &tempfile::TempDir) -> PathBuf {

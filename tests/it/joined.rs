@@ -10,7 +10,7 @@ use witwd::control::{Admission, ControlSocket, Downs, Loader, Peer, Records, Ser
 use witwd::host::SystemDisk;
 use witwd::host::lock::{StackLock, acquire};
 use witwd::host::runtime::keep_socket_address;
-use witwd::model::status::{EngineStatus, EventRecord, FileStatus, Status};
+use witwd::model::status::{EngineStatus, EventRecord, FileStatus, ItemStatus, Status};
 use witwd::supervisor::{self, Ends};
 
 use super::cli::witwd as command;
@@ -29,15 +29,16 @@ impl Loader for Refusing {
     }
 }
 
-struct Daemon {
+/// A daemon whose supervisor is `ends`.
+pub struct Daemon {
     directory: tempfile::TempDir,
-    _ends: Ends,
+    pub ends: Ends,
     _lock: StackLock,
     records: Arc<Records>,
 }
 
 impl Daemon {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         std::fs::write(directory.path().join("stack.toml"), STACK).expect("a file");
         let state = directory.path().join(".witwd");
@@ -68,13 +69,23 @@ impl Daemon {
             serve(listener, service).await;
             drop(socket);
         });
-        Self { directory, _ends: ends, _lock: lock, records }
+        Self { directory, ends, _lock: lock, records }
     }
 
-    async fn ask(&self, arguments: &[&str]) -> std::process::Output {
+    pub async fn ask(&self, arguments: &[&str]) -> std::process::Output {
+        self.asking(arguments).await.expect("no panic")
+    }
+
+    /// Runs the command line while the test plays on.
+    pub fn asking(&self, arguments: &[&str]) -> tokio::task::JoinHandle<std::process::Output> {
         let mut asked = command(self.directory.path());
         asked.args(arguments);
-        tokio::task::spawn_blocking(move || asked.output().expect("an end")).await.expect("no panic")
+        tokio::task::spawn_blocking(move || asked.output().expect("an end"))
+    }
+
+    /// How things are before anything is asked, but for these items.
+    pub fn status(&self, items: Vec<ItemStatus>) -> Status {
+        Status { items, ..status(self.directory.path()) }
     }
 }
 

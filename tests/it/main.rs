@@ -1,5 +1,6 @@
 //! Tests that need no engine.
 
+mod by_hand;
 mod cli;
 mod control;
 mod converge;

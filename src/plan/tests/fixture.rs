@@ -15,9 +15,10 @@ use crate::model::observed::{Container, ContainerState, Exit, Identity, Network,
 use crate::model::probe::{Check, Probe, Probes};
 use crate::model::stack::{DaemonSettings, Stack, StackParts, Volume};
 use crate::model::time::Moment;
+use crate::model::wish::Wish;
 use crate::model::workload::{
     Backoff, Backup, BackupSchedule, Build, Condition, ContainerSettings, Dependency, Fallback, ImageOrigin, ImageSource, Kind,
-    KindName, Mount, MountSource, Postgres, PullPolicy, Restart, Service, Workload,
+    KindName, Mount, MountSource, Postgres, Protocol, PublishedPort, PullPolicy, Restart, Service, Workload,
 };
 
 #[derive(Debug, Clone)]
@@ -572,6 +573,25 @@ impl World {
         self
     }
 
+    /// A person asks for something that makes sense.
+    pub fn asks(mut self, wish: &Wish) -> Self {
+        let stack = self.stack();
+        self.history.by_hand.accept(&stack, wish).expect("a wish that makes sense");
+        self
+    }
+
+    /// The look after a wish shows which runs it was about.
+    pub fn looked(mut self) -> Self {
+        self.history.by_hand.note_runs(self.observed.containers.iter());
+        self
+    }
+
+    /// A container of this replica runs and is ready.
+    pub fn ready_as(self, text: &str, replica: u32) -> Self {
+        let ready = Verdict { started: true, ready: Some(true), alive: Some(true), words: None };
+        self.ready_replica(text, replica).verdict(&format!("{text}-{replica}"), ready)
+    }
+
     pub fn in_flight(mut self, text: &str) -> Self {
         let key = ReplicaKey { name: name(text), replica: 1 };
         let action = Action::Start { key: key.clone(), container: ContainerId(format!("{text}-1")) };
@@ -588,4 +608,9 @@ pub fn restarted(workload: &mut Workload, policy: Restart) {
     if let Kind::Service(service) = &mut workload.kind {
         service.restart = policy;
     }
+}
+
+/// A port published under a fixed number.
+pub fn published(port: u16) -> PublishedPort {
+    PublishedPort { address: [127, 0, 0, 1].into(), host: Some(port), container: port, protocol: Protocol::Tcp }
 }

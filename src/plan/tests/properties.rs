@@ -6,12 +6,14 @@ use proptest::prelude::*;
 
 use super::super::Action;
 use super::fixture::World;
+use super::hand::{restart, scale, stop};
 
 /// A random world: each of its parts there or not, in one of its states.
 fn world() -> impl Strategy<Value = World> {
     let part = prop::sample::select(vec!["none", "created", "running", "ready", "exited", "old", "sick"]);
     let extras = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
-    (part.clone(), part, extras).prop_map(|(db, app, (ground, orphan, down, foreign, image))| {
+    let wish = prop::sample::select(vec!["none", "none", "restart", "stop db", "stop app", "stop", "scale"]);
+    (part.clone(), part, extras, wish).prop_map(|(db, app, (ground, orphan, down, foreign, image), wish)| {
         let mut world = World::demo();
         world = if ground { world.ground() } else { world };
         world = if image { world } else { world.without_image("app:1") };
@@ -28,6 +30,14 @@ fn world() -> impl Strategy<Value = World> {
         }
         world = if orphan { world.orphan("cache", "running") } else { world };
         world = if foreign { world.foreign("demo-cache-7") } else { world };
+        world = match wish {
+            "restart" => world.asks(&restart("")).looked(),
+            "stop db" => world.asks(&stop("db")),
+            "stop app" => world.asks(&stop("app")),
+            "stop" => world.asks(&stop("app db")),
+            "scale" => world.asks(&scale("app", 3)),
+            _ => world,
+        };
         if down { world.down() } else { world }
     })
 }

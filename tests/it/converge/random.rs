@@ -12,6 +12,7 @@ use witwd::model::name::{ContainerId, ImageId, InstanceId, ReplicaKey};
 use witwd::model::observed::{ContainerState, Exit, Identity};
 use witwd::model::stack::Stack;
 use witwd::model::time::Moment;
+use witwd::model::wish::{Chosen, Wish};
 use witwd::model::workload::{KindName, MountSource, Workload};
 
 use crate::scenarios::world::{Machine, instance};
@@ -53,6 +54,8 @@ pub struct Case {
     images: Vec<bool>,
     /// Whether no registry answers.
     pub offline: bool,
+    /// What is asked for by hand once the loop came to rest.
+    wishes: Vec<(&'static str, prop::sample::Index)>,
 }
 
 const IMAGES: [&str; 3] = ["one:1", "two:1", "three:1"];
@@ -80,8 +83,10 @@ pub fn case() -> impl Strategy<Value = Case> {
     let network = prop::sample::select(vec!["none", "ours", "ours", "ours", "foreign", "two"]);
     let parts = (prop::collection::vec(service(), 1..=6), 0_usize..=2, prop::collection::vec(found(), 0..12));
     let ground = (strangers, network, prop::collection::vec(any::<bool>(), 8), prop::collection::vec(any::<bool>(), 16));
-    (parts, ground, prop::bool::weighted(0.2)).prop_map(
-        |((services, postgres, found), (strangers, network, volumes, images), offline)| Case {
+    let verb = prop::sample::select(vec!["restart", "restart all", "stop", "stop", "start", "scale 3", "scale 1"]);
+    let wishes = prop::collection::vec((verb, any::<prop::sample::Index>()), 0..3);
+    (parts, ground, prop::bool::weighted(0.2), wishes).prop_map(
+        |((services, postgres, found), (strangers, network, volumes, images), offline, wishes)| Case {
             services,
             postgres,
             found,
@@ -90,6 +95,7 @@ pub fn case() -> impl Strategy<Value = Case> {
             volumes,
             images,
             offline,
+            wishes,
         },
     )
 }
@@ -136,6 +142,25 @@ impl Case {
     /// Whether a copy of the stack's directory has containers here: then nothing is touched.
     pub fn is_held(&self) -> bool {
         self.strangers.contains(&"other-instance")
+    }
+
+    /// What a person asks for by hand; one that makes no sense is refused.
+    pub fn wishes(&self, stack: &Stack) -> Vec<Wish> {
+        let names: Vec<&Workload> = stack.in_order().collect();
+        let wish = |(verb, whom): &(&'static str, prop::sample::Index)| {
+            let name = &whom.get(&names).name;
+            let of = [Chosen::all(name)].into();
+            let scaled = |count| Wish::Scale { to: [(name.clone(), count)].into() };
+            match *verb {
+                "restart" => Wish::Restart { of },
+                "restart all" => Wish::Restart { of: BTreeSet::new() },
+                "stop" => Wish::Stop { of },
+                "start" => Wish::Start { of },
+                "scale 3" => scaled(3),
+                _ => scaled(1),
+            }
+        };
+        self.wishes.iter().map(wish).collect()
     }
 
     /// Puts the world of this case onto a machine.

@@ -2,6 +2,7 @@
 
 mod converging;
 mod kept_logs;
+mod hand;
 mod killed;
 mod renamed;
 mod storms;

@@ -147,8 +147,17 @@ impl Daemon {
         self.up_of(stack, &[]).await
     }
 
+    /// Goes on with a stack that nobody asks for anew: after a restart of the daemon, after a save.
+    pub async fn resume(&self, stack: &Arc<Stack>) -> u64 {
+        self.ask_up(stack, &[], true).await
+    }
+
     /// Asks to run these of a stack, or all of it; returns the request's generation.
     pub async fn up_of(&self, stack: &Arc<Stack>, names: &[&str]) -> u64 {
+        self.ask_up(stack, names, false).await
+    }
+
+    async fn ask_up(&self, stack: &Arc<Stack>, names: &[&str], resumes: bool) -> u64 {
         let up = Up {
             stack: stack.clone(),
             only: names.iter().map(|name| name.parse().expect("a name")).collect(),
@@ -157,6 +166,7 @@ impl Daemon {
             builds: std::collections::BTreeMap::new(),
             fresh: witwd::model::history::Fresh::default(),
             file: FileStatus::applied("stack.toml".into()),
+            resumes,
             notes: Vec::new(),
         };
         self.handle.up(up).await.expect("a daemon that lives")
