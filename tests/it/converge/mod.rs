@@ -59,7 +59,9 @@ fn waits_for_a_person(status: &Status, offline: bool) -> bool {
     let stuck = |item: &ItemStatus| {
         // What failed and is not to be restarted has done all that the file allows.
         let failed = item.state == State::Failed && (offline || item.last_exit.is_some());
-        failed || matches!(item.state, State::NeedsOperator | State::Paused)
+        // Offline, an older container runs on for as long as the image of its successor can't be had.
+        let outdated = offline && item.ready && item.cause.starts_with("failed to pull image");
+        failed || outdated || matches!(item.state, State::NeedsOperator | State::Paused)
     };
     // Nothing ever makes what is completed ready again: its dependents wait for a person too.
     let root = status.items.iter().any(|item| stuck(item) || (item.state == State::Completed && !item.ready));
