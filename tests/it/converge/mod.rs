@@ -60,7 +60,9 @@ fn waits_for_a_person(status: &Status, offline: bool) -> bool {
     let stuck = |item: &ItemStatus| {
         // What failed and is not to be restarted has done all that the file allows.
         let failed = item.state == State::Failed && (offline || item.last_exit.is_some());
-        failed || matches!(item.state, State::NeedsOperator | State::Paused)
+        // Offline, an older container runs on for as long as the image of its successor can't be had.
+        let outdated = offline && item.ready && item.cause.starts_with("failed to pull image");
+        failed || outdated || matches!(item.state, State::NeedsOperator | State::Paused)
     };
     // What is stopped by hand makes nobody ready either, until it is started.
     let by_hand = status.items.iter().any(|item| item.held && item.state == State::Stopped);
