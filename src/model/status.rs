@@ -76,7 +76,6 @@ pub enum EngineStatus {
 }
 
 /// One replica.
-#[expect(clippy::struct_excessive_bools, reason = "the document of `ps`: each is a field of the contract")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, each a field of the contract with its own meaning")]
 pub struct ItemStatus {

@@ -62,8 +62,17 @@ impl Loader for FakeLoader {
         let stack = Arc::new(Stack::new(parts).expect("a stack"));
         let (only, builds) = ([].into(), [].into());
         let file = FileStatus::applied("stack.toml".into());
-        let up =
-            supervisor::Up { stack, only, build: up.build, pull: up.pull, builds, fresh: witwd::model::history::Fresh::default(), resumes: false, file, notes: Vec::new() };
+        let up = supervisor::Up {
+            stack,
+            only,
+            build: up.build,
+            pull: up.pull,
+            builds,
+            fresh: witwd::model::history::Fresh::default(),
+            resumes: false,
+            file,
+            notes: Vec::new(),
+        };
         Ok((up, vec!["a warning".into()]))
     }
 }

@@ -588,7 +588,7 @@ impl World {
 
     /// A container of this replica runs and is ready.
     pub fn ready_as(self, text: &str, replica: u32) -> Self {
-        let ready = Verdict { started: true, ready: Some(true), alive: Some(true), words: None };
+        let ready = Verdict { started: true, ready: Some(true), alive: Some(true), ..Verdict::default() };
         self.ready_replica(text, replica).verdict(&format!("{text}-{replica}"), ready)
     }
 

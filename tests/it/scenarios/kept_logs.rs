@@ -71,7 +71,9 @@ async fn a_log_that_can_not_be_had_or_written_keeps_no_container_from_going() {
         machine.engine.say("app", "never seen again");
         machine.disk.set_full(fault.is_none());
         let began = machine.clock.moment();
-        fault.iter().for_each(|fault| machine.engine.fail_next(Operation::Logs, fault.clone()));
+        if let Some(fault) = &fault {
+            machine.engine.fail_next(Operation::Logs, fault.clone());
+        }
         daemon.down_and_wait().await;
         assert_eq!(machine.containers(), Vec::<String>::new(), "{fault:?}");
         assert_eq!(kept_of(&machine, "app"), Vec::new(), "{fault:?}");

@@ -19,7 +19,7 @@ pub fn watch(words: &[String]) -> Result<u8, String> {
         let mut line = String::new();
         // A terminal that is gone is an end too.
         let _ = io::stdin().lock().read_line(&mut line);
-        std::process::exit(code.into());
+        std::process::exit(code);
     });
     runtime.block_on(async move {
         loop {
