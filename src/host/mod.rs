@@ -3,7 +3,7 @@
 //!
 //! Beside them what a daemon needs of its machine: the lock that decides who it is ([`lock`]), the
 //! runtime directory ([`runtime`]), the instance ([`instance_id`]), processes ([`process`]), bounded
-//! files of lines ([`Journal`]), what is [`kept`] of the last `up`, and the peace with [`git`].
+//! files of lines ([`Journal`]), [`virtual_time`] for previews, what is [`kept`] of the last `up`, and the peace with [`git`].
 
 mod clock;
 mod disk;
@@ -15,13 +15,16 @@ pub mod lock;
 pub mod process;
 mod rng;
 pub mod runtime;
+mod shadow;
 pub mod sim;
+pub mod virtual_time;
 
 pub use clock::{Clock, SystemClock};
 pub use disk::{Disk, DiskError, SystemDisk};
 pub use instance::instance_id;
 pub use journal::Journal;
 pub use rng::{Rng, SystemRng, letters_and_digits};
+pub use shadow::ShadowDisk;
 
 #[cfg(test)]
 mod tests;
