@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::output::ColorChoice;
-use super::{check, completions, config, daemon, db, doctor, down, events, exec, guardian, logs, ps, schema, up};
+use super::{check, completions, config, daemon, db, doctor, down, events, exec, guardian, logs, plan, ps, schema, up};
 
 /// Keeps an app and its Postgres running on one machine, from one stack.toml.
 #[derive(Debug, Parser)]
@@ -69,6 +69,8 @@ pub enum Verb {
     Logs(logs::LogsArgs),
     /// What happened and why
     Events(events::EventsArgs),
+    /// What `up` would do, field by field, with what is lost and how long it takes; changes nothing
+    Plan(plan::PlanArgs),
     /// Validate stack.toml; needs no engine
     Check(check::CheckArgs),
     /// The resolved stack, secrets masked

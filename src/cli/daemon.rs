@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::Done;
-use super::assembly::{Parts, is_wanted, locate, supervise};
+use super::assembly::{Parts, is_wanted, supervise};
 use super::context::Context;
 use super::exit_code::{Exit, Failure};
 use super::loader::{FileLoader, mentioned};
@@ -20,8 +20,8 @@ use crate::config::load;
 use crate::control::protocol::{Hello, Up, VERSION};
 use crate::control::{Admission, ControlSocket, Downs, Loader as _, Peer, Records, Service, SocketAccess, serve};
 use crate::host::lock::{StackLock, acquire};
-use crate::host::runtime::{Runtime, Surroundings, keep_socket_address};
-use crate::model::status::{DaemonStatus, EngineStatus, FileStatus, Status};
+use crate::host::runtime::keep_socket_address;
+use crate::model::status::Status;
 use crate::supervisor::{self, Handle};
 
 /// How long a supervisor may take to let go of what is under way: in all, a daemon ends within 10 s.
@@ -77,17 +77,12 @@ pub(super) struct Daemon {
 impl Daemon {
     /// Takes the lock, opens the socket and starts a supervisor, which does nothing until it is asked.
     pub(super) fn start(context: &Context, place: &Place) -> Result<Self, Failure> {
-        let since = context.clock.wall();
-        let lock = acquire(&place.state, since)?;
-        let instance = place.instance()?;
-        let runtime = Runtime::open(&Surroundings::of_process())?;
-        let engine = locate(context.clock.clone())?;
-        let (clock, disk) = (context.clock.clone(), context.disk.clone());
-        let pid = std::process::id();
-        let daemon = DaemonStatus { pid, version: env!("CARGO_PKG_VERSION").to_owned(), since };
-        let hello = Hello { v: VERSION, version: daemon.version.clone(), pid, since, directory: place.directory.clone() };
-        let (handle, ends) = supervisor::channel(nothing_known(place, daemon.clone()));
-        let parts = Parts { clock, disk, engine, place: place.clone(), instance, runtime, daemon };
+        let lock = acquire(&place.state, context.clock.wall())?;
+        let parts = Parts::here(context, place)?;
+        let daemon = parts.daemon.clone();
+        let directory = place.directory.clone();
+        let hello = Hello { v: VERSION, version: daemon.version.clone(), pid: daemon.pid, since: daemon.since, directory };
+        let (handle, ends) = supervisor::channel(Status::unknown(place.file.display().to_string(), Some(daemon)));
         let path = parts.runtime.socket(&parts.instance);
         let mut socket = ControlSocket::open(&path, SocketAccess::Owner)
             .map_err(|error| Failure::of(Exit::Failed, &format!("failed to open {}", path.display()), &error))?;
@@ -182,21 +177,6 @@ pub(super) fn up_request(context: &Context, place: &Place) -> Result<(Up, Vec<St
     let environment = mentioned(&request, &loaded);
     let up = Up { environment, env_files: request.env_files, profiles: request.profiles, name: request.name, ..Up::default() };
     Ok((up, loaded.warnings.iter().map(super::check::problem_text).collect()))
-}
-
-fn nothing_known(place: &Place, daemon: DaemonStatus) -> Status {
-    let path = place.file.display().to_string();
-    Status {
-        v: 1,
-        stack: String::new(),
-        profiles: Vec::new(),
-        file: FileStatus { path, ok: true, pending: false, reasons: Vec::new(), errors: Vec::new() },
-        daemon: Some(daemon),
-        engine: EngineStatus::Up,
-        converged: false,
-        items: Vec::new(),
-        notes: Vec::new(),
-    }
 }
 
 /// Returns when a `down` is carried out and no later `up` was asked for; says so to who follows.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 
-use super::assembly::{Parts, build_digests};
+use super::assembly::{Parts, build_digests, machine};
 use super::exit_code::{Exit, Failure};
 use super::words::nearest;
 use crate::config::{self, InvalidFile, LoadRequest, Loaded, load};
@@ -16,9 +16,10 @@ use crate::host::git::keep_from_git;
 use crate::host::kept::{Kept, keep};
 use crate::model::name::{StackName, WorkloadName};
 use crate::model::observed::Owner;
+use crate::model::preview::Preview;
 use crate::model::stack::{SecretSource, Stack};
 use crate::model::workload::{Kind, Workload};
-use crate::supervisor;
+use crate::supervisor::{self, Known};
 
 /// Loads the stack of a daemon.
 pub(super) struct FileLoader {
@@ -26,16 +27,47 @@ pub(super) struct FileLoader {
     pub parts: Parts,
 }
 
+/// A file that was read.
+struct Read {
+    loaded: Loaded,
+    /// The variables that it mentions.
+    environment: BTreeMap<String, String>,
+    /// What is asked of the supervisor with it.
+    asked: supervisor::Up,
+}
+
 #[async_trait]
 impl Loader for FileLoader {
     async fn load(&self, up: Up, peer: Peer) -> Result<(supervisor::Up, Vec<String>), Fault> {
         Ok(self.prepare(up, peer).await?)
     }
+
+    async fn preview(&self, up: Up, known: Option<Known>) -> Result<Preview, Fault> {
+        Ok(self.foresee(&up, known).await?)
+    }
 }
 
 impl FileLoader {
+    /// What an `up` is asked with is kept, and what every run leaves is left.
     async fn prepare(&self, up: Up, peer: Peer) -> Result<(supervisor::Up, Vec<String>), Failure> {
-        let request = self.request(&up);
+        let Read { loaded, environment, asked } = self.read(&up).await?;
+        let Up { profiles, name, env_files, .. } = up;
+        let (at, stack) = (self.parts.clock.wall(), loaded.stack.name().to_string());
+        let kept = Kept { v: 1, at, uid: peer.uid, environment, stack, profiles, name, env_files };
+        keep(self.parts.disk.as_ref(), &self.parts.place.state, &kept)?;
+        self.leave_traces(&loaded);
+        Ok((asked, loaded.warnings.iter().map(super::check::problem_text).collect()))
+    }
+
+    /// What an `up` would do. Neither the file's surroundings nor anything else is kept.
+    pub(super) async fn foresee(&self, up: &Up, known: Option<Known>) -> Result<Preview, Failure> {
+        let read = self.read(up).await?;
+        Ok(machine(&self.parts).preview(read.asked, known).await?)
+    }
+
+    /// Reads the file and what surrounds it.
+    async fn read(&self, up: &Up) -> Result<Read, Failure> {
+        let request = self.request(up);
         let reading = move || {
             let loaded = load(&request)?;
             Ok::<_, InvalidFile>((mentioned(&request, &loaded), build_digests(&loaded), loaded))
@@ -46,14 +78,17 @@ impl FileLoader {
         let only = workloads(&loaded.stack, &up.only)?;
         let fresh = servers(&loaded.stack, &up.fresh)?;
         self.not_of_another_directory(loaded.stack.name()).await?;
-        let Up { profiles, name, env_files, build, pull, .. } = up;
-        let (at, stack) = (self.parts.clock.wall(), loaded.stack.name().to_string());
-        let kept = Kept { v: 1, at, uid: peer.uid, environment, stack, profiles, name, env_files };
-        keep(self.parts.disk.as_ref(), &self.parts.place.state, &kept)?;
-        self.leave_traces(&loaded);
-        let warnings = loaded.warnings.iter().map(super::check::problem_text).collect();
-        let up = supervisor::Up { stack: loaded.stack.into(), only, build, pull, builds, fresh, notes: loaded.not_carried_out };
-        Ok((up, warnings))
+        let asked = supervisor::Up {
+            stack: loaded.stack.clone().into(),
+            only,
+            build: up.build,
+            pull: up.pull,
+            builds,
+            fresh,
+            definitions: loaded.definitions.clone(),
+            notes: loaded.not_carried_out.clone(),
+        };
+        Ok(Read { loaded, environment, asked })
     }
 
     fn request(&self, up: &Up) -> LoadRequest {

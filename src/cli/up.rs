@@ -37,6 +37,13 @@ pub struct UpArgs {
     /// How long -d waits
     #[arg(long, default_value = "5m", value_parser = humantime::parse_duration, value_name = "TIME")]
     timeout: Duration,
+    #[command(flatten)]
+    wants: Wants,
+}
+
+/// What is asked of an `up`, and by `plan` of one that is not made.
+#[derive(Debug, Args)]
+pub struct Wants {
     /// Build images again
     #[arg(long)]
     build: bool,
@@ -53,14 +60,14 @@ pub struct UpArgs {
 
 pub(super) async fn run(context: &Context, args: UpArgs) -> Done {
     let place = context.place()?;
-    let request = request(context, &place, &args)?;
+    let request = request(context, &place, &args.wants)?;
     // Without an engine nothing can be done, and this is the one who can say why.
     context.engine().await?;
     if args.detach { detached(context, &place, request, args.timeout).await } else { foreground(context, &place, request).await }
 }
 
 /// Reads the file first: what is wrong with it is said before anything is started.
-fn request(context: &Context, place: &Place, args: &UpArgs) -> Result<Up, Failure> {
+pub(super) fn request(context: &Context, place: &Place, args: &Wants) -> Result<Up, Failure> {
     let (up, _) = up_request(context, place)?;
     let loaded = context.look(place);
     if let Ok(loaded) = &loaded {

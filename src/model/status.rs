@@ -29,6 +29,23 @@ pub struct Status {
     pub notes: Vec<String>,
 }
 
+impl Status {
+    /// What is said before anything is known.
+    pub fn unknown(path: String, daemon: Option<DaemonStatus>) -> Self {
+        Self {
+            v: 1,
+            stack: String::new(),
+            profiles: Vec::new(),
+            file: FileStatus { path, ok: true, pending: false, reasons: Vec::new(), errors: Vec::new() },
+            daemon,
+            engine: EngineStatus::Up,
+            converged: false,
+            items: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+}
+
 /// The file behind the stack.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FileStatus {

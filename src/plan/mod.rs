@@ -7,8 +7,11 @@
 
 mod action;
 mod data;
+mod divergence;
 mod down;
+mod fields;
 mod gates;
+mod held;
 mod images;
 mod inputs;
 mod objects;
@@ -19,7 +22,10 @@ pub mod restart;
 mod up;
 
 pub use action::{Action, Blocked, Plan, Planned};
+pub use divergence::Divergence;
+pub use fields::fields;
 pub use gates::{is_ready, verdict_of, words_of};
+pub use held::held;
 pub use images::{WantedImage, wanted_image};
 pub use inputs::{InFlight, Inputs, is_kept};
 

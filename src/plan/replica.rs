@@ -5,6 +5,7 @@
 //! start the new, remove the old, give the name.
 
 use super::action::Action;
+use super::divergence::Divergence;
 use super::inputs::Inputs;
 use super::pass::Pass;
 use super::restart::{Decision, Times, decide};
@@ -167,7 +168,7 @@ fn bring_up(pass: &mut Pass<'_>, replica: &Replica<'_>, current: &Container) {
         return;
     }
     if let Some(old) = replica.others.iter().find(|other| other.state.is_up()) {
-        let reason = pass.inputs.divergence(replica.workload, old).unwrap_or("a newer container is there");
+        let reason = pass.inputs.divergence(replica.workload, old).map_or("a newer container is there", Divergence::words);
         super::orphans::end(pass, old, reason);
         return;
     }
@@ -231,7 +232,9 @@ fn create_now(pass: &mut Pass<'_>, replica: &Replica<'_>, ready: &Ready) {
     }
     let reason = replica.others.first().and_then(|old| pass.inputs.divergence(replica.workload, old));
     match free_name(pass.inputs, replica) {
-        Ok(name) => pass.act(Action::Create { key: replica.key.clone(), name, image }, reason.unwrap_or("no container")),
+        Ok(name) => {
+            pass.act(Action::Create { key: replica.key.clone(), name, image }, reason.map_or("no container", Divergence::words))
+        }
         Err(cause) => pass.needs_operator(Target::Replica(replica.key.clone()), cause),
     }
 }

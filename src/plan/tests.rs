@@ -1,6 +1,7 @@
 //! The planner's tables: a world in a few words, the plan as text.
 
 mod fixture;
+mod held;
 mod properties;
 
 use expect_test::expect;

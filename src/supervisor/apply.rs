@@ -13,6 +13,7 @@ use crate::model::stack::Stack;
 use crate::model::workload::Workload;
 use crate::plan::Action;
 
+use super::commands::Commands;
 use super::event::{ActionError, Effect, Event};
 use super::keeper::{DataDirectory, Keeper};
 use super::{create, images};
@@ -27,6 +28,8 @@ pub struct Context {
     pub disk: Arc<dyn Disk>,
     /// Passwords and provisioning.
     pub keeper: Arc<dyn Keeper>,
+    /// Builds by a command.
+    pub commands: Arc<dyn Commands>,
     /// Who we are.
     pub instance: InstanceId,
     /// Directory of the host, in memory where it can be, for the secrets of containers.

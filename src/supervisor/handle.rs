@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+use super::known::Known;
 use crate::model::name::WorkloadName;
 use crate::model::stack::Stack;
 use crate::model::status::{EventRecord, Status};
+use crate::plan::{Blocked, Planned};
 
 /// Run this stack from now on.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Up {
     /// The stack as its file says now.
     pub stack: Arc<Stack>,
@@ -25,8 +27,26 @@ pub struct Up {
     pub builds: BTreeMap<WorkloadName, String>,
     /// Postgres servers that may begin with an empty volume although older data lies unused.
     pub fresh: BTreeSet<WorkloadName>,
+    /// What the containers of each workload are made from, for a later look at what changed.
+    pub definitions: BTreeMap<WorkloadName, serde_json::Value>,
     /// What is written into `Status::notes`: parts of the file that are not carried out.
     pub notes: Vec<String>,
+}
+
+impl Up {
+    /// All of this stack, and nothing else asked for.
+    pub fn of(stack: Arc<Stack>) -> Self {
+        Self {
+            stack,
+            only: BTreeSet::new(),
+            build: false,
+            pull: false,
+            builds: BTreeMap::new(),
+            fresh: BTreeSet::new(),
+            definitions: BTreeMap::new(),
+            notes: Vec::new(),
+        }
+    }
 }
 
 /// Stop and remove containers and network, in reverse order.
@@ -44,6 +64,8 @@ pub enum Command {
     Up(Box<Up>, oneshot::Sender<u64>),
     /// Stop everything; answered with its generation.
     Down(Down, oneshot::Sender<u64>),
+    /// Tell what is known. Changes nothing. Dropped without an answer by who was asked for nothing yet.
+    Tell(oneshot::Sender<Box<Known>>),
 }
 
 /// The supervisor is gone: the daemon is ending.
@@ -60,6 +82,8 @@ pub struct Published {
     pub looked: bool,
     /// What a user is shown.
     pub status: Arc<Status>,
+    /// What waits, and why.
+    pub blocked: Vec<Blocked>,
 }
 
 /// A handle on the supervisor; cheap to clone.
@@ -79,14 +103,17 @@ pub struct Ends {
     pub published: watch::Sender<Published>,
     /// What happens, for those who listen just now.
     pub records: broadcast::Sender<EventRecord>,
+    /// Every action as it is begun; `None` where nobody asks for them.
+    pub begun: Option<mpsc::UnboundedSender<Planned>>,
 }
 
 /// A handle and the supervisor's ends of it.
 pub fn channel(status: Status) -> (Handle, Ends) {
     let (commands, commands_end) = mpsc::channel(64);
-    let (published_end, published) = watch::channel(Published { generation: 0, looked: false, status: Arc::new(status) });
+    let (published_end, published) =
+        watch::channel(Published { generation: 0, looked: false, status: Arc::new(status), blocked: Vec::new() });
     let (records, _) = broadcast::channel(1024);
-    let ends = Ends { commands: commands_end, published: published_end, records: records.clone() };
+    let ends = Ends { commands: commands_end, published: published_end, records: records.clone(), begun: None };
     (Handle { commands, published, records }, ends)
 }
 
@@ -103,6 +130,13 @@ impl Handle {
         let (answer, answered) = oneshot::channel();
         self.commands.send(Command::Down(down, answer)).await.map_err(|_| Closed)?;
         answered.await.map_err(|_| Closed)
+    }
+
+    /// What is known beside what is seen; `None` where nothing was asked for yet.
+    pub async fn known(&self) -> Result<Option<Known>, Closed> {
+        let (answer, answered) = oneshot::channel();
+        self.commands.send(Command::Tell(answer)).await.map_err(|_| Closed)?;
+        Ok(answered.await.ok().map(|known| *known))
     }
 
     /// What a user is shown now.

@@ -27,6 +27,10 @@ impl Supervisor {
         self.remember_before(observed, &action);
         self.save();
         self.journal.record(action.verb(), &action.target(), planned.cause.clone());
+        if let Some(begun) = &self.ends.begun {
+            // Nobody may be listening any more.
+            let _ = begun.send(planned.clone());
+        }
         self.before.insert(action.target(), self.before(&action));
         let order = Order { data_directory: self.data_directory(observed, &action), action: action.clone() };
         let (context, stack) = (self.context.clone(), self.stack.clone());

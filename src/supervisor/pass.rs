@@ -55,7 +55,20 @@ impl Supervisor {
         note::adopt_images(&mut self.history, &self.stack, &self.context.instance, observed);
         note::note_readiness(&mut self.history, &mut self.verdicts, observed, now);
         note::forgive(&mut self.history, &self.stack, now, self.context.clock.wall());
+        // Of what is being made nothing can be seen yet.
+        if self.under_way.is_empty() {
+            let forgotten = self.definitions.forget(&self.stack, observed);
+            self.tell_unwritten("definitions", forgotten);
+        }
         self.watch(observed);
+    }
+
+    /// A disk that is full is told and nothing stops for it.
+    pub(super) fn tell_unwritten(&self, what: &str, written: Result<(), impl std::error::Error>) {
+        if let Err(error) = written {
+            let source = error.source().map(ToString::to_string).unwrap_or_default();
+            self.journal.record("failed", &what, format!("{error}: {source}"));
+        }
     }
 
     /// Tells the monitor who runs.
@@ -131,12 +144,10 @@ impl Supervisor {
         })
     }
 
-    /// Writes what changed; a disk that is full is told and nothing stops for it.
+    /// Writes what changed.
     pub(super) fn save(&mut self) {
-        if let Err(error) = self.state.save(&self.history) {
-            let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-            self.journal.record("failed", &"state", format!("{error}: {source}"));
-        }
+        let written = self.state.save(&self.history);
+        self.tell_unwritten("state", written);
     }
 
     /// Publishes what a user is shown.
@@ -155,7 +166,8 @@ impl Supervisor {
             })
         });
         let looked = self.seen_generation == self.generation && self.engine == EngineStatus::Up && self.observed.is_some();
-        let next = Published { generation: self.generation, looked, status: std::sync::Arc::new(status) };
+        let blocked = self.plan.blocked.clone();
+        let next = Published { generation: self.generation, looked, status: std::sync::Arc::new(status), blocked };
         self.ends.published.send_replace(next);
     }
 }

@@ -4,28 +4,40 @@ use std::collections::BTreeMap;
 
 use super::apply::is_transfer;
 use super::handle::{Command, Down, Up};
+use super::known::Known;
 use super::run::Supervisor;
-use crate::model::history::Goal;
+use crate::model::history::{Goal, History};
 use crate::model::name::WorkloadName;
 use crate::model::workload::{ImageOrigin, PullPolicy};
 
 impl Supervisor {
     /// Accepts a request: what is so from now on, not what is done about it.
     pub(super) fn command(&mut self, command: Command) {
-        self.generation += 1;
-        self.history.failures.clear();
-        match command {
+        let answer = match command {
+            Command::Tell(answer) => return drop(answer.send(Box::new(self.known()))),
             Command::Up(up, answer) => {
                 self.accept_up(*up);
-                let _ = answer.send(self.generation);
+                answer
             }
             Command::Down(down, answer) => {
                 self.accept_down(&down);
-                let _ = answer.send(self.generation);
+                answer
             }
-        }
+        };
+        self.generation += 1;
+        self.history.failures.clear();
+        let _ = answer.send(self.generation);
         self.looks.want();
         self.publish();
+    }
+
+    fn known(&self) -> Known {
+        Known {
+            history: self.history.clone(),
+            verdicts: self.verdicts.clone(),
+            families: self.families.clone(),
+            definitions: self.definitions.known().clone(),
+        }
     }
 
     fn accept_up(&mut self, up: Up) {
@@ -38,13 +50,15 @@ impl Supervisor {
             replica.attempt = 0;
             replica.recent.clear();
         }
+        let written = self.definitions.want(&up.stack, &up.definitions);
+        self.tell_unwritten("definitions", written);
         self.stack = up.stack;
         self.notes = up.notes;
         let refresh: Vec<WorkloadName> = self
             .stack
             .in_order()
             .filter(|workload| match &workload.image.origin {
-                ImageOrigin::Build(_) => up.build || self.is_stale(&workload.name, &up.builds),
+                ImageOrigin::Build(_) => up.build || is_stale(&self.history, &workload.name, &up.builds),
                 ImageOrigin::Pull { policy, .. } => *policy == PullPolicy::Always || (up.pull && *policy != PullPolicy::Never),
             })
             .map(|workload| workload.name.clone())
@@ -56,12 +70,6 @@ impl Supervisor {
         }
         self.journal.record("up", &"stack", "asked by a user");
         self.save();
-    }
-
-    /// Whether an image was made from another definition or context than there is now.
-    fn is_stale(&self, workload: &WorkloadName, builds: &BTreeMap<WorkloadName, String>) -> bool {
-        let made_from = self.history.builds.get(workload);
-        made_from.is_some() && made_from != builds.get(workload)
     }
 
     fn accept_down(&mut self, down: &Down) {
@@ -83,4 +91,10 @@ impl Supervisor {
             !transfer
         });
     }
+}
+
+/// Whether an image was made from another definition or context than there is now.
+pub(super) fn is_stale(history: &History, workload: &WorkloadName, builds: &BTreeMap<WorkloadName, String>) -> bool {
+    let made_from = history.builds.get(workload);
+    made_from.is_some() && made_from != builds.get(workload)
 }

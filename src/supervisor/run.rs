@@ -9,7 +9,6 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::engine::request::Scope;
 use crate::engine::{EngineError, ErrorKind};
 use crate::health::{HealthEvent, Monitor, Prober};
 use crate::model::family::Families;
@@ -20,15 +19,17 @@ use crate::model::observed::Observed;
 use crate::model::stack::Stack;
 use crate::model::status::{DaemonStatus, EngineStatus};
 use crate::model::time::Moment;
-use crate::model::workload::{ImageOrigin, MountSource, Workload};
 use crate::plan::{Action, Plan};
 
 use super::apply::Context;
+use super::definitions::Definitions;
 use super::event::Event;
 use super::families::learn;
 use super::handle::{Command, Ends};
 use super::journal::Journal;
+use super::known::Known;
 use super::looks::Looks;
+use super::scope::scope;
 use super::state::StateFile;
 
 /// The owner of everything that changes.
@@ -47,6 +48,8 @@ pub struct Supervisor {
     /// What images of Postgres servers say of themselves.
     pub(super) families: Families,
     pub(super) verdicts: Verdicts,
+    /// What containers were made from.
+    pub(super) definitions: Definitions,
     pub(super) under_way: BTreeMap<Target, UnderWay>,
     pub(super) before: BTreeMap<Target, Before>,
     pub(super) progress: BTreeMap<Target, String>,
@@ -96,8 +99,8 @@ pub struct Beginning {
     pub stack: Arc<Stack>,
     /// What is asked before anything else.
     pub first: Option<Command>,
-    /// What is remembered.
-    pub history: History,
+    /// What is known.
+    pub known: Known,
     /// Where it is kept.
     pub state: StateFile,
     /// Who we are, for `ps`.
@@ -157,6 +160,7 @@ impl Supervisor {
         let journal = Journal::new(context.clock.clone(), beginning.ends.records.clone());
         let mut looks = Looks::default();
         looks.want();
+        let definitions = beginning.state.definitions();
         Self {
             context,
             journal,
@@ -166,10 +170,11 @@ impl Supervisor {
             stack: beginning.stack,
             notes: Vec::new(),
             builds: BTreeMap::new(),
-            history: beginning.history,
+            history: beginning.known.history,
             observed: None,
-            families: Families::new(),
-            verdicts: Verdicts::default(),
+            families: beginning.known.families,
+            verdicts: beginning.known.verdicts,
+            definitions,
             under_way: BTreeMap::new(),
             before: BTreeMap::new(),
             progress: BTreeMap::new(),
@@ -248,7 +253,7 @@ impl Supervisor {
             return;
         };
         self.look_generation = self.generation;
-        let (context, scope) = (self.context.clone(), self.scope());
+        let (context, scope) = (self.context.clone(), scope(&self.stack, &self.history));
         let (stack, known) = (self.stack.clone(), self.families.clone());
         self.tasks.spawn(async move {
             let look = async {
@@ -261,22 +266,5 @@ impl Supervisor {
             let result = AssertUnwindSafe(look).catch_unwind().await.unwrap_or_else(|_| Err(bug()));
             let _ = context.events.send(Event::Looked { number, result });
         });
-    }
-
-    fn scope(&self) -> Scope {
-        let workloads: Vec<&Workload> = self.stack.in_order().collect();
-        let images = workloads.iter().flat_map(|workload| {
-            let fallback = matches!(workload.image.origin, ImageOrigin::Pull { fallback: Some(_), .. });
-            let tag = fallback.then(|| self.stack.name().fallback_image(&workload.name));
-            let accepted = self.history.images.get(&workload.name).map(|accepted| accepted.id.0.clone());
-            std::iter::once(workload.image.reference.clone()).chain(tag).chain(accepted)
-        });
-        let mounts = workloads.iter().flat_map(|workload| &workload.container.mounts);
-        let volumes = mounts.filter_map(|mount| match &mount.source {
-            MountSource::Volume(volume) => Some(self.stack.engine_volume(volume)),
-            MountSource::Bind(_) => None,
-        });
-        let unique = |names: std::collections::BTreeSet<String>| names.into_iter().filter(|name| !name.is_empty()).collect();
-        Scope { stack: self.stack.name().clone(), images: unique(images.collect()), volumes: unique(volumes.collect()) }
     }
 }

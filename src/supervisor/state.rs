@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::definitions::Definitions;
 use crate::host::{Disk, DiskError};
 use crate::model::history::{AcceptedImage, Goal, History, PostgresHistory, ReplicaHistory};
 use crate::model::name::{ReplicaKey, WorkloadName};
@@ -50,6 +51,11 @@ impl StateFile {
     /// The state file at `path`.
     pub fn new(disk: Arc<dyn Disk>, path: PathBuf) -> Self {
         Self { disk, path, last: None }
+    }
+
+    /// The definitions, in a file beside this one.
+    pub fn definitions(&self) -> Definitions {
+        Definitions::open(self.disk.clone(), self.path.with_file_name("definitions.json"))
     }
 
     /// What is kept. A file that can't be understood is moved aside; the words say so.

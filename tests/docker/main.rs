@@ -11,6 +11,7 @@ mod contract;
 mod create;
 mod demo;
 mod engine;
+mod plan;
 mod postgres;
 mod postgres_data;
 mod probes;

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
-use witwd::config::{LoadRequest, load};
+use witwd::config::{LoadRequest, Loaded, load};
 use witwd::engine::sim::{PullCourse, SimEngine, Trace};
 use witwd::health::SimProber;
 use witwd::host::sim::{SimClock, SimDisk};
 use witwd::model::name::InstanceId;
 use witwd::model::stack::Stack;
 use witwd::model::status::{ItemStatus, Status};
-use witwd::supervisor::sim::SimKeeper;
-use witwd::supervisor::{Beginning, Context, Down, Handle, PRIMITIVES, StateFile, TRANSFERS, Up, channel, run};
+use witwd::supervisor::sim::{SimCommands, SimKeeper};
+use witwd::supervisor::{Beginning, Context, Down, Handle, Known, PRIMITIVES, StateFile, TRANSFERS, Up, channel, run};
 
 /// The stack that most scenarios run.
 pub const DEMO: &str = r#"
@@ -51,16 +51,28 @@ impl Machine {
         Self { engine, keeper: Arc::new(SimKeeper::new(clock.clone())), clock, disk: Arc::default() }
     }
 
+    fn state(&self) -> StateFile {
+        StateFile::new(self.disk.clone(), PathBuf::from("/stack/.witwd/state.json"))
+    }
+
+    /// What a daemon would begin with.
+    pub fn kept(&self) -> Known {
+        let mut state = self.state();
+        let (history, _) = state.load().expect("the simulated disk reads");
+        Known { history, definitions: state.definitions().known().clone(), ..Known::default() }
+    }
+
     /// Starts a daemon for this stack.
     pub fn daemon(&self, stack: &Arc<Stack>) -> Daemon {
         let (events, events_end) = mpsc::unbounded_channel();
-        let mut state = StateFile::new(self.disk.clone(), PathBuf::from("/stack/.witwd/state.json"));
-        let (history, _) = state.load().expect("the simulated disk reads");
+        let (mut state, known) = (self.state(), self.kept());
+        state.load().expect("the simulated disk reads");
         let context = Context {
             engine: self.engine.clone(),
             clock: self.clock.clone(),
             disk: self.disk.clone(),
             keeper: self.keeper.clone(),
+            commands: Arc::new(SimCommands::new(self.engine.clone())),
             instance: instance(),
             secrets_directory: PathBuf::from("/run/witwd/secrets/demo"),
             events,
@@ -70,7 +82,7 @@ impl Machine {
         let (handle, ends) = channel(blank());
         let prober = Arc::new(SimProber::new(self.engine.clone()));
         let stack = stack.clone();
-        let beginning = Beginning { stack, first: None, history, state, daemon: None, prober, ends };
+        let beginning = Beginning { stack, first: None, known, state, daemon: None, prober, ends };
         let task = tokio::spawn(run(context, events_end, beginning, std::future::pending()));
         Daemon { handle, task }
     }
@@ -105,12 +117,15 @@ pub fn instance() -> InstanceId {
 
 /// The stack of a text.
 pub fn stack(text: &str) -> Arc<Stack> {
+    Arc::new(loaded(text).stack)
+}
+
+/// The same with all that was learnt while it was read.
+pub fn loaded(text: &str) -> Loaded {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let file = directory.path().join("stack.toml");
     std::fs::write(&file, text).expect("writing a stack");
-    let loaded = load(&LoadRequest { file, ..LoadRequest::default() })
-        .unwrap_or_else(|invalid| panic!("{invalid}: {:#?}", invalid.problems));
-    Arc::new(loaded.stack)
+    load(&LoadRequest { file, ..LoadRequest::default() }).unwrap_or_else(|invalid| panic!("{invalid}: {:#?}", invalid.problems))
 }
 
 /// A daemon of the machine. Dropping it is `kill -9`.
@@ -139,15 +154,8 @@ impl Daemon {
 
     /// Asks to run these of a stack, or all of it; returns the request's generation.
     pub async fn up_of(&self, stack: &Arc<Stack>, names: &[&str]) -> u64 {
-        let up = Up {
-            stack: stack.clone(),
-            only: names.iter().map(|name| name.parse().expect("a name")).collect(),
-            build: false,
-            pull: false,
-            builds: std::collections::BTreeMap::new(),
-            fresh: std::collections::BTreeSet::new(),
-            notes: Vec::new(),
-        };
+        let only = names.iter().map(|name| name.parse().expect("a name")).collect();
+        let up = Up { only, ..Up::of(stack.clone()) };
         self.handle.up(up).await.expect("a daemon that lives")
     }
 
