@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use expect_test::expect;
 use proptest::prelude::*;
+use witwd::engine::request::{MountFrom, MountRequest};
 use witwd::engine::sim::{Call, Operation, World};
 use witwd::host::Clock as _;
 use witwd::model::preview::{Preview, PreviewAction};
@@ -224,6 +225,24 @@ async fn a_postgres_that_goes_leaves_its_data_and_a_new_one_begins_empty() {
         remove app | replaced by the new container
         rename app as demo-app-1 | takes the place of the old one
     "#]].assert_eq(&text);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_volume_that_goes_with_its_container_is_said_to_be_lost() {
+    let machine = Machine::new();
+    let first = asked(DEMO);
+    let daemon = machine.daemon(&first.stack);
+    let generation = daemon.handle.up(first).await.expect("a daemon that lives");
+    daemon.settled(generation, |status| status.converged).await;
+    // As on a container that somebody else's version made.
+    let volume = MountRequest { source: MountFrom::Volume("ab".repeat(32)), target: "/cache".to_owned(), read_only: false };
+    machine.engine.alter(|world| {
+        let app = world.containers.values_mut().find(|container| container.name == "demo-app-1").expect("it runs");
+        app.mounts.push(volume);
+    });
+    let told = foresee(&machine, Some(&daemon), asked(&DEMO.replace("app:1", "app:2"))).await;
+    let losing: Vec<&str> = told.actions.iter().filter(|action| action.loses_data).map(|action| action.action.as_str()).collect();
+    assert_eq!(losing, ["remove"], "{told:#?}");
 }
 
 #[tokio::test(start_paused = true)]
