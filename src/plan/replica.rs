@@ -231,10 +231,9 @@ fn create_now(pass: &mut Pass<'_>, replica: &Replica<'_>, ready: &Ready) {
         return;
     }
     let reason = replica.others.first().and_then(|old| pass.inputs.divergence(replica.workload, old));
+    let reason = reason.map_or("no container", Divergence::words);
     match free_name(pass.inputs, replica) {
-        Ok(name) => {
-            pass.act(Action::Create { key: replica.key.clone(), name, image }, reason.map_or("no container", Divergence::words))
-        }
+        Ok(name) => pass.act(Action::Create { key: replica.key.clone(), name, image }, reason),
         Err(cause) => pass.needs_operator(Target::Replica(replica.key.clone()), cause),
     }
 }
