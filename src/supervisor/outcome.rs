@@ -32,6 +32,10 @@ impl Supervisor {
             let _ = begun.send(planned.clone());
         }
         self.before.insert(action.target(), self.before(&action));
+        let since = self.context.clock.moment();
+        if let Action::Start { key, .. } = &action {
+            self.starting.insert(key.clone(), since);
+        }
         let order = Order { data_directory: self.data_directory(observed, &action), action: action.clone() };
         let (context, stack) = (self.context.clone(), self.stack.clone());
         let task = self.tasks.spawn(async move {
@@ -40,7 +44,7 @@ impl Supervisor {
             let result = result.unwrap_or_else(|_| Err(ActionError::transient("a bug in witwd: this step panicked")));
             let _ = context.events.send(Event::Done { action: order.action, result });
         });
-        self.under_way.insert(action.target(), UnderWay { action, over_since: None, task: Some(task) });
+        self.under_way.insert(action.target(), UnderWay { action, since, over_since: None, task: Some(task) });
     }
 
     /// What an action is carried out for.
@@ -106,6 +110,10 @@ impl Supervisor {
         match result {
             Ok(effect) => {
                 self.history.failures.remove(&target);
+                let took = self.under_way.get(&target).map(|under_way| self.context.clock.moment().since(under_way.since));
+                if let (Action::Stop { key, .. }, Some(took)) = (action, took) {
+                    note::pace(&mut self.history, &key.name).stop = Some(note::tenths(took));
+                }
                 self.remember_after(action, effect);
             }
             Err(error) => self.fail(action, error),

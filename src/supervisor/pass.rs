@@ -7,10 +7,10 @@ use crate::health::Watched;
 use crate::model::family::Families;
 use crate::model::health::Subject;
 use crate::model::history::Target;
-use crate::model::name::WorkloadName;
+use crate::model::name::{ReplicaKey, WorkloadName};
 use crate::model::observed::{ContainerState, Observed};
 use crate::model::status::EngineStatus;
-use crate::plan::{Action, InFlight, Inputs, Plan, plan};
+use crate::plan::{Action, InFlight, Inputs, Plan, is_ready, plan};
 
 use super::handle::Published;
 use super::note;
@@ -108,6 +108,7 @@ impl Supervisor {
     pub(super) fn pass(&mut self) {
         let Some(observed) = self.observed.take() else { return };
         let in_flight = self.in_flight();
+        self.note_paces(&observed, &in_flight);
         let made = self.with_inputs(&observed, &in_flight, plan);
         for planned in &made.actions {
             self.begin(&observed, planned);
@@ -116,6 +117,23 @@ impl Supervisor {
         self.save();
         self.observed = Some(observed);
         self.publish();
+    }
+
+    /// Of those that were started: how long it took until they were ready.
+    fn note_paces(&mut self, observed: &Observed, in_flight: &InFlight) {
+        let ready = self.with_inputs(observed, in_flight, |inputs| {
+            let is_ready = |key: &&ReplicaKey| {
+                let workload = inputs.stack.workload(&key.name);
+                workload.is_some_and(|workload| inputs.of_replica(key).iter().any(|seen| is_ready(inputs, workload, seen)))
+            };
+            self.starting.keys().filter(is_ready).cloned().collect::<Vec<_>>()
+        });
+        let now = self.context.clock.moment();
+        for key in ready {
+            if let Some(since) = self.starting.remove(&key) {
+                note::pace(&mut self.history, &key.name).ready = Some(note::tenths(now.since(since)));
+            }
+        }
     }
 
     fn in_flight(&self) -> InFlight {

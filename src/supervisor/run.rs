@@ -14,7 +14,7 @@ use crate::health::{HealthEvent, Monitor, Prober};
 use crate::model::family::Families;
 use crate::model::health::Verdicts;
 use crate::model::history::{History, Target};
-use crate::model::name::WorkloadName;
+use crate::model::name::{ReplicaKey, WorkloadName};
 use crate::model::observed::Observed;
 use crate::model::stack::Stack;
 use crate::model::status::{DaemonStatus, EngineStatus};
@@ -52,6 +52,8 @@ pub struct Supervisor {
     pub(super) definitions: Definitions,
     pub(super) under_way: BTreeMap<Target, UnderWay>,
     pub(super) before: BTreeMap<Target, Before>,
+    /// When those that are not ready yet were started.
+    pub(super) starting: BTreeMap<ReplicaKey, Moment>,
     pub(super) progress: BTreeMap<Target, String>,
     pub(super) looks: Looks,
     pub(super) engine: EngineStatus,
@@ -71,6 +73,8 @@ pub struct Supervisor {
 pub struct UnderWay {
     /// The action.
     pub action: Action,
+    /// When it was begun.
+    pub since: Moment,
     /// The last look that was begun when it ended: only a later one shows what came of it.
     pub over_since: Option<u64>,
     /// Its task, where it can be given up.
@@ -177,6 +181,7 @@ impl Supervisor {
             definitions,
             under_way: BTreeMap::new(),
             before: BTreeMap::new(),
+            starting: BTreeMap::new(),
             progress: BTreeMap::new(),
             looks,
             engine: EngineStatus::Down,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::definitions::Definitions;
 use crate::host::{Disk, DiskError};
-use crate::model::history::{AcceptedImage, Goal, History, PostgresHistory, ReplicaHistory};
+use crate::model::history::{AcceptedImage, Goal, History, Pace, PostgresHistory, ReplicaHistory};
 use crate::model::name::{ReplicaKey, WorkloadName};
 
 /// The version this file is written in.
@@ -38,6 +38,8 @@ struct Kept {
     builds: BTreeMap<WorkloadName, String>,
     #[serde(default)]
     fresh: BTreeSet<WorkloadName>,
+    #[serde(default)]
+    paces: BTreeMap<WorkloadName, Pace>,
 }
 
 /// The file, and what was last written to it.
@@ -65,7 +67,7 @@ impl StateFile {
         };
         match serde_json::from_slice::<Kept>(&content) {
             Ok(kept) if kept.v == VERSION => {
-                self.last = Some(content);
+                self.last = Some(kept.worth());
                 Ok((kept.into_history(), None))
             }
             unusable => {
@@ -79,17 +81,26 @@ impl StateFile {
 
     /// Writes what changed; nothing where nothing did.
     pub fn save(&mut self, history: &History) -> Result<(), StateError> {
-        let content = serde_json::to_vec_pretty(&Kept::of(history)).unwrap_or_default();
-        if self.last.as_ref() == Some(&content) {
+        let mut kept = Kept::of(history);
+        let worth = kept.worth();
+        if self.last.as_ref() == Some(&worth) {
             return Ok(());
         }
+        kept.paces.clone_from(&history.paces);
+        let content = serde_json::to_vec_pretty(&kept).unwrap_or_default();
         self.disk.write_atomic(&self.path, &content).map_err(StateError::Disk)?;
-        self.last = Some(content);
+        self.last = Some(worth);
         Ok(())
     }
 }
 
 impl Kept {
+    /// What is worth a write: how long something took is written along with it.
+    fn worth(&self) -> Vec<u8> {
+        serde_json::to_vec(&Self { paces: BTreeMap::new(), ..self.clone() }).unwrap_or_default()
+    }
+
+    /// All but how long things took.
     fn of(history: &History) -> Self {
         Self {
             v: VERSION,
@@ -99,6 +110,7 @@ impl Kept {
             postgres: history.postgres.clone(),
             builds: history.builds.clone(),
             fresh: history.fresh.clone(),
+            paces: BTreeMap::new(),
         }
     }
 
@@ -110,6 +122,7 @@ impl Kept {
             postgres: self.postgres,
             builds: self.builds,
             fresh: self.fresh,
+            paces: self.paces,
             ..History::default()
         }
     }

@@ -124,7 +124,7 @@ impl Images {
         }
         match self.registry.get(&normal(reference)) {
             Some(published) => Ok(published.course),
-            None if self.knows_all => Ok(PullCourse::Takes(Duration::from_secs(5))),
+            None if self.knows_all => Ok(PullCourse::Takes(Duration::from_secs(2))),
             None => Err(error(ErrorKind::ImageDenied, "pull access denied, or the image does not exist")),
         }
     }

@@ -4,7 +4,9 @@
 //! What can't be seen is taken for well: what runs and about which nothing else is known answers its
 //! probes, what is started becomes ready, registries have every image, and a pull or build of
 //! an image that is here brings the same one, unless its context changed. A verdict that is bad
-//! stays bad until its container is started again.
+//! stays bad until its container is started again. How long a pull, a build or a removal takes can't
+//! be seen either: an old container that is started only until the new one can be made may be left
+//! out, or be shown in vain.
 //!
 //! Entry point: [`preview`].
 
@@ -14,6 +16,7 @@ mod twins;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -33,6 +36,7 @@ use crate::engine::{Engine, EngineError};
 use crate::host::Disk;
 use crate::host::sim::SimDisk;
 use crate::host::virtual_time::{self, VirtualClock};
+use crate::model::history::History;
 use crate::model::name::InstanceId;
 use crate::model::observed::Observed;
 use crate::model::preview::Preview;
@@ -124,13 +128,33 @@ async fn foresee(question: Question, clock: Arc<VirtualClock>) -> Preview {
 fn assume(engine: &SimEngine, up: &Up, known: &Known) {
     engine.alter(|world| {
         for workload in up.stack.in_order() {
-            let script = Script::of_kind(Some(workload.kind_name()));
+            let script = script(workload, &known.history);
+            for container in world.containers.values_mut() {
+                let is_one = container.identity().is_some_and(|identity| identity.key.name == workload.name);
+                if let Some(run) = container.run.as_mut().filter(|_| is_one) {
+                    run.script.slow_stop = script.slow_stop;
+                }
+            }
             world.scripts.set(workload.name.as_str(), vec![script]);
             if brings_the_same(workload, up, known) {
                 world.images.steady.insert(workload.image.reference.clone());
             }
         }
     });
+}
+
+/// What a start itself takes of the time until an app is ready.
+const START: Duration = Duration::from_millis(100);
+
+/// As it stopped and became ready last; where that was never seen, as quickly as a small app does.
+fn script(workload: &Workload, history: &History) -> Script {
+    let usual = Script::of_kind(Some(workload.kind_name()));
+    let pace = history.paces.get(&workload.name).copied().unwrap_or_default();
+    Script {
+        slow_stop: pace.stop.unwrap_or(usual.slow_stop),
+        ready_after: pace.ready.map_or(usual.ready_after, |ready| ready.saturating_sub(START)),
+        ..usual
+    }
 }
 
 fn brings_the_same(workload: &Workload, up: &Up, known: &Known) -> bool {

@@ -22,7 +22,7 @@ use crate::postgres::Provisioned;
 use crate::supervisor::keeper::{DataDirectory, Keeper, KeeperError};
 
 /// How long making databases and roles is taken to last.
-const PROVISION_TIME: Duration = Duration::from_millis(100);
+const PROVISION_TIME: Duration = Duration::from_millis(50);
 
 /// Tells what another keeper tells, and provisions nothing.
 pub struct StillKeeper {

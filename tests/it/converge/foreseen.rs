@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use expect_test::expect;
 use proptest::prelude::*;
 use witwd::engine::request::{MountFrom, MountRequest};
-use witwd::engine::sim::{Call, Operation, World};
+use witwd::engine::sim::{Call, Operation, Script, World};
 use witwd::host::Clock as _;
 use witwd::model::preview::{Preview, PreviewAction};
 use witwd::model::stack::Stack;
@@ -225,6 +226,25 @@ async fn a_postgres_that_goes_leaves_its_data_and_a_new_one_begins_empty() {
         remove app | replaced by the new container
         rename app as demo-app-1 | takes the place of the old one
     "#]].assert_eq(&text);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gap_is_as_long_as_it_was_last_time() {
+    let machine = Machine::new();
+    let slow = Script { slow_stop: Duration::from_secs(3), ready_after: Duration::from_secs(7), ..Script::default() };
+    machine.engine.script("app", slow);
+    let text = "name = \"demo\"\n[services.app]\nimage = \"app:1\"\nport = 8000\nhealth.tcp = true\n";
+    let first = asked(text);
+    let daemon = machine.daemon(&first.stack);
+    let up = async |text: &str| {
+        let generation = daemon.handle.up(asked(text)).await.expect("a daemon that lives");
+        daemon.settled(generation, |status| status.converged).await;
+    };
+    up(text).await;
+    up(&format!("{text}env.A = \"1\"\n")).await;
+    let told = foresee(&machine, Some(&daemon), asked(&format!("{text}env.A = \"2\"\n"))).await;
+    let gap = told.actions.iter().find_map(|action| action.gap_seconds).expect("it is away for a while");
+    assert!((10.0..11.5).contains(&gap), "{gap}");
 }
 
 #[tokio::test(start_paused = true)]

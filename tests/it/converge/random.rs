@@ -410,7 +410,9 @@ fn put(machine: &Machine, stack: &Stack, parts: Parts) {
     let exit = |code| ContainerState::Exited { exit: Exit { code, oom: false, at }, started_at: at };
     let (state, run) = match parts.state {
         "running" | "paused" => {
-            let run = Run { began: Moment::default(), script: Script::default(), end: None, hung: false };
+            // It has long been ready.
+            let script = Script { ready_after: Duration::ZERO, ..Script::default() };
+            let run = Run { began: Moment::default(), script, end: None, hung: false };
             let state = if parts.state == "paused" {
                 ContainerState::Paused { started_at: at }
             } else {
