@@ -78,7 +78,7 @@ fn shown(action: &PreviewAction) -> Option<String> {
 /// All but the starts and stops of those that did not run and are removed in the end: whether one
 /// stands in until the new container can be made depends on how long a pull takes, which nobody can
 /// foresee.
-fn without_stand_ins(lines: BTreeSet<String>, idle: &BTreeSet<String>) -> BTreeSet<String> {
+fn without_stand_ins(lines: &BTreeSet<String>, idle: &BTreeSet<String>) -> BTreeSet<String> {
     let stands_in = |line: &str| {
         let id = line.strip_prefix("start ").or_else(|| line.strip_prefix("stop "));
         id.is_some_and(|id| idle.contains(id) && lines.contains(&format!("remove {id}")))
@@ -131,7 +131,7 @@ async fn is_done_as_shown(case: Case, edits: Vec<Edit>, before: Before) {
     let made = all.calls[calls..].iter().filter(|call| call.mutating);
     let made: BTreeSet<String> = made.filter_map(|call| told(call, &keys_of, &old)).collect();
     let promised_lines: BTreeSet<String> = promised.actions.iter().filter_map(shown).collect();
-    let (promised_lines, made) = (without_stand_ins(promised_lines, &idle), without_stand_ins(made, &idle));
+    let (promised_lines, made) = (without_stand_ins(&promised_lines, &idle), without_stand_ins(&made, &idle));
     assert_eq!(
         promised_lines,
         made,
