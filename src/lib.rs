@@ -20,7 +20,7 @@
 //! | [`engine`] | `trait Engine`, `docker` (the only place that names bollard), `sim`, labels | model, host |
 //! | [`health`] | `trait Prober`, probe I/O; pure hysteresis | model, engine, host |
 //! | [`postgres`] | readiness, databases, roles, extensions, `init` | model, engine, host |
-//! | [`supervisor`] | the loop; `apply` is one `match` without decisions | all above |
+//! | [`supervisor`] | the loop; `apply` is one `match` without decisions; `preview` is the same loop on the simulator | all above |
 //! | [`control`] | the Unix socket: protocol, server, client | model; the server also the supervisor's handle |
 //! | [`cli`] | a file per verb: parse, call, render; exit codes | all above |
 //!

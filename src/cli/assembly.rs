@@ -7,15 +7,17 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::context::Context;
 use super::exit_code::{Exit, Failure, chain};
 use super::file::{self, surroundings};
+use super::handover::version;
 use super::place::Place;
 use crate::config::{LoadRequest, Loaded};
 use crate::engine::Engine;
-use crate::engine::docker::{ConnectError, DockerEngine, Surroundings, build_digest};
+use crate::engine::docker::{self, ConnectError, DockerEngine, build_digest};
 use crate::engine::request::{BuildImage, Scope};
 use crate::host::kept::recall;
-use crate::host::runtime::Runtime;
+use crate::host::runtime::{Runtime, Surroundings};
 use crate::host::{Clock, Disk};
 use crate::model::by_hand::ByHand;
 use crate::model::hash::SpecHash;
@@ -45,6 +47,22 @@ pub struct Parts {
     pub daemon: DaemonStatus,
 }
 
+impl Parts {
+    /// The parts of a process that stands for the stack in `place`, with the engine of this machine.
+    pub fn here(context: &Context, place: &Place) -> Result<Self, Failure> {
+        let (clock, disk) = (context.clock.clone(), context.disk.clone());
+        Ok(Self {
+            instance: place.instance()?,
+            runtime: Runtime::open(&Surroundings::of_process())?,
+            engine: locate(clock.clone())?,
+            place: place.clone(),
+            daemon: DaemonStatus { pid: std::process::id(), version: version(), since: clock.wall() },
+            clock,
+            disk,
+        })
+    }
+}
+
 /// The engine of this machine, once it has answered.
 pub async fn connect(clock: Arc<dyn Clock>) -> Result<Arc<dyn Engine>, Failure> {
     Ok(Arc::new(docker(clock).await?))
@@ -52,12 +70,12 @@ pub async fn connect(clock: Arc<dyn Clock>) -> Result<Arc<dyn Engine>, Failure> 
 
 /// The same with what only the real one can: streams for a person.
 pub async fn docker(clock: Arc<dyn Clock>) -> Result<DockerEngine, Failure> {
-    DockerEngine::connect(Surroundings::of_process(), clock).await.map_err(|error| no_engine(&error))
+    DockerEngine::connect(docker::Surroundings::of_process(), clock).await.map_err(|error| no_engine(&error))
 }
 
 /// The engine of this machine, whether it answers or not: for a daemon, which waits for it.
 pub fn locate(clock: Arc<dyn Clock>) -> Result<Arc<dyn Engine>, Failure> {
-    Ok(Arc::new(DockerEngine::locate(Surroundings::of_process(), clock).map_err(|error| no_engine(&error))?))
+    Ok(Arc::new(DockerEngine::locate(docker::Surroundings::of_process(), clock).map_err(|error| no_engine(&error))?))
 }
 
 fn no_engine(error: &ConnectError) -> Failure {
@@ -75,21 +93,20 @@ pub fn schema() -> String {
 /// Runs the supervisor until `ending` is true, leaving the stack as it is. What is asked of it
 /// comes through `ends`; nothing is done before the first command.
 pub async fn supervise(parts: Parts, mut ends: Ends, mut ending: watch::Receiver<bool>) -> Result<(), Failure> {
-    let (first, stack) = loop {
-        let first = tokio::select! {
+    let (stack, first) = loop {
+        let command = tokio::select! {
             biased;
             () = over(&mut ending) => return Ok(()),
-            first = ends.commands.recv() => first,
+            command = ends.commands.recv() => command,
         };
-        match first {
+        match command {
             None => return Ok(()),
-            Some(Command::Up(up, answer)) => {
-                let stack = up.stack.clone();
-                break (Command::Up(up, answer), stack);
-            }
-            Some(down @ Command::Down(..)) => break (down, stack_to_end(&parts).await),
+            // Nothing is known yet but what is on the disk, where whoever asks can read it.
+            Some(Command::Tell(_)) => {}
             // Who asked may be gone; there is nothing to hold yet.
             Some(Command::Hand(_, answer)) => drop(answer.send(Err(supervisor::not_up()))),
+            Some(Command::Up(up, answer)) => break (up.stack.clone(), Command::Up(up, answer)),
+            Some(down @ Command::Down(..)) => break (stack_to_end(&parts).await, down),
         }
     };
     let supervised = machine(&parts).supervise(stack, first, ends, async move { over(&mut ending).await });
@@ -101,7 +118,8 @@ async fn over(ending: &mut watch::Receiver<bool>) {
     let _ = ending.wait_for(|ending| *ending).await;
 }
 
-fn machine(parts: &Parts) -> Machine {
+/// What a supervisor of these parts is made from.
+pub fn machine(parts: &Parts) -> Machine {
     Machine {
         engine: parts.engine.clone(),
         clock: parts.clock.clone(),

@@ -11,12 +11,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::Done;
-use super::assembly::{Parts, is_wanted, locate, supervise};
+use super::assembly::{Parts, is_wanted, supervise};
 use super::context::Context;
 use super::door;
 use super::exit_code::{Exit, Failure};
 use super::file::load;
-use super::handover::version;
 use super::loader::{FileLoader, mentioned};
 use super::place::Place;
 use crate::control::protocol::{Hello, Up, VERSION};
@@ -24,8 +23,8 @@ use crate::control::{Admission, ControlSocket, Downs, Loader as _, Peer, Records
 use crate::host::keep_own_id;
 use crate::host::lock::{StackLock, acquire};
 use crate::host::process::append_to;
-use crate::host::runtime::{Runtime, Surroundings, keep_socket_address};
-use crate::model::status::{DaemonStatus, EngineStatus, FileStatus, Status};
+use crate::host::runtime::keep_socket_address;
+use crate::model::status::Status;
 use crate::supervisor::{self, Handle};
 
 /// How long a supervisor may take to let go of what is under way: in all, a daemon ends within 10 s.
@@ -98,18 +97,13 @@ impl Daemon {
 
     /// Takes the lock, opens the socket and starts a supervisor, which does nothing until it is asked.
     fn start(context: &Context, place: &Place) -> Result<Self, Failure> {
-        let since = context.clock.wall();
-        let lock = acquire(&place.state, since)?;
-        let instance = place.instance()?;
+        let lock = acquire(&place.state, context.clock.wall())?;
         keep_own_id(context.disk.as_ref(), &place.directory)?;
-        let runtime = Runtime::open(&Surroundings::of_process())?;
-        let engine = locate(context.clock.clone())?;
-        let (clock, disk) = (context.clock.clone(), context.disk.clone());
-        let pid = std::process::id();
-        let daemon = DaemonStatus { pid, version: version(), since };
-        let hello = Hello { v: VERSION, version: daemon.version.clone(), pid, since, directory: place.directory.clone() };
-        let (handle, ends) = supervisor::channel(nothing_known(place, daemon.clone()));
-        let parts = Parts { clock, disk, engine, place: place.clone(), instance, runtime, daemon };
+        let parts = Parts::here(context, place)?;
+        let daemon = parts.daemon.clone();
+        let directory = place.directory.clone();
+        let hello = Hello { v: VERSION, version: daemon.version.clone(), pid: daemon.pid, since: daemon.since, directory };
+        let (handle, ends) = supervisor::channel(Status::unknown(place.file.display().to_string(), Some(daemon)));
         let path = parts.runtime.socket(&parts.instance);
         let mut socket = ControlSocket::open(&path, SocketAccess::Owner)
             .map_err(|error| Failure::of(Exit::Failed, &format!("failed to open {}", path.display()), &error))?;
@@ -121,8 +115,8 @@ impl Daemon {
         let kept = records.clone();
         let heard = handle.records();
         tokio::spawn(async move { kept.keep(heard).await });
-        let (door, wanted) = watch::channel(None);
-        let loader = Arc::new(FileLoader { parts: parts.clone(), door, runs: false.into() });
+        let loader = Arc::new(FileLoader::of(parts.clone()));
+        let wanted = loader.door.subscribe();
         let admission = Admission { uid: rustix::process::geteuid().as_raw(), group: None };
         let downs = watch::Sender::new(Downs::default());
         let service = Service {
@@ -203,22 +197,6 @@ pub(super) fn up_request(context: &Context, place: &Place) -> Result<(Up, Vec<St
     let environment = mentioned(&request, &loaded);
     let up = Up { environment, env_files: request.env_files, profiles: request.profiles, name: request.name, ..Up::default() };
     Ok((up, loaded.warnings.iter().map(super::check::problem_text).collect()))
-}
-
-fn nothing_known(place: &Place, daemon: DaemonStatus) -> Status {
-    let path = place.file.display().to_string();
-    Status {
-        v: 1,
-        stack: String::new(),
-        profiles: Vec::new(),
-        file: FileStatus::applied(path),
-        daemon: Some(daemon),
-        engine: EngineStatus::Up,
-        converged: false,
-        reached: false,
-        items: Vec::new(),
-        notes: Vec::new(),
-    }
 }
 
 /// Returns when a `down` is carried out and no later `up` was asked for; says so to who follows.

@@ -10,6 +10,7 @@ use crate::engine::{EngineError, ErrorKind};
 use crate::host::DiskError;
 use crate::host::lock::LockError;
 use crate::host::runtime::RuntimeError;
+use crate::supervisor::PreviewError;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,6 +171,15 @@ impl From<EngineError> for Failure {
             _ => Exit::Failed,
         };
         Self::new(exit, chain(&error))
+    }
+}
+
+impl From<PreviewError> for Failure {
+    fn from(error: PreviewError) -> Self {
+        match error {
+            PreviewError::Engine(error) => error.into(),
+            other => Self::new(Exit::Failed, chain(&other)),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::assembly::{Parts, build_digests};
+use super::assembly::{Parts, build_digests, machine};
 use super::claim;
 use super::door::{self, Door};
 use super::exit_code::{Exit, Failure};
@@ -20,9 +20,10 @@ use crate::host::git::keep_from_git;
 use crate::host::kept::{Kept, keep};
 use crate::model::history::Fresh;
 use crate::model::name::WorkloadName;
+use crate::model::preview::Preview;
 use crate::model::stack::{SecretSource, Stack};
 use crate::model::workload::{Kind, Workload};
-use crate::supervisor;
+use crate::supervisor::{self, Known};
 
 /// A stack that was read, and what was learnt beside it.
 struct Read {
@@ -43,26 +44,44 @@ pub(super) struct FileLoader {
     pub runs: AtomicBool,
 }
 
+/// What a request asks for.
+struct Wanted {
+    read: Read,
+    only: BTreeSet<WorkloadName>,
+    fresh: Fresh,
+}
+
 #[async_trait]
 impl Loader for FileLoader {
     async fn load(&self, up: Up, peer: Peer) -> Result<(supervisor::Up, Vec<String>), Fault> {
         Ok(self.prepare(up, peer).await?)
     }
+
+    async fn preview(&self, up: Up, known: Option<Known>) -> Result<Preview, Fault> {
+        Ok(self.foresee(&up, known).await?)
+    }
 }
 
 impl FileLoader {
+    /// One that has loaded nothing yet, behind a closed door.
+    pub(super) fn of(parts: Parts) -> Self {
+        Self { parts, door: watch::Sender::new(None), runs: false.into() }
+    }
+
     /// What an `up` asks for: the file must be valid.
     async fn prepare(&self, up: Up, peer: Peer) -> Result<(supervisor::Up, Vec<String>), Failure> {
-        let request = self.request(&up);
-        let read = self.read(request, None).await?;
-        let only = workloads(&read.reading.loaded.stack, &up.only)?;
-        let fresh = fresh(&read.reading.loaded.stack, &up.fresh)?;
-        self.is_ours(&read.reading.loaded.stack).await?;
-        let door = door::prepare(&self.parts.place, &read.reading.loaded.stack)?;
-        self.accept(&read, peer.uid)?;
+        let wanted = self.wanted(&up).await?;
+        let door = door::prepare(&self.parts.place, &wanted.read.reading.loaded.stack)?;
+        self.accept(&wanted.read, peer.uid)?;
         self.want(door.as_ref());
-        let (asked, warnings) = self.asked(read);
-        Ok((supervisor::Up { only, build: up.build, pull: up.pull, fresh, ..asked }, warnings))
+        self.runs.store(true, Ordering::Relaxed);
+        Ok(self.asked(wanted, &up))
+    }
+
+    /// What an `up` would do. Neither the file's surroundings nor anything else is kept.
+    pub(super) async fn foresee(&self, up: &Up, known: Option<Known>) -> Result<Preview, Failure> {
+        let (asked, _) = self.asked(self.wanted(up).await?, up);
+        Ok(machine(&self.parts).preview(asked, known).await?)
     }
 
     /// What a daemon goes on with by itself: the file as it is now, or where that can't be used the one
@@ -79,7 +98,17 @@ impl FileLoader {
             // A group that is gone is no reason to leave the stack alone.
             Err(failure) => tracing::warn!("{}", failure.message),
         }
-        Ok(self.asked(read))
+        self.runs.store(true, Ordering::Relaxed);
+        Ok(self.asked(Wanted { read, only: BTreeSet::new(), fresh: Fresh::default() }, &Up::default()))
+    }
+
+    /// The file and the names of a request, once both make sense and the stack is this directory's to run.
+    async fn wanted(&self, up: &Up) -> Result<Wanted, Failure> {
+        let read = self.read(self.request(up), None).await?;
+        let stack = &read.reading.loaded.stack;
+        let (only, fresh) = (workloads(stack, &up.only)?, fresh(stack, &up.fresh)?);
+        self.is_ours(stack).await?;
+        Ok(Wanted { read, only, fresh })
     }
 
     async fn read(&self, request: LoadRequest, kept: Option<Kept>) -> Result<Read, Failure> {
@@ -125,20 +154,20 @@ impl FileLoader {
     }
 
     /// What the supervisor is asked for, with the warnings of the file.
-    fn asked(&self, read: Read) -> (supervisor::Up, Vec<String>) {
-        self.runs.store(true, Ordering::Relaxed);
-        let Read { reading: Reading { loaded, invalid, .. }, builds, .. } = read;
+    fn asked(&self, wanted: Wanted, up: &Up) -> (supervisor::Up, Vec<String>) {
+        let Wanted { read: Read { reading: Reading { loaded, invalid, .. }, builds, .. }, only, fresh } = wanted;
         let problems = invalid.iter().flat_map(|invalid| &invalid.problems).chain(&loaded.warnings);
         let warnings = problems.map(super::check::problem_text).collect();
         let up = supervisor::Up {
             stack: loaded.stack.into(),
-            only: BTreeSet::new(),
-            build: false,
-            pull: false,
+            only,
+            build: up.build,
+            pull: up.pull,
             builds,
-            fresh: Fresh::default(),
+            fresh,
             resumes: false,
             file: file::status(&self.parts.place, invalid.as_ref()),
+            definitions: loaded.definitions,
             notes: loaded.not_carried_out,
         };
         (up, warnings)

@@ -36,6 +36,8 @@ mod output;
 mod own_log;
 mod paint;
 mod place;
+mod plan;
+mod plan_text;
 mod ports;
 mod progress;
 mod ps;
@@ -110,6 +112,7 @@ async fn dispatch(globals: Globals, verb: Verb, output: Output) -> Done {
         Verb::Ps(args) => ps::run(&context, args).await,
         Verb::Logs(args) => logs::run(&context, args).await,
         Verb::Events(args) => events::run(&context, args).await,
+        Verb::Plan(args) => plan::run(&context, args).await,
         Verb::Check(args) => check::run(&context, &args),
         Verb::Config(args) => config::run(&context, &args),
         Verb::Schema(args) => schema::run(&context, &args),

@@ -12,11 +12,12 @@ use super::paint::{Ink, printable, printable_colored};
 use super::ports::to_open;
 use super::table::{age, wrap};
 use super::words::unknown_verb;
-use super::{db, doctor, events, logs, progress, ps, runs, target, up};
+use super::{db, doctor, events, logs, plan_text, progress, ps, runs, target, up};
 use crate::engine::request::EngineInfo;
 use crate::host::kept::Kept;
 use crate::model::name::{ContainerId, ImageId, InstanceId, ReplicaKey, StackName};
 use crate::model::observed::{Container, ContainerState, Identity, Observed, PublishedSeen};
+use crate::model::preview::Preview;
 use crate::model::status::{
     DaemonStatus, EngineStatus, EventRecord, ExitStatus, FileStatus, Health, ItemStatus, PortStatus, State, Status,
 };
@@ -139,6 +140,96 @@ fn ps_says_what_is_to_be_known_beside_the_table() {
         jobs are not run
     "]]
     .assert_eq(&ps::text(&all, at(0), 82, false));
+}
+
+/// A service with another greeting, one that is gone with what it kept, a new one that waits.
+fn a_preview() -> Preview {
+    let action = |action: &str, target: &str, cause: &str| {
+        serde_json::json!({ "action": action, "target": target, "cause": cause, "fields": [], "gap_seconds": null,
+                            "loses_data": false, "line": format!("{action} {target} as shop-{target}-1 | {cause}") })
+    };
+    let mut made = action("create", "web", "definition changed");
+    made["fields"] = serde_json::json!([
+        { "path": "env.GREETING", "from": "hello", "to": "hi" },
+        { "path": "env.TOKEN", "from": null, "to": "${secret.token}" },
+    ]);
+    let mut stopped = action("stop", "web", "definition changed");
+    stopped["gap_seconds"] = 0.4.into();
+    let mut gone = action("remove", "cache", "not in stack.toml");
+    (gone["loses_data"], gone["data"]) = (true.into(), "what is in its anonymous volume is lost".into());
+    let mut pulled = action("pull", "worker", "image not here");
+    pulled["line"] = "pull worker registry.example/worker:7 | image not here".into();
+    let document = serde_json::json!({
+        "v": 1, "stack": "shop", "changes": true,
+        "actions": [
+            pulled, made, action("create", "worker", "no container"), stopped,
+            action("stop", "cache", "not in stack.toml"), action("start", "web", "created, all it needs is there"),
+            gone, action("remove", "web", "replaced"), action("rename", "web", "takes the place of the old one"),
+        ],
+        "blocked": [{ "target": "worker", "cause": "waiting for db: connection refused" }],
+        "notes": ["gaps are estimates"],
+    });
+    serde_json::from_value(document).expect("a preview")
+}
+
+#[test]
+fn plan_is_told_in_a_persons_words_on_narrow_and_on_wide_terminals() {
+    let narrow = plan_text::text(&a_preview(), false, 80, false);
+    assert!(narrow.lines().all(|line| line.chars().count() <= 80), "{narrow}");
+    expect![[r#"
+        pull      worker  registry.example/worker:7; image not here
+        recreate  web     definition changed: env.GREETING "hello" -> "hi", env.TOKEN
+                          none -> "${secret.token}"; gap about 0.4 s
+        create    worker  no container
+        remove    cache   not in stack.toml; LOSES DATA: what is in its anonymous volume
+                          is lost
+
+        blocked   worker  waiting for db: connection refused
+
+        note: gaps are estimates
+        1 to pull, 1 to recreate, 1 to create, 1 to remove; 1 thing stays blocked.
+        Nothing was changed: `witwd up` does it
+    "#]]
+    .assert_eq(&narrow);
+    expect![[r#"
+        pull      worker  registry.example/worker:7; image not here
+        recreate  web     definition changed: env.GREETING "hello" -> "hi", env.TOKEN none -> "${secret.token}"; gap about 0.4 s
+        create    worker  no container
+        remove    cache   not in stack.toml; LOSES DATA: what is in its anonymous volume is lost
+
+        blocked   worker  waiting for db: connection refused
+
+        actions:
+          pull worker registry.example/worker:7 | image not here
+          create web as shop-web-1 | definition changed
+          create worker as shop-worker-1 | no container
+          stop web as shop-web-1 | definition changed
+          stop cache as shop-cache-1 | not in stack.toml
+          start web as shop-web-1 | created, all it needs is there
+          remove cache as shop-cache-1 | not in stack.toml
+          remove web as shop-web-1 | replaced
+          rename web as shop-web-1 | takes the place of the old one
+
+        note: gaps are estimates
+        1 to pull, 1 to recreate, 1 to create, 1 to remove; 1 thing stays blocked. Nothing was changed: `witwd up` does it
+    "#]]
+    .assert_eq(&plan_text::text(&a_preview(), true, 200, false));
+}
+
+#[test]
+fn plan_of_nothing_is_a_sentence() {
+    let nothing = Preview { changes: false, actions: Vec::new(), blocked: Vec::new(), notes: Vec::new(), ..a_preview() };
+    expect![[r#"
+        nothing to do: stack shop is as its file says
+    "#]]
+    .assert_eq(&plan_text::text(&nothing, true, 80, false));
+    let waits = Preview { blocked: a_preview().blocked, ..nothing };
+    expect![[r#"
+        blocked  worker  waiting for db: connection refused
+
+        nothing to do: stack shop is as far as it can be; 1 thing stays blocked
+    "#]]
+    .assert_eq(&plan_text::text(&waits, false, 80, false));
 }
 
 #[test]
@@ -276,7 +367,7 @@ fn words_are_told_apart() {
     let verbs = ["up".to_owned(), "logs".to_owned()];
     assert!(unknown_verb("lgos", &verbs).hint.is_some_and(|hint| hint.contains("`witwd logs`")));
     assert_eq!(super::words::nearest("wbe", ["web", "db"].into_iter()), Some("web"));
-    assert!(unknown_verb("plan", &verbs).message.contains("not in this version"));
+    assert!(unknown_verb("restore", &verbs).message.contains("not in this version"));
     assert!(unknown_verb("zzz", &verbs).hint.is_some_and(|hint| hint.contains("`witwd help`")));
     // What is said instead names only verbs that are there.
     let there = super::verbs();

@@ -33,7 +33,6 @@ const LOG_TAIL: u32 = 20;
 #[command(after_help = "Examples:\n  witwd up                    run the stack and show its logs; Ctrl-C stops it\n  \
                         witwd up -d --timeout 2m    return when all is ready\n  \
                         witwd up -d web             web and what it needs; the rest stays as it is")]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct UpArgs {
     /// Leave it running in the background; return when all is ready
     #[arg(short, long)]
@@ -41,6 +40,16 @@ pub struct UpArgs {
     /// How long -d waits
     #[arg(long, default_value = "5m", value_parser = humantime::parse_duration, value_name = "TIME")]
     timeout: Duration,
+    /// Go on with what another directory made under this name, where that one is gone or lost it
+    #[arg(long)]
+    take_over: bool,
+    #[command(flatten)]
+    wants: Wants,
+}
+
+/// What is asked of an `up`, and by `plan` of one that is not made.
+#[derive(Debug, Args)]
+pub struct Wants {
     /// Build images again
     #[arg(long)]
     build: bool,
@@ -50,9 +59,6 @@ pub struct UpArgs {
     /// Let this postgres, volume or stack begin empty although data of an older name lies unused
     #[arg(long, value_name = "NAME")]
     fresh: Vec<String>,
-    /// Go on with what another directory made under this name, where that one is gone or lost it
-    #[arg(long)]
-    take_over: bool,
     /// Only these and what they need
     #[arg(value_name = "NAME")]
     names: Vec<String>,
@@ -60,7 +66,7 @@ pub struct UpArgs {
 
 pub(super) async fn run(context: &Context, args: UpArgs) -> Done {
     let place = context.place()?;
-    let request = request(context, &place, &args)?;
+    let request = request(context, &place, &args.wants)?;
     // Without an engine nothing can be done, and this is the one who can say why.
     context.engine().await?;
     if args.take_over {
@@ -78,7 +84,7 @@ async fn take_over(context: &Context, place: &Place) -> Result<(), Failure> {
 }
 
 /// Reads the file first: what is wrong with it is said before anything is started.
-fn request(context: &Context, place: &Place, args: &UpArgs) -> Result<Up, Failure> {
+pub(super) fn request(context: &Context, place: &Place, args: &Wants) -> Result<Up, Failure> {
     let (up, _) = up_request(context, place)?;
     let loaded = context.look(place);
     if let Ok(loaded) = &loaded {

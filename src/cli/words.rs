@@ -19,16 +19,16 @@ const OTHERS: [(&str, &str); 12] = [
 ];
 
 /// Verbs of the contract that this version does not have.
-const LATER: [&str; 23] = [
-    "enable", "disable", "top", "ls", "plan", "build", "pull", "port", "open", "run", "backup", "restore", "snapshot", "job",
-    "secret", "clean", "init", "import", "history", "export", "bundle", "promote", "watch",
+const LATER: [&str; 22] = [
+    "enable", "disable", "top", "ls", "build", "pull", "port", "open", "run", "backup", "restore", "snapshot", "job", "secret",
+    "clean", "init", "import", "history", "export", "bundle", "promote", "watch",
 ];
 
 /// Verbs of `db` of the contract that this version does not have.
 const LATER_OF_DB: [&str; 3] = ["url", "reset", "upgrade"];
 
 /// Flags of the contract that this version does not have.
-const LATER_FLAGS: [&str; 2] = ["--host", "--exit-code"];
+const LATER_FLAGS: [&str; 1] = ["--host"];
 
 /// Flags that stand before the verb only.
 const BEFORE_THE_VERB: [&str; 6] = ["-f", "--file", "--name", "--profile", "--env-file", "--color"];

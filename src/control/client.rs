@@ -11,7 +11,8 @@ use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 
-use super::protocol::{Failed, Fault, Hello, Line, Request, VERSION};
+use super::protocol::{Failed, Fault, Hello, Line, Request, Up, VERSION};
+use crate::model::preview::Preview;
 use crate::model::status::Status;
 
 /// How long a daemon may take to say who it is. It answers also while the engine hangs.
@@ -97,6 +98,11 @@ impl Client {
     /// The document of `ps`.
     pub async fn status(&self) -> Result<Status, ClientError> {
         read(ask(&self.socket, &Request::Status).await?).await
+    }
+
+    /// What an `up` would do: the document of `plan`.
+    pub async fn plan(&self, up: Up) -> Result<Preview, ClientError> {
+        read(ask(&self.socket, &Request::Plan(Box::new(up))).await?).await
     }
 
     /// Asks for something that is answered with lines.

@@ -37,6 +37,8 @@ pub enum Request {
     Status,
     /// Run the stack as its file says now; answered with [`Line`]s until the caller hangs up.
     Up(Box<Up>),
+    /// What that would do: answered with the document of `plan`; changes nothing.
+    Plan(Box<Up>),
     /// Stop and remove everything; answered with [`Line`]s until the daemon ends.
     Down(Down),
     /// Restart, stop, start or scale some of it; answered with [`Line`]s until the caller hangs up.
@@ -59,6 +61,7 @@ impl Request {
             Self::Hello => ("GET", "/v1/hello"),
             Self::Status => ("GET", "/v1/status"),
             Self::Up(_) => ("POST", "/v1/up"),
+            Self::Plan(_) => ("POST", "/v1/plan"),
             Self::Down(_) => ("POST", "/v1/down"),
             Self::Hand(_) => ("POST", "/v1/hand"),
             Self::Watch => ("GET", "/v1/watch"),
@@ -71,7 +74,7 @@ impl Request {
     /// The body.
     pub fn body(&self) -> Vec<u8> {
         let body = match self {
-            Self::Up(up) => serde_json::to_vec(up),
+            Self::Up(up) | Self::Plan(up) => serde_json::to_vec(up),
             Self::Down(down) => serde_json::to_vec(down),
             Self::Hand(wish) => serde_json::to_vec(wish),
             _ => return Vec::new(),

@@ -22,8 +22,9 @@ use super::peer::{Admission, Peer};
 use super::protocol::{Down, Failed, Fault, Hello, Line, Up};
 use super::records::Records;
 use super::stream::{Sources, follow, respond};
+use crate::model::preview::Preview;
 use crate::model::wish::Wish;
-use crate::supervisor::{self, Closed, HandError, Handle};
+use crate::supervisor::{self, Closed, HandError, Handle, Known};
 
 /// How many connections are served at once; more wait to be accepted.
 const CONNECTIONS: usize = 64;
@@ -39,6 +40,10 @@ const LARGEST_BODY: usize = 1 << 20;
 pub trait Loader: Send + Sync {
     /// The stack as its file says now, with warnings. A fault leaves everything as it is.
     async fn load(&self, up: Up, peer: Peer) -> Result<(supervisor::Up, Vec<String>), Fault>;
+
+    /// What that `up` would do by what the supervisor knows; `None`: what is on the disk. Keeps
+    /// nothing and changes nothing.
+    async fn preview(&self, up: Up, known: Option<Known>) -> Result<Preview, Fault>;
 }
 
 /// Generations of the last `down`; 0: none.
@@ -155,6 +160,7 @@ fn router(service: Service, peer: Peer) -> Router {
         .route("/v1/events", get(|State(call): State<Call>| async move { call.events(false) }))
         .route("/v1/events/follow", get(|State(call): State<Call>| async move { call.events(true) }))
         .route("/v1/up", post(|State(call): State<Call>, body: Body| async move { call.up(body).await }))
+        .route("/v1/plan", post(|State(call): State<Call>, body: Body| async move { call.plan(body).await }))
         .route("/v1/down", post(|State(call): State<Call>, body: Body| async move { call.down(body).await }))
         .route("/v1/hand", post(|State(call): State<Call>, body: Body| async move { call.hand(body).await }))
         .route("/v1/end", post(|State(call): State<Call>| async move { call.end() }))
@@ -171,6 +177,12 @@ impl Call {
         let sources = self.sources(true);
         let generation = self.service.handle.up(up).await?;
         Ok(accepted(generation, warnings, sources))
+    }
+
+    async fn plan(self, body: Body) -> Answer {
+        let up: Up = read(body).await?;
+        let known = self.service.handle.known().await?;
+        Ok(axum::Json(self.service.loader.preview(up, known).await?).into_response())
     }
 
     async fn down(self, body: Body) -> Answer {

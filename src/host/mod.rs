@@ -3,8 +3,8 @@
 //!
 //! Beside them what a daemon needs of its machine: the lock that decides who it is ([`lock`]), the
 //! runtime directory ([`runtime`]), the instance ([`instance`]), processes ([`process`]), who listens
-//! where ([`listeners`]), bounded files of lines ([`Journal`]), what is [`kept`] of the last `up`, users' [`group`]s, and the
-//! peace with [`git`].
+//! where ([`listeners`]), bounded files of lines ([`Journal`]), what is [`kept`] of the last `up`, users' [`group`]s,
+//! [`virtual_time`] for previews, and the peace with [`git`].
 
 mod clock;
 mod disk;
@@ -18,13 +18,16 @@ pub mod lock;
 pub mod process;
 mod rng;
 pub mod runtime;
+mod shadow;
 pub mod sim;
+pub mod virtual_time;
 
 pub use clock::{Clock, SystemClock};
 pub use disk::{Disk, DiskError, SystemDisk};
 pub use instance::{instance_id, keep_own_id};
 pub use journal::Journal;
 pub use rng::{Rng, SystemRng, letters_and_digits};
+pub use shadow::ShadowDisk;
 
 #[cfg(test)]
 mod tests;

@@ -169,6 +169,16 @@ pub struct Fresh {
     pub volumes: BTreeSet<VolumeName>,
 }
 
+/// How quickly a workload stopped and became ready when that was seen last: for estimates, never for
+/// decisions. To the tenth of a second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Pace {
+    /// From the call that stops it until it has ended.
+    pub stop: Option<Duration>,
+    /// From the call that starts it until it is ready.
+    pub ready: Option<Duration>,
+}
+
 /// Everything the planner knows of the past.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct History {
@@ -198,6 +208,8 @@ pub struct History {
     pub postgres: BTreeMap<WorkloadName, PostgresHistory>,
     /// What looks into containers that were not started yet have shown; asked again after a restart.
     pub examined: BTreeMap<ContainerId, Examined>,
+    /// How quickly workloads stop and become ready.
+    pub paces: BTreeMap<WorkloadName, Pace>,
     /// Failed actions that wait to be tried again.
     pub failures: BTreeMap<Target, Failure>,
     /// Since when each subject is ready without a break, for the reset of back-off.

@@ -1,6 +1,7 @@
 //! The shared vocabulary: names, the validated [`stack::Stack`], what the engine was seen to hold
 //! ([`observed::Observed`]), what happened ([`history::History`]), verdicts of probes
-//! ([`health::Verdicts`]), what a person holds by hand ([`by_hand::ByHand`]) and what a user is shown ([`status::Status`]).
+//! ([`health::Verdicts`]), what a person holds by hand ([`by_hand::ByHand`]) and what a user is shown ([`status::Status`],
+//! [`preview::Preview`]).
 //!
 //! A leaf: it uses nothing of this crate, does no I/O, reads no clock and no random source.
 //! Constructors enforce invariants, so that a value that exists is a value that makes sense.
@@ -12,6 +13,7 @@ pub mod health;
 pub mod history;
 pub mod name;
 pub mod observed;
+pub mod preview;
 pub mod probe;
 pub mod snapshot;
 pub mod stack;

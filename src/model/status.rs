@@ -32,6 +32,24 @@ pub struct Status {
     pub notes: Vec<String>,
 }
 
+impl Status {
+    /// What is said before anything is known.
+    pub fn unknown(path: String, daemon: Option<DaemonStatus>) -> Self {
+        Self {
+            v: 1,
+            stack: String::new(),
+            profiles: Vec::new(),
+            file: FileStatus::applied(path),
+            daemon,
+            engine: EngineStatus::Up,
+            converged: false,
+            reached: false,
+            items: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+}
+
 /// The file behind the stack.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FileStatus {

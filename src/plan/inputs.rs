@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::action::Action;
+use super::divergence::Divergence;
 use crate::model::family::Families;
 use crate::model::hash::{Fingerprint, SCHEME};
 use crate::model::health::Verdicts;
@@ -82,22 +83,22 @@ impl<'a> Inputs<'a> {
     }
 
     /// Why `container` is not what `workload` wants now; `None` where it is.
-    pub fn divergence(&self, workload: &Workload, container: &Container) -> Option<&'static str> {
+    pub fn divergence(&self, workload: &Workload, container: &Container) -> Option<Divergence> {
         let identity = container.identity.as_ref()?;
         // An older or newer scheme hashes something else: what runs is adopted.
         if identity.spec.as_ref().is_some_and(|spec| spec.scheme() == SCHEME && spec != &workload.spec) {
-            return Some("definition changed");
+            return Some(Divergence::Definition);
         }
         if super::data::is_elsewhere(self, workload, container) {
-            return Some("its data is to be in another volume");
+            return Some(Divergence::Volume);
         }
         let accepted = self.accepted(workload);
         if accepted.is_some_and(|accepted| accepted.id != container.image) {
-            return Some("image changed");
+            return Some(Divergence::Image);
         }
         match (&identity.secrets, self.fingerprints.get(&workload.name)) {
-            (Some(then), Some(now)) if then.is_of_another_store(now) => Some("its passwords were lost and made anew"),
-            (Some(then), Some(now)) if then.differs_from(now) => Some("a secret changed"),
+            (Some(then), Some(now)) if then.is_of_another_store(now) => Some(Divergence::LostPasswords),
+            (Some(then), Some(now)) if then.differs_from(now) => Some(Divergence::Secret),
             _ => None,
         }
     }

@@ -8,9 +8,12 @@
 mod action;
 mod attach;
 mod data;
+mod divergence;
 mod down;
+mod fields;
 mod gates;
 mod hand;
+mod held;
 mod images;
 mod inputs;
 mod objects;
@@ -22,7 +25,10 @@ mod up;
 
 pub use action::{Action, Blocked, Plan, Planned};
 pub use data::older_names;
+pub use divergence::Divergence;
+pub use fields::fields;
 pub use gates::{is_ready, verdict_of, waits_for_hand, words_of};
+pub use held::held;
 pub use images::{WantedImage, wanted_image};
 pub use inputs::{InFlight, Inputs, is_kept};
 

@@ -6,6 +6,7 @@
 
 use super::action::Action;
 use super::attach::attach;
+use super::divergence::Divergence;
 use super::inputs::Inputs;
 use super::pass::Pass;
 use super::restart::{Decision, End, Times, decide};
@@ -191,7 +192,7 @@ fn bring_up(pass: &mut Pass<'_>, replica: &Replica<'_>, current: &Container) {
         }
     }
     if let Some(old) = replica.others.iter().find(|other| other.state.is_up()) {
-        let reason = pass.inputs.divergence(replica.workload, old).unwrap_or("a newer container is there");
+        let reason = pass.inputs.divergence(replica.workload, old).map_or("a newer container is there", Divergence::words);
         super::orphans::end(pass, old, reason);
         return;
     }
@@ -270,7 +271,7 @@ fn create_now(pass: &mut Pass<'_>, replica: &Replica<'_>, ready: &Ready) {
     }
     let reason = replica.others.first().and_then(|old| pass.inputs.divergence(replica.workload, old));
     let by_hand = hand::scaled(pass.inputs, replica.workload).filter(|_| replica.key.replica > replica.workload.replicas());
-    let cause = reason.or(by_hand.as_deref()).unwrap_or("no container");
+    let cause = reason.map(Divergence::words).or(by_hand.as_deref()).unwrap_or("no container");
     match free_name(pass.inputs, replica) {
         Ok(name) => pass.act(Action::Create { key: replica.key.clone(), name, image }, cause),
         Err(cause) => pass.needs_operator(Target::Replica(replica.key.clone()), cause),

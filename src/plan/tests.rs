@@ -2,6 +2,7 @@
 
 mod fixture;
 mod hand;
+mod held;
 mod properties;
 
 use expect_test::expect;

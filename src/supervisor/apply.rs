@@ -13,6 +13,7 @@ use crate::model::stack::Stack;
 use crate::model::workload::Workload;
 use crate::plan::Action;
 
+use super::commands::Commands;
 use super::event::{ActionError, Effect, Event};
 use super::keeper::{DataDirectory, Keeper};
 use super::kept_logs::{KeptLogs, Leaving};
@@ -28,6 +29,8 @@ pub struct Context {
     pub disk: Arc<dyn Disk>,
     /// Passwords and provisioning.
     pub keeper: Arc<dyn Keeper>,
+    /// Builds by a command.
+    pub commands: Arc<dyn Commands>,
     /// Who we are.
     pub instance: InstanceId,
     /// The last lines of containers that are gone.

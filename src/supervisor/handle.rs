@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+use super::known::Known;
 use crate::model::history::Fresh;
 use crate::model::name::WorkloadName;
 use crate::model::stack::Stack;
 use crate::model::status::{EventRecord, FileStatus, Status};
 use crate::model::wish::{Refusal, Wish};
+use crate::plan::{Blocked, Planned};
 
 /// Run this stack from now on.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Up {
     /// The stack as its file says now.
     pub stack: Arc<Stack>,
@@ -31,8 +33,29 @@ pub struct Up {
     pub file: FileStatus,
     /// Nobody asked: a daemon goes on with what was asked last, and what is held by hand stays so.
     pub resumes: bool,
+    /// What the containers of each workload are made from, for a later look at what changed.
+    pub definitions: BTreeMap<WorkloadName, serde_json::Value>,
     /// What is written into `Status::notes`: parts of the file that are not carried out.
     pub notes: Vec<String>,
+}
+
+impl Up {
+    /// All of this stack, and nothing else asked for.
+    pub fn of(stack: Arc<Stack>) -> Self {
+        let stack_file = stack.directory().join("stack.toml").display().to_string();
+        Self {
+            stack,
+            only: BTreeSet::new(),
+            build: false,
+            pull: false,
+            builds: BTreeMap::new(),
+            fresh: Fresh::default(),
+            file: FileStatus::applied(stack_file),
+            resumes: false,
+            definitions: BTreeMap::new(),
+            notes: Vec::new(),
+        }
+    }
 }
 
 /// Stop and remove containers and network, in reverse order.
@@ -53,6 +76,8 @@ pub enum Command {
     /// Restart, stop, start or scale some of it; answered with its generation and what is worth a
     /// word, or with why it makes no sense.
     Hand(Wish, oneshot::Sender<Result<(u64, Vec<String>), Refusal>>),
+    /// Tell what is known. Changes nothing. Dropped without an answer by who was asked for nothing yet.
+    Tell(oneshot::Sender<Box<Known>>),
 }
 
 /// Why a wish was not accepted.
@@ -80,6 +105,8 @@ pub struct Published {
     pub looked: bool,
     /// What a user is shown.
     pub status: Arc<Status>,
+    /// What waits, and why.
+    pub blocked: Vec<Blocked>,
 }
 
 /// A handle on the supervisor; cheap to clone.
@@ -99,14 +126,17 @@ pub struct Ends {
     pub published: watch::Sender<Published>,
     /// What happens, for those who listen just now.
     pub records: broadcast::Sender<EventRecord>,
+    /// Every action as it is begun; `None` where nobody asks for them.
+    pub begun: Option<mpsc::UnboundedSender<Planned>>,
 }
 
 /// A handle and the supervisor's ends of it.
 pub fn channel(status: Status) -> (Handle, Ends) {
     let (commands, commands_end) = mpsc::channel(64);
-    let (published_end, published) = watch::channel(Published { generation: 0, looked: false, status: Arc::new(status) });
+    let (published_end, published) =
+        watch::channel(Published { generation: 0, looked: false, status: Arc::new(status), blocked: Vec::new() });
     let (records, _) = broadcast::channel(1024);
-    let ends = Ends { commands: commands_end, published: published_end, records: records.clone() };
+    let ends = Ends { commands: commands_end, published: published_end, records: records.clone(), begun: None };
     (Handle { commands, published, records }, ends)
 }
 
@@ -130,6 +160,13 @@ impl Handle {
         let (answer, answered) = oneshot::channel();
         self.commands.send(Command::Hand(wish, answer)).await.map_err(|_| Closed)?;
         Ok(answered.await.map_err(|_| Closed)??)
+    }
+
+    /// What is known beside what is seen; `None` where nothing was asked for yet.
+    pub async fn known(&self) -> Result<Option<Known>, Closed> {
+        let (answer, answered) = oneshot::channel();
+        self.commands.send(Command::Tell(answer)).await.map_err(|_| Closed)?;
+        Ok(answered.await.ok().map(|known| *known))
     }
 
     /// What a user is shown now.

@@ -1,11 +1,8 @@
 //! Getting images: pulls, Docker builds and builds by command.
 
 use std::collections::BTreeMap;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
-
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 
 use crate::engine::ProgressSink;
 use crate::engine::request::{BuildImage, Progress, PullImage};
@@ -14,6 +11,7 @@ use crate::model::stack::Stack;
 use crate::model::workload::{Build, Fallback, ImageOrigin, Workload};
 
 use super::apply::Context;
+use super::commands::BuildCommand;
 use super::event::{ActionError, Effect, Event};
 
 /// Without any progress for this long a pull is given up and tried again.
@@ -37,7 +35,11 @@ pub async fn build(context: &Context, stack: &Stack, workload: &Workload, refere
     };
     let id = match build {
         Build::Command(words) => {
-            run_command(context, stack, workload, words, reference).await?;
+            let command = BuildCommand { words, directory: stack.directory(), image: reference };
+            let made = context.commands.run(&command, progress_sink(context, workload)).await;
+            made.map_err(|what| {
+                ActionError::transient(format!("failed to build {reference} with `{}`: {what}", words.join(" ")))
+            })?;
             context.engine.image(reference).await.map_err(|_| no_image(words, reference))?.id
         }
         Build::Docker { .. } => {
@@ -95,48 +97,4 @@ fn progress_sink(context: &Context, workload: &Workload) -> ProgressSink {
         };
         let _ = events.send(Event::Progress { target: target.clone(), words });
     })
-}
-
-/// Runs a build command in the stack's directory, its output shown line by line as progress.
-async fn run_command(
-    context: &Context,
-    stack: &Stack,
-    workload: &Workload,
-    words: &[String],
-    reference: &str,
-) -> Result<(), ActionError> {
-    let failed = |what: String| ActionError::transient(format!("failed to build {reference} with `{}`: {what}", words.join(" ")));
-    let (program, arguments) = words.split_first().ok_or_else(|| failed("no command".to_owned()))?;
-    let local = stack.directory().join(program);
-    let program = if program.contains('/') { local.as_os_str() } else { program.as_ref() };
-    let mut child = tokio::process::Command::new(program)
-        .args(arguments)
-        .current_dir(stack.directory())
-        .env("WITWD_IMAGE", reference)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| failed(error.to_string()))?;
-    let sink = progress_sink(context, workload);
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let (_, last) = tokio::join!(forward(stdout, sink.clone()), forward(stderr, sink));
-    let status = child.wait().await.map_err(|error| failed(error.to_string()))?;
-    if status.success() { Ok(()) } else { Err(failed(format!("{status}: {last}"))) }
-}
-
-/// Sends every line on; returns the last ones that were not empty.
-async fn forward(source: Option<impl AsyncRead + Unpin>, sink: ProgressSink) -> String {
-    let Some(source) = source else { return String::new() };
-    let mut lines = BufReader::new(source).lines();
-    let mut last: Vec<String> = Vec::new();
-    while let Ok(Some(line)) = lines.next_line().await {
-        if !line.trim().is_empty() {
-            last.push(line.clone());
-            last.drain(..last.len().saturating_sub(3));
-        }
-        sink(Progress::Line(line));
-    }
-    last.join(" / ")
 }

@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn a_look_that_began_before_an_action_was_over_does_not_show_what_came_of_it() {
         let action = crate::plan::Action::CreateNetwork;
-        let mut under_way = crate::supervisor::UnderWay { action, over_since: None, task: None };
+        let mut under_way = crate::supervisor::UnderWay { action, since: Moment::default(), over_since: None, task: None };
         assert!(!under_way.is_shown_by(7), "it is not over yet");
         under_way.over_since = Some(7);
         assert!(!under_way.is_shown_by(7), "look 7 had begun when it ended");

@@ -4,10 +4,14 @@
 //! A pass: observe, plan, apply what is not under way. Actions run concurrently and never block
 //! the loop; their outcomes come back as events. An action stays "under way" until a look at the
 //! engine that began after its outcome is over, so that a stale look never plans it twice.
+//!
+//! [`preview`] runs the same loop on a simulated engine: what `up` would do.
 
 mod apply;
 mod by_hand;
+mod commands;
 mod create;
+mod definitions;
 mod event;
 mod families;
 mod handle;
@@ -15,24 +19,30 @@ mod images;
 mod journal;
 mod keeper;
 mod kept_logs;
+mod known;
 mod looks;
 mod note;
 mod outcome;
 mod pass;
+mod preview;
 mod report;
 mod requests;
 mod run;
+mod scope;
 pub mod sim;
 mod start;
 mod state;
 
 pub use apply::{Context, PRIMITIVES, TRANSFERS};
+pub use commands::{BuildCommand, Commands, SystemCommands};
 pub use event::{ActionError, Effect, Event};
 pub use handle::{Closed, Command, Down, Ends, HandError, Handle, Published, Up, channel};
 pub use keeper::{Keeper, KeeperError, PostgresKeeper};
 pub use kept_logs::{KeptLog, KeptLogs, Leaving, border, last_run};
+pub use known::Known;
+pub use preview::{Question, look, preview};
 pub use report::{JOBS_ARE_NOT_RUN, Report, port_of, report, sorted};
 pub use requests::not_up;
 pub use run::{Beginning, Supervisor, UnderWay, run};
-pub use start::{Machine, StartError, held_by_hand};
+pub use start::{Machine, PreviewError, StartError, held_by_hand};
 pub use state::{StateError, StateFile, is_readable, last_exits};

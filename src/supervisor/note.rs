@@ -1,9 +1,10 @@
 //! What a look teaches: the pure step from what is seen to what is remembered.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crate::model::health::{Subject, Verdicts};
-use crate::model::history::{AcceptedImage, History, LastExit};
+use crate::model::history::{AcceptedImage, History, LastExit, Pace};
 use crate::model::name::{InstanceId, ReplicaKey, VolumeName, WorkloadName};
 use crate::model::observed::{Container, ContainerState, Exit, Observed, Owner};
 use crate::model::stack::Stack;
@@ -164,6 +165,16 @@ pub fn note_left(history: &mut History, stack: &Stack, instance: &InstanceId, ob
 fn adopted(workload: &Workload, container: &Container) -> AcceptedImage {
     let known = Some(&container.image_reference).filter(|reference| workload.image.is_named(reference));
     AcceptedImage { reference: known.unwrap_or(&workload.image.reference).clone(), id: container.image.clone() }
+}
+
+/// How quickly a workload stops and becomes ready.
+pub fn pace<'a>(history: &'a mut History, workload: &WorkloadName) -> &'a mut Pace {
+    history.paces.entry(workload.clone()).or_default()
+}
+
+/// A duration to the tenth of a second: closer is luck.
+pub fn tenths(duration: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).div_ceil(100).saturating_mul(100))
 }
 
 /// Counts a start of a container that had ended.

@@ -28,7 +28,15 @@ impl Supervisor {
         self.remember_before(observed, &action);
         self.save();
         self.journal.record(action.verb(), &action.target(), planned.cause.clone());
+        if let Some(begun) = &self.ends.begun {
+            // Nobody may be listening any more.
+            let _ = begun.send(planned.clone());
+        }
         self.before.insert(action.target(), self.before(&action));
+        let since = self.context.clock.moment();
+        if let Action::Start { key, .. } = &action {
+            self.starting.insert(key.clone(), since);
+        }
         let data_directory = self.data_directory(observed, &action);
         let order = Order { data_directory, leaving: self.leaving(observed, &action), action: action.clone() };
         let (context, stack) = (self.context.clone(), self.stack.clone());
@@ -38,7 +46,7 @@ impl Supervisor {
             let result = result.unwrap_or_else(|_| Err(ActionError::transient("a bug in witwd: this step panicked")));
             let _ = context.events.send(Event::Done { action: order.action, result });
         });
-        self.under_way.insert(action.target(), UnderWay { action, over_since: None, task: Some(task) });
+        self.under_way.insert(action.target(), UnderWay { action, since, over_since: None, task: Some(task) });
     }
 
     /// What an action is carried out for.
@@ -119,6 +127,10 @@ impl Supervisor {
         match result {
             Ok(effect) => {
                 self.history.failures.remove(&target);
+                let took = self.under_way.get(&target).map(|under_way| self.context.clock.moment().since(under_way.since));
+                if let (Action::Stop { key, .. }, Some(took)) = (action, took) {
+                    note::pace(&mut self.history, &key.name).stop = Some(note::tenths(took));
+                }
                 self.remember_after(action, effect);
             }
             Err(error) => self.fail(action, error),

@@ -7,10 +7,10 @@ use crate::health::Watched;
 use crate::model::family::Families;
 use crate::model::health::Subject;
 use crate::model::history::Target;
-use crate::model::name::WorkloadName;
+use crate::model::name::{ReplicaKey, WorkloadName};
 use crate::model::observed::{ContainerState, Observed};
 use crate::model::status::EngineStatus;
-use crate::plan::{Action, InFlight, Inputs, Plan, plan};
+use crate::plan::{Action, InFlight, Inputs, Plan, is_ready, plan};
 
 use super::handle::Published;
 use super::note;
@@ -62,7 +62,20 @@ impl Supervisor {
         note::note_readiness(&mut self.history, &mut self.verdicts, observed, now);
         note::forget_failures(&mut self.history, &self.verdicts);
         note::forgive(&mut self.history, &self.stack, now, self.context.clock.wall());
+        // Of what is being made nothing can be seen yet.
+        if self.under_way.is_empty() {
+            let forgotten = self.definitions.forget(&self.stack, observed);
+            self.tell_unwritten("definitions", forgotten);
+        }
         self.watch(observed);
+    }
+
+    /// A disk that is full is told and nothing stops for it.
+    pub(super) fn tell_unwritten(&self, what: &str, written: Result<(), impl std::error::Error>) {
+        if let Err(error) = written {
+            let source = error.source().map(ToString::to_string).unwrap_or_default();
+            self.journal.record("failed", &what, format!("{error}: {source}"));
+        }
     }
 
     /// Tells the monitor who runs.
@@ -102,6 +115,7 @@ impl Supervisor {
     pub(super) fn pass(&mut self) {
         let Some(observed) = self.observed.take() else { return };
         let in_flight = self.in_flight();
+        self.note_paces(&observed, &in_flight);
         let made = self.with_inputs(&observed, &in_flight, plan);
         for planned in &made.actions {
             self.begin(&observed, planned);
@@ -110,6 +124,23 @@ impl Supervisor {
         self.save();
         self.observed = Some(observed);
         self.publish();
+    }
+
+    /// Of those that were started: how long it took until they were ready.
+    fn note_paces(&mut self, observed: &Observed, in_flight: &InFlight) {
+        let ready = self.with_inputs(observed, in_flight, |inputs| {
+            let is_ready = |key: &&ReplicaKey| {
+                let workload = inputs.stack.workload(&key.name);
+                workload.is_some_and(|workload| inputs.of_replica(key).iter().any(|seen| is_ready(inputs, workload, seen)))
+            };
+            self.starting.keys().filter(is_ready).cloned().collect::<Vec<_>>()
+        });
+        let now = self.context.clock.moment();
+        for key in ready {
+            if let Some(since) = self.starting.remove(&key) {
+                note::pace(&mut self.history, &key.name).ready = Some(note::tenths(now.since(since)));
+            }
+        }
     }
 
     fn in_flight(&self) -> InFlight {
@@ -138,12 +169,10 @@ impl Supervisor {
         })
     }
 
-    /// Writes what changed; a disk that is full is told and nothing stops for it.
+    /// Writes what changed.
     pub(super) fn save(&mut self) {
-        if let Err(error) = self.state.save(&self.history) {
-            let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-            self.journal.record("failed", &"state", format!("{error}: {source}"));
-        }
+        let written = self.state.save(&self.history);
+        self.tell_unwritten("state", written);
     }
 
     /// Publishes what a user is shown.
@@ -163,7 +192,8 @@ impl Supervisor {
             })
         });
         let looked = self.seen_generation == self.generation && self.engine == EngineStatus::Up && self.observed.is_some();
-        let next = Published { generation: self.generation, looked, status: std::sync::Arc::new(status) };
+        let blocked = self.plan.blocked.clone();
+        let next = Published { generation: self.generation, looked, status: std::sync::Arc::new(status), blocked };
         self.ends.published.send_replace(next);
         self.progress_waits = false;
     }

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::apply::is_transfer;
 use super::handle::{Command, Down, Up};
+use super::known::Known;
 use super::run::Supervisor;
-use crate::model::history::{Goal, ReplicaHistory, Target};
+use crate::model::history::{Goal, History, ReplicaHistory, Target};
 use crate::model::name::WorkloadName;
 use crate::model::status::FileStatus;
 use crate::model::wish::{Refusal, Wish};
@@ -14,24 +15,40 @@ use crate::model::workload::{ImageOrigin, PullPolicy, Workload};
 impl Supervisor {
     /// Accepts a request: what is so from now on, not what is done about it.
     pub(super) fn command(&mut self, command: Command) {
-        self.generation += 1;
-        self.history.failures.clear();
         match command {
+            Command::Tell(answer) => return drop(answer.send(Box::new(self.known()))),
             Command::Up(up, answer) => {
                 self.accept_up(*up);
-                let _ = answer.send(self.generation);
+                let _ = answer.send(self.next_generation());
             }
             Command::Down(down, answer) => {
                 self.accept_down(&down);
-                let _ = answer.send(self.generation);
+                let _ = answer.send(self.next_generation());
             }
             Command::Hand(wish, answer) => {
-                let accepted = self.accept_wish(&wish).map(|notes| (self.generation, notes));
-                let _ = answer.send(accepted);
+                let accepted = self.accept_wish(&wish);
+                let generation = self.next_generation();
+                let _ = answer.send(accepted.map(|notes| (generation, notes)));
             }
         }
         self.looks.want();
         self.publish();
+    }
+
+    /// A request was accepted: whoever asks wants it tried now.
+    fn next_generation(&mut self) -> u64 {
+        self.generation += 1;
+        self.history.failures.clear();
+        self.generation
+    }
+
+    fn known(&self) -> Known {
+        Known {
+            history: self.history.clone(),
+            verdicts: self.verdicts.clone(),
+            families: self.families.clone(),
+            definitions: self.definitions.known().clone(),
+        }
     }
 
     /// What a person holds by hand from now on; written before it is answered.
@@ -74,6 +91,8 @@ impl Supervisor {
         if !up.resumes {
             self.history.by_hand.release(&self.history.only);
         }
+        let written = self.definitions.want(&up.stack, &up.definitions);
+        self.tell_unwritten("definitions", written);
         self.stack = up.stack;
         self.notes = up.notes;
         self.accept_file(up.file);
@@ -81,7 +100,7 @@ impl Supervisor {
             .stack
             .in_order()
             .filter(|workload| match &workload.image.origin {
-                ImageOrigin::Build(_) => up.build || self.is_stale(&workload.name, &up.builds),
+                ImageOrigin::Build(_) => up.build || is_stale(&self.history, &workload.name, &up.builds),
                 ImageOrigin::Pull { policy, .. } => *policy == PullPolicy::Always || (up.pull && *policy != PullPolicy::Never),
             })
             .map(|workload| workload.name.clone())
@@ -102,12 +121,6 @@ impl Supervisor {
             self.journal.record_with("file-invalid", &file.path, words, file.errors.clone().into());
         }
         self.file = file;
-    }
-
-    /// Whether an image was made from another definition or context than there is now.
-    fn is_stale(&self, workload: &WorkloadName, builds: &BTreeMap<WorkloadName, String>) -> bool {
-        let made_from = self.history.builds.get(workload);
-        made_from.is_some() && made_from != builds.get(workload)
     }
 
     fn accept_down(&mut self, down: &Down) {
@@ -136,4 +149,10 @@ impl Supervisor {
 /// Why nothing of a stack that is not up can be restarted, stopped, started or scaled.
 pub fn not_up() -> Refusal {
     Refusal::state("the stack is not up", "`witwd up -d` starts it")
+}
+
+/// Whether an image was made from another definition or context than there is now.
+pub(super) fn is_stale(history: &History, workload: &WorkloadName, builds: &BTreeMap<WorkloadName, String>) -> bool {
+    let made_from = history.builds.get(workload);
+    made_from.is_some() && made_from != builds.get(workload)
 }

@@ -9,26 +9,27 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::engine::request::Scope;
 use crate::engine::{EngineError, ErrorKind};
 use crate::health::{HealthEvent, Monitor, Prober};
 use crate::model::family::Families;
 use crate::model::health::Verdicts;
 use crate::model::history::{History, Target};
-use crate::model::name::WorkloadName;
+use crate::model::name::{ReplicaKey, WorkloadName};
 use crate::model::observed::Observed;
 use crate::model::stack::Stack;
 use crate::model::status::{DaemonStatus, EngineStatus, FileStatus};
 use crate::model::time::Moment;
-use crate::model::workload::Workload;
 use crate::plan::{Action, Plan};
 
 use super::apply::Context;
+use super::definitions::Definitions;
 use super::event::Event;
 use super::families::learn;
 use super::handle::{Command, Ends};
 use super::journal::Journal;
+use super::known::Known;
 use super::looks::Looks;
+use super::scope::scope;
 use super::state::StateFile;
 
 /// The owner of everything that changes.
@@ -49,8 +50,12 @@ pub struct Supervisor {
     /// What images of Postgres servers say of themselves.
     pub(super) families: Families,
     pub(super) verdicts: Verdicts,
+    /// What containers were made from.
+    pub(super) definitions: Definitions,
     pub(super) under_way: BTreeMap<Target, UnderWay>,
     pub(super) before: BTreeMap<Target, Before>,
+    /// When those that are not ready yet were started.
+    pub(super) starting: BTreeMap<ReplicaKey, Moment>,
     pub(super) progress: BTreeMap<Target, String>,
     /// Whether there is progress that is not published yet.
     pub(super) progress_waits: bool,
@@ -74,6 +79,8 @@ pub struct Supervisor {
 pub struct UnderWay {
     /// The action.
     pub action: Action,
+    /// When it was begun.
+    pub since: Moment,
     /// The last look that was begun when it ended: only a later one shows what came of it.
     pub over_since: Option<u64>,
     /// Its task, where it can be given up.
@@ -102,8 +109,8 @@ pub struct Beginning {
     pub stack: Arc<Stack>,
     /// What is asked before anything else.
     pub first: Option<Command>,
-    /// What is remembered.
-    pub history: History,
+    /// What is known.
+    pub known: Known,
     /// Where it is kept.
     pub state: StateFile,
     /// Who we are, for `ps`.
@@ -163,6 +170,7 @@ impl Supervisor {
         let journal = Journal::new(context.clock.clone(), beginning.ends.records.clone());
         let mut looks = Looks::default();
         looks.want();
+        let definitions = beginning.state.definitions();
         Self {
             context,
             journal,
@@ -173,12 +181,14 @@ impl Supervisor {
             stack: beginning.stack,
             notes: Vec::new(),
             builds: BTreeMap::new(),
-            history: beginning.history,
+            history: beginning.known.history,
             observed: None,
-            families: Families::new(),
-            verdicts: Verdicts::default(),
+            families: beginning.known.families,
+            verdicts: beginning.known.verdicts,
+            definitions,
             under_way: BTreeMap::new(),
             before: BTreeMap::new(),
+            starting: BTreeMap::new(),
             progress: BTreeMap::new(),
             progress_waits: false,
             progress_due: Moment::default(),
@@ -263,7 +273,7 @@ impl Supervisor {
             return;
         };
         self.look_generation = self.generation;
-        let (context, scope) = (self.context.clone(), self.scope());
+        let (context, scope) = (self.context.clone(), scope(&self.stack, &self.context.instance, &self.history));
         let (stack, known) = (self.stack.clone(), self.families.clone());
         self.tasks.spawn(async move {
             let look = async {
@@ -276,18 +286,5 @@ impl Supervisor {
             let result = AssertUnwindSafe(look).catch_unwind().await.unwrap_or_else(|_| Err(bug()));
             let _ = context.events.send(Event::Looked { number, result });
         });
-    }
-
-    fn scope(&self) -> Scope {
-        let workloads: Vec<&Workload> = self.stack.in_order().collect();
-        let images = workloads.iter().flat_map(|workload| {
-            let tag = workload.image.fallback().map(|fallback| fallback.tag.clone());
-            let accepted = self.history.images.get(&workload.name).map(|accepted| accepted.id.0.clone());
-            std::iter::once(workload.image.reference.clone()).chain(tag).chain(accepted)
-        });
-        let volumes = self.stack.named_volumes().map(|volume| self.stack.engine_volume(volume));
-        let unique = |names: std::collections::BTreeSet<String>| names.into_iter().filter(|name| !name.is_empty()).collect();
-        let (images, volumes) = (unique(images.collect()), unique(volumes.collect()));
-        Scope { images, volumes, instance: Some(self.context.instance.clone()), ..Scope::of(self.stack.name()) }
     }
 }

@@ -1,12 +1,16 @@
-//! The simulated caretaker: passwords that can be told apart, provisioning that takes virtual time.
+//! Simulated twins: a caretaker whose passwords can be told apart and whose provisioning takes
+//! virtual time, and build commands that leave an image.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::commands::{BuildCommand, Commands};
 use super::keeper::{DataDirectory, Keeper, KeeperError};
+use crate::engine::ProgressSink;
 use crate::engine::request::FileToPut;
+use crate::engine::sim::SimEngine;
 use crate::host::Clock;
 use crate::model::hash::Fingerprint;
 use crate::model::name::ContainerId;
@@ -65,5 +69,27 @@ impl Keeper for SimKeeper {
     ) -> Result<Provisioned, KeeperError> {
         self.clock.sleep(PROVISION_TIME).await;
         Ok(Provisioned::default())
+    }
+}
+
+/// Build commands that run nothing and leave their image in a simulated engine.
+pub struct SimCommands {
+    engine: Arc<SimEngine>,
+}
+
+impl SimCommands {
+    /// Commands that build for this engine.
+    pub fn new(engine: Arc<SimEngine>) -> Self {
+        Self { engine }
+    }
+}
+
+#[async_trait]
+impl Commands for SimCommands {
+    async fn run(&self, command: &BuildCommand<'_>, _sink: ProgressSink) -> Result<(), String> {
+        if self.engine.with(|world| world.images.id(command.image).is_none()) {
+            self.engine.add_image(command.image);
+        }
+        Ok(())
     }
 }

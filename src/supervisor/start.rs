@@ -6,20 +6,24 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::apply::{Context, PRIMITIVES, TRANSFERS};
-use super::handle::{Command, Ends};
+use super::commands::SystemCommands;
+use super::handle::{Command, Ends, Up};
 use super::keeper::PostgresKeeper;
 use super::kept_logs::KeptLogs;
+use super::known::Known;
+use super::preview::{Question, look, preview};
 use super::run::{Beginning, run};
 use super::state::{STATE_FILE, StateError, StateFile};
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineError};
 use crate::health::SystemProber;
-use crate::host::{Clock, Disk, SystemRng};
+use crate::host::{Clock, Disk, ShadowDisk, SystemRng};
 use crate::model::by_hand::ByHand;
 use crate::model::history::Goal;
 use crate::model::name::InstanceId;
+use crate::model::preview::Preview;
 use crate::model::stack::Stack;
 use crate::model::status::DaemonStatus;
-use crate::postgres::{Caretaker, Passwords, PasswordsError};
+use crate::postgres::{Caretaker, Damage, Passwords, PasswordsError};
 
 /// What a person holds by hand, as it is kept in the stack's `.witwd`; for who only looks.
 pub fn held_by_hand(disk: Arc<dyn Disk>, state_directory: &Path) -> ByHand {
@@ -59,6 +63,20 @@ pub enum StartError {
     Passwords(#[from] PasswordsError),
 }
 
+/// Why there is no preview.
+#[derive(Debug, thiserror::Error)]
+pub enum PreviewError {
+    /// The engine could not be looked at.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// What is kept can't be read.
+    #[error("failed to look ahead")]
+    Start(#[from] StartError),
+    /// The machine gives no thread or runtime to look ahead in.
+    #[error("failed to look ahead")]
+    Runtime(#[source] std::io::Error),
+}
+
 impl Machine {
     /// What the user asked for last, as far as it is remembered.
     pub fn goal(&self) -> Result<Goal, StartError> {
@@ -79,13 +97,11 @@ impl Machine {
     ) -> Result<(), StartError> {
         let mut state = self.state_file();
         let (history, unusable) = state.load()?;
-        let path = self.state_directory.join(PASSWORDS);
-        let (passwords, damage) = Passwords::open(self.disk.clone(), Arc::new(SystemRng), path)?;
+        let (passwords, damage) = self.passwords()?;
         for words in unusable.into_iter().chain(damage.map(|damage| damage.to_string())) {
             tracing::warn!("{words}");
         }
-        let passwords = Arc::new(passwords);
-        let caretaker = Caretaker::new(self.engine.clone(), self.clock.clone(), self.disk.clone(), passwords.clone());
+        let keeper = Arc::new(self.keeper(&passwords));
         let prober = Arc::new(SystemProber::new(self.engine.clone(), self.clock.clone(), passwords.clone()));
         let (events, events_end) = mpsc::unbounded_channel();
         let context = Context {
@@ -93,15 +109,50 @@ impl Machine {
             clock: self.clock,
             kept_logs: KeptLogs::new(self.disk.clone(), &self.state_directory),
             disk: self.disk,
-            keeper: Arc::new(PostgresKeeper::new(passwords, caretaker)),
+            keeper,
+            commands: Arc::new(SystemCommands),
             instance: self.instance,
             secrets_directory: self.secrets_directory,
             events,
             primitives: Semaphore::new(PRIMITIVES),
             transfers: Semaphore::new(TRANSFERS),
         };
-        let beginning = Beginning { stack, first: Some(first), history, state, daemon: self.daemon, prober, ends };
+        let known = Known { history, ..Known::default() };
+        let beginning = Beginning { stack, first: Some(first), known, state, daemon: self.daemon, prober, ends };
         run(context, events_end, beginning, ending).await;
         Ok(())
+    }
+    fn passwords(&self) -> Result<(Arc<Passwords>, Option<Damage>), StartError> {
+        let path = self.state_directory.join(PASSWORDS);
+        let (passwords, damage) = Passwords::open(self.disk.clone(), Arc::new(SystemRng), path)?;
+        Ok((Arc::new(passwords), damage))
+    }
+
+    fn keeper(&self, passwords: &Arc<Passwords>) -> PostgresKeeper {
+        let caretaker = Caretaker::new(self.engine.clone(), self.clock.clone(), self.disk.clone(), passwords.clone());
+        PostgresKeeper::new(passwords.clone(), caretaker)
+    }
+
+    /// What `up` would do. Looks at the engine and changes nothing: not on it, not on the disk. `None`
+    /// for what is known: it is what the state says, for no supervisor runs.
+    pub async fn preview(self, up: Up, known: Option<Known>) -> Result<Preview, PreviewError> {
+        let shadow = Machine { disk: Arc::new(ShadowDisk::of(self.disk.clone())), ..self };
+        let mut known = match known {
+            Some(known) => known,
+            None => shadow.kept()?,
+        };
+        let observed = look(shadow.engine.as_ref(), &up.stack, &shadow.instance, &mut known).await?;
+        let (passwords, _) = shadow.passwords()?;
+        let keeper = Arc::new(shadow.keeper(&passwords));
+        let (instance, moment, wall) = (shadow.instance.clone(), shadow.clock.moment(), shadow.clock.wall());
+        let question = Question { up, known, observed, keeper, instance, moment, wall };
+        let played = tokio::task::spawn_blocking(move || preview(question)).await;
+        played.map_err(std::io::Error::other).and_then(|played| played).map_err(PreviewError::Runtime)
+    }
+
+    fn kept(&self) -> Result<Known, StartError> {
+        let mut state = self.state_file();
+        let (history, _) = state.load()?;
+        Ok(Known { history, definitions: state.definitions().known().clone(), ..Known::default() })
     }
 }

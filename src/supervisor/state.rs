@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::definitions::Definitions;
 use crate::host::{Disk, DiskError};
 use crate::model::by_hand::ByHand;
-use crate::model::history::{AcceptedImage, Fresh, Goal, History, LastExit, PostgresHistory, ReplicaHistory};
+use crate::model::history::{AcceptedImage, Fresh, Goal, History, LastExit, Pace, PostgresHistory, ReplicaHistory};
 use crate::model::name::{ReplicaKey, WorkloadName};
 
 /// The state file below the stack's `.witwd`.
@@ -59,6 +60,8 @@ struct Kept {
     left: BTreeSet<String>,
     #[serde(default)]
     by_hand: ByHand,
+    #[serde(default)]
+    paces: BTreeMap<WorkloadName, Pace>,
 }
 
 /// How the last run of each replica that is over ended, for who only looks: nothing where the state
@@ -83,6 +86,11 @@ impl StateFile {
         Self { disk, path, last: None }
     }
 
+    /// The definitions, in a file beside this one.
+    pub fn definitions(&self) -> Definitions {
+        Definitions::open(self.disk.clone(), self.path.with_file_name("definitions.json"))
+    }
+
     /// What is kept. A file that can't be understood is moved aside; the words say so.
     pub fn load(&mut self) -> Result<(History, Option<String>), StateError> {
         let Some(content) = self.disk.read(&self.path).map_err(StateError::Disk)? else {
@@ -90,7 +98,7 @@ impl StateFile {
         };
         match serde_json::from_slice::<Kept>(&content) {
             Ok(kept) if kept.v == VERSION => {
-                self.last = Some(content);
+                self.last = Some(kept.worth());
                 Ok((kept.into_history(), None))
             }
             unusable => {
@@ -110,17 +118,26 @@ impl StateFile {
 
     /// Writes what changed; nothing where nothing did.
     pub fn save(&mut self, history: &History) -> Result<(), StateError> {
-        let content = serde_json::to_vec_pretty(&Kept::of(history)).unwrap_or_default();
-        if self.last.as_ref() == Some(&content) {
+        let mut kept = Kept::of(history);
+        let worth = kept.worth();
+        if self.last.as_ref() == Some(&worth) {
             return Ok(());
         }
+        kept.paces.clone_from(&history.paces);
+        let content = serde_json::to_vec_pretty(&kept).unwrap_or_default();
         self.disk.write_atomic(&self.path, &content).map_err(StateError::Disk)?;
-        self.last = Some(content);
+        self.last = Some(worth);
         Ok(())
     }
 }
 
 impl Kept {
+    /// What is worth a write: how long something took is written along with it.
+    fn worth(&self) -> Vec<u8> {
+        serde_json::to_vec(&Self { paces: BTreeMap::new(), ..self.clone() }).unwrap_or_default()
+    }
+
+    /// All but how long things took.
     fn of(history: &History) -> Self {
         Self {
             v: VERSION,
@@ -132,6 +149,7 @@ impl Kept {
             begin_fresh: history.fresh.clone(),
             left: history.left.clone(),
             by_hand: history.by_hand.clone(),
+            paces: BTreeMap::new(),
         }
     }
 
@@ -145,6 +163,7 @@ impl Kept {
             fresh: self.begin_fresh,
             left: self.left,
             by_hand: self.by_hand,
+            paces: self.paces,
             ..History::default()
         }
     }

@@ -14,6 +14,7 @@ mod demo;
 mod engine;
 mod faults;
 mod logs;
+mod plan;
 mod postgres;
 mod postgres_data;
 mod postgres_tls;

@@ -30,7 +30,7 @@ fn daemon() -> Daemon {
 fn show(daemon: &Daemon, generation: u64, states: [&str; 3]) {
     let [first, second, db] = states;
     let status = daemon.status(vec![item("db", 1, db), item("web", 1, first), item("web", 2, second)]);
-    daemon.ends.published.send_replace(Published { generation, looked: true, status: Arc::new(status) });
+    daemon.ends.published.send_replace(Published { generation, looked: true, status: Arc::new(status), blocked: Vec::new() });
 }
 
 /// The wish that the command line sends, answered with `answer`.

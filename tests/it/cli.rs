@@ -33,6 +33,7 @@ fn help_shows_every_verb_with_an_example() {
         "ps",
         "logs",
         "events",
+        "plan",
         "restart",
         "stop",
         "start",
@@ -65,7 +66,7 @@ fn words_of_other_tools_are_answered_with_ours() {
 #[test]
 fn verbs_of_later_versions_say_so() {
     let directory = scratch();
-    for word in ["plan", "backup", "restore", "history", "watch", "promote", "enable"] {
+    for word in ["backup", "restore", "history", "watch", "promote", "enable"] {
         let said = text(&witwd(directory.path()).arg(word).assert().code(2).get_output().stderr);
         assert!(said.contains("is not in this version"), "{said}");
     }
@@ -128,4 +129,20 @@ fn nothing_moves_or_has_colour_when_piped() {
     let directory = scratch();
     let said = witwd(directory.path()).arg("lgos").assert().code(2).get_output().stderr.clone();
     assert!(!said.contains(&0x1b));
+}
+
+#[test]
+fn plan_of_a_broken_file_says_where_and_plan_without_an_engine_says_so() {
+    let directory = scratch();
+    let file = directory.path().join("stack.toml");
+    std::fs::write(&file, "name = \"shop\"\n[services.web]\nimagee = \"app:1\"\n").expect("a file");
+    let said = text(&witwd(directory.path()).args(["plan", "--exit-code"]).assert().code(3).get_output().stderr);
+    assert!(said.contains("stack.toml:3") || said.contains("imagee"), "{said}");
+    std::fs::write(&file, "name = \"shop\"\n[services.web]\nimage = \"app:1\"\n").expect("a file");
+    witwd(directory.path()).args(["plan", "--exit-code"]).assert().code(4);
+    let output = witwd(directory.path()).args(["plan", "--json"]).assert().code(4).get_output().stdout.clone();
+    let document: serde_json::Value = serde_json::from_slice(&output).expect("a document");
+    assert_eq!(document["error"]["code"], "engine_unavailable");
+    assert!(!directory.path().join(".witwd").exists(), "a look leaves nothing");
+    witwd(directory.path()).args(["plan", "nobody"]).assert().code(2);
 }

@@ -14,10 +14,11 @@ use witwd::control::protocol::{self, Fault, Hello, Line, Request};
 use witwd::control::{
     Admission, Client, ClientError, ConnectError, ControlSocket, Downs, Loader, Peer, Records, Service, SocketAccess, serve,
 };
+use witwd::model::preview::Preview;
 use witwd::model::stack::{DaemonSettings, Stack, StackParts};
 use witwd::model::status::{EngineStatus, EventRecord, FileStatus, Status};
 use witwd::model::wish::{Refusal, Wish};
-use witwd::supervisor::{self, Command, Ends, Published};
+use witwd::supervisor::{self, Command, Ends, Known, Published};
 
 fn status(converged: bool) -> Status {
     let file = FileStatus::applied("stack.toml".into());
@@ -60,20 +61,13 @@ impl Loader for FakeLoader {
             daemon: DaemonSettings::default(),
         };
         let stack = Arc::new(Stack::new(parts).expect("a stack"));
-        let (only, builds) = ([].into(), [].into());
-        let file = FileStatus::applied("stack.toml".into());
-        let up = supervisor::Up {
-            stack,
-            only,
-            build: up.build,
-            pull: up.pull,
-            builds,
-            fresh: witwd::model::history::Fresh::default(),
-            resumes: false,
-            file,
-            notes: Vec::new(),
-        };
+        let up = supervisor::Up { build: up.build, pull: up.pull, ..supervisor::Up::of(stack) };
         Ok((up, vec!["a warning".into()]))
+    }
+
+    async fn preview(&self, up: protocol::Up, known: Option<Known>) -> Result<Preview, Fault> {
+        let stack = if known.is_some() { "known" } else { "unknown" }.to_owned();
+        Ok(Preview { v: 1, stack, changes: up.pull, actions: Vec::new(), blocked: Vec::new(), notes: Vec::new() })
     }
 }
 
@@ -129,7 +123,12 @@ impl Played {
     }
 
     fn publish(&self, generation: u64, converged: bool) {
-        self.ends.published.send_replace(Published { generation, looked: true, status: Arc::new(status(converged)) });
+        self.ends.published.send_replace(Published {
+            generation,
+            looked: true,
+            status: Arc::new(status(converged)),
+            blocked: Vec::new(),
+        });
     }
 }
 
@@ -167,6 +166,22 @@ async fn an_up_is_accepted_and_followed_until_the_daemon_ends() {
     assert_eq!(next(&mut lines).await, Line::Ended { down: 0 });
     daemon.server.await.expect("the server ends");
     assert!(!daemon.directory.path().join("s").exists(), "the socket is removed");
+}
+
+#[tokio::test]
+async fn a_plan_is_made_from_what_the_supervisor_tells_and_asks_nothing_else_of_it() {
+    let mut daemon = Played::start();
+    let plan = async |client: Client| client.plan(protocol::Up { pull: true, ..protocol::Up::default() }).await.expect("a plan");
+    let asked = tokio::spawn(plan(daemon.client().await));
+    let Some(Command::Tell(answer)) = daemon.ends.commands.recv().await else { panic!("a question") };
+    answer.send(Box::default()).expect("somebody waits");
+    let told = asked.await.expect("the client");
+    assert!(told.changes && told.stack == "known");
+    // A supervisor that was asked for nothing yet knows nothing.
+    let asked = tokio::spawn(plan(daemon.client().await));
+    drop(daemon.ends.commands.recv().await);
+    assert_eq!(asked.await.expect("the client").stack, "unknown");
+    assert!(daemon.ends.commands.try_recv().is_err());
 }
 
 #[tokio::test]

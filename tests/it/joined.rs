@@ -10,8 +10,9 @@ use witwd::control::{Admission, ControlSocket, Downs, Loader, Peer, Records, Ser
 use witwd::host::SystemDisk;
 use witwd::host::lock::{StackLock, acquire};
 use witwd::host::runtime::keep_socket_address;
+use witwd::model::preview::Preview;
 use witwd::model::status::{EngineStatus, EventRecord, FileStatus, ItemStatus, Status};
-use witwd::supervisor::{self, Ends};
+use witwd::supervisor::{self, Ends, Known};
 
 use super::cli::witwd as command;
 
@@ -26,6 +27,10 @@ impl Loader for Refusing {
     async fn load(&self, up: Up, _: Peer) -> Result<(supervisor::Up, Vec<String>), Fault> {
         self.0.lock().expect("no panic").push(up);
         Err(Fault { hint: Some("`witwd down` there".into()), ..Fault::new("held", "a stack named shop belongs to /srv/shop") })
+    }
+
+    async fn preview(&self, _: Up, _: Option<Known>) -> Result<Preview, Fault> {
+        Err(Fault::new("refused", "not asked for here"))
     }
 }
 

@@ -129,7 +129,9 @@ fn every_end_without_an_engine_has_its_code_and_its_word() {
         (Some(good), &["doctor", "--json"], 1, ""),
         (Some(good), &["up", "--wat", "--json"], 2, "usage"),
         (Some(good), &["--json", "up", "--name", "x"], 2, "usage"),
-        (Some(good), &["--json", "plan"], 2, "usage"),
+        (Some(good), &["--json", "backup"], 2, "usage"),
+        (Some("name = 1"), &["plan", "--json"], 3, "invalid_file"),
+        (Some(good), &["--json", "plan"], 4, "engine_unavailable"),
         (Some(good), &["--json", "logs", "--since", "soon"], 2, "usage"),
         (None, &["ps", "--json"], 2, "usage"),
         (Some("name = 1"), &["--json", "up"], 3, "invalid_file"),
@@ -165,8 +167,7 @@ fn what_is_not_in_this_version_is_said_wherever_it_is_asked() {
     for (words, expected) in [
         (&["db", "url"][..], "`witwd db url` is not in this version"),
         (&["db", "wat"], "`witwd db wat` is not a command"),
-        (&["up", "--exit-code"], "--exit-code is not in this version"),
-        (&["help", "plan"], "`witwd plan` is not in this version"),
+        (&["help", "restore"], "`witwd restore` is not in this version"),
         (&["help", "lgos"], "did you mean `witwd logs`?"),
     ] {
         let directory = tempfile::tempdir().expect("a temporary directory");

@@ -9,11 +9,14 @@ use crate::engine::request::{CreateContainer, FileToPut, MountFrom};
 use crate::engine::{EngineError, ErrorKind, labels};
 use crate::model::name::ContainerId;
 use crate::model::observed::{ContainerState, PublishedSeen};
+use crate::model::workload::PublishedPort;
 
 /// How long a removal takes.
 pub(super) const REMOVAL: Duration = Duration::from_millis(30);
 /// Where ports come from that the engine chooses.
 const FREE_PORTS: u64 = 32_768;
+/// How many there are.
+const PORTS: u64 = 28_000;
 
 fn refused(operation: Operation, target: &str, kind: ErrorKind, message: impl Into<String>) -> EngineError {
     EngineError::new(operation.words(), target, kind, message)
@@ -112,7 +115,7 @@ impl World {
         for port in wanted {
             let host = match port.host {
                 Some(host) => host,
-                None => self.free_port(),
+                None => self.free_port(&port),
             };
             let seen = PublishedSeen { address: port.address, host, container: port.container, protocol: port.protocol };
             if self.port_is_taken(&seen) {
@@ -125,8 +128,17 @@ impl World {
         Ok(published)
     }
 
-    fn free_port(&mut self) -> u16 {
-        u16::try_from(FREE_PORTS + self.number() % 28_000).unwrap_or(u16::MAX)
+    /// A port that nobody has; with none left, one that is refused.
+    fn free_port(&mut self, wanted: &PublishedPort) -> u16 {
+        let mut host = 0;
+        for _ in 0..PORTS {
+            host = u16::try_from(FREE_PORTS + self.number() % PORTS).unwrap_or(u16::MAX);
+            let seen = PublishedSeen { address: wanted.address, host, container: wanted.container, protocol: wanted.protocol };
+            if !self.port_is_taken(&seen) {
+                break;
+            }
+        }
+        host
     }
 
     fn port_is_taken(&self, wanted: &PublishedSeen) -> bool {

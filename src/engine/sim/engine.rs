@@ -12,6 +12,7 @@ use super::trace::{Call, Operation, Trace};
 use super::world::{Now, World};
 use crate::engine::{EngineError, ErrorKind};
 use crate::host::Clock;
+use crate::model::name::StackName;
 use crate::model::observed::Observed;
 use crate::model::time::Moment;
 
@@ -49,11 +50,11 @@ impl SimEngine {
         Self::with_world(clock, World::default())
     }
 
-    /// An engine that looks like this observation, whose registries have every image and whose apps
+    /// An engine that looks like this observation in the scope of `stack`, whose registries have every image and whose apps
     /// are well: what would happen next is tried on it.
-    pub fn from_observed(clock: Arc<dyn Clock>, observed: &Observed) -> Self {
+    pub fn from_observed(clock: Arc<dyn Clock>, observed: &Observed, stack: &StackName) -> Self {
         let now = Now { moment: clock.moment(), wall: clock.wall() };
-        Self::with_world(clock, World::from_observed(observed, now))
+        Self::with_world(clock, World::from_observed(observed, stack, now))
     }
 
     fn with_world(clock: Arc<dyn Clock>, world: World) -> Self {

@@ -39,6 +39,9 @@ pub struct Images {
     pub offline: bool,
     /// Whether a registry knows every image (a preview: nobody can tell).
     pub knows_all: bool,
+    /// References that mean the same after a pull or build as before (a preview: as long as nobody
+    /// says otherwise, there is nothing new).
+    pub steady: BTreeSet<String>,
     /// How long a build takes; `None`: two seconds.
     pub build_takes: Option<Duration>,
 }
@@ -55,6 +58,11 @@ impl Images {
         facts.id = id.clone();
         self.here.insert(normal(reference), id.clone());
         id
+    }
+
+    /// Puts an image here that has lost its tag: a container was made from it as `reference`.
+    pub fn hold(&mut self, reference: &str, id: &ImageId) {
+        self.facts.entry(id.clone()).or_insert_with(|| facts_of(reference, id.clone()));
     }
 
     /// Puts an image here that says this of itself.
@@ -116,17 +124,28 @@ impl Images {
         }
         match self.registry.get(&normal(reference)) {
             Some(published) => Ok(published.course),
-            None if self.knows_all => Ok(PullCourse::Takes(Duration::from_secs(5))),
+            None if self.knows_all => Ok(PullCourse::Takes(Duration::from_secs(2))),
             None => Err(error(ErrorKind::ImageDenied, "pull access denied, or the image does not exist")),
         }
     }
 
+    /// What a reference that is steady means already.
+    fn unchanged(&self, reference: &str) -> Option<ImageId> {
+        self.steady.contains(reference).then(|| self.id(reference)).flatten()
+    }
+
     pub(super) fn pulled(&mut self, reference: &str) -> ImageId {
+        if let Some(id) = self.unchanged(reference) {
+            return id;
+        }
         let version = self.registry.get(&normal(reference)).map_or(0, |published| published.version);
         self.add_as(reference, id_of(reference, version))
     }
 
     pub(super) fn built(&mut self, request: &BuildImage) -> ImageId {
+        if let Some(id) = self.unchanged(&request.tag) {
+            return id;
+        }
         let (context, dockerfile) = (request.context.display(), request.dockerfile.display());
         let recipe = format!("{context} {dockerfile} {:?} {:?}", request.target, request.args);
         let id = self.add_as(&request.tag, digest(&recipe));

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::script::Script;
 use super::world::{End, Now, Run, SimContainer, SimNetwork, SimVolume, World};
 use crate::engine::labels;
 use crate::engine::request::{MountFrom, MountRequest, Scope};
@@ -11,6 +12,8 @@ use crate::model::workload::PublishedPort;
 
 /// Observations kept for stale answers.
 const KEPT: usize = 16;
+/// Where the numbers of what is made in a copy of a world begin.
+const PLAYED: u64 = 1 << 40;
 
 impl World {
     /// One look; a stale one where a fault asks for it.
@@ -56,13 +59,24 @@ impl World {
         Observed { containers: containers.collect(), networks, volumes: volumes.collect(), images: images.collect() }
     }
 
+    /// One container, as it would be listed.
+    pub fn seen(&self, id: &ContainerId) -> Option<Container> {
+        self.containers.get(id).map(seen)
+    }
+
     /// A world that looks like this observation. What can't be seen (what apps do, what registries
     /// hold) is assumed to be well.
-    pub(super) fn from_observed(observed: &Observed, now: Now) -> Self {
+    pub(super) fn from_observed(observed: &Observed, stack: &StackName, now: Now) -> Self {
         let mut world = Self::default();
+        // What is made here must not take the id of what was made where this was seen.
+        world.count_from(PLAYED);
         world.images.knows_all = true;
         for (reference, id) in &observed.images {
             world.images.add_as(reference, id.clone());
+        }
+        let found = observed.containers.iter().filter_map(|container| container.identity.as_ref());
+        for identity in found {
+            world.scripts.set(identity.key.name.as_str(), vec![Script::of_kind(Some(identity.kind))]);
         }
         for network in &observed.networks {
             let there = SimNetwork { name: network.name.clone(), owner: network.owner.clone() };
@@ -77,7 +91,8 @@ impl World {
             world.volumes.insert(volume.name.clone(), there);
         }
         for container in &observed.containers {
-            world.add_unseen_networks(container);
+            world.images.hold(&container.image_reference, &container.image);
+            world.add_unseen_networks(container, stack);
             let number = world.number();
             let there = revived(container, number);
             world.containers.insert(container.id.clone(), there);
@@ -87,9 +102,9 @@ impl World {
     }
 
     /// Networks of other stacks are no part of an observation: they are there all the same.
-    fn add_unseen_networks(&mut self, container: &Container) {
-        let own = container.identity.as_ref().map(|identity| identity.stack.network());
-        for name in container.networks.keys().filter(|name| own.as_ref() != Some(*name)) {
+    fn add_unseen_networks(&mut self, container: &Container, stack: &StackName) {
+        let seen = stack.network();
+        for name in container.networks.keys().filter(|name| **name != seen) {
             if self.network(name).is_none() {
                 let id = self.new_id("network");
                 self.networks.insert(id, SimNetwork { name: name.clone(), owner: None });
@@ -108,7 +123,7 @@ impl World {
                     // It has long been ready, for all that can be seen.
                     let end =
                         script.run_for.map(|run_for| End { at: now.moment + run_for, code: script.exit_code, oom: script.oom });
-                    let script = super::script::Script { ready_after: Duration::ZERO, ..script };
+                    let script = Script { ready_after: Duration::ZERO, ..script };
                     container.run = Some(Run { began: now.moment, script, end, hung: false });
                 }
                 ContainerState::Removing => container.gone_at = Some(now.moment + super::containers::REMOVAL),

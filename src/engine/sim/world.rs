@@ -245,6 +245,11 @@ impl World {
         self.next
     }
 
+    /// The numbers to come begin here.
+    pub(super) fn count_from(&mut self, first: u64) {
+        self.next = first;
+    }
+
     /// An id as the engine would give it.
     pub(super) fn new_id(&mut self, object: &str) -> String {
         let number = self.number();

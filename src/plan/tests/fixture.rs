@@ -600,6 +600,11 @@ impl World {
     }
 }
 
+/// A stack of these and nothing else.
+pub fn stack_of(workloads: Vec<Workload>) -> Stack {
+    World { workloads, ..World::demo() }.stack()
+}
+
 pub fn never_again(workload: &mut Workload) {
     restarted(workload, Restart::Never);
 }

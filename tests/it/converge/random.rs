@@ -19,13 +19,28 @@ use crate::scenarios::world::{Machine, instance};
 
 /// A service of the file.
 #[derive(Debug, Clone)]
-struct Service {
+pub struct Service {
     image: usize,
     origin: &'static str,
     replicas: u32,
     restart: &'static str,
     needs: Vec<prop::sample::Index>,
     volume: bool,
+    /// A value of its environment; 0: none.
+    value: u32,
+}
+
+/// A change of the file.
+#[derive(Debug, Clone)]
+pub enum Edit {
+    Image(prop::sample::Index, usize),
+    Replicas(prop::sample::Index, u32),
+    Value(prop::sample::Index, u32),
+    Volume(prop::sample::Index),
+    Origin(prop::sample::Index, &'static str),
+    Remove(prop::sample::Index),
+    Add(Service),
+    Postgres(usize),
 }
 
 /// A container that is found.
@@ -64,8 +79,26 @@ fn service() -> impl Strategy<Value = Service> {
     let origin = prop::sample::select(vec!["pull", "pull", "pull", "fallback", "build", "never", "always"]);
     let restart = prop::sample::select(vec!["always", "always", "on-failure", "never"]);
     let needs = prop::collection::vec(any::<prop::sample::Index>(), 0..3);
-    (0..IMAGES.len(), origin, 1_u32..=3, restart, needs, any::<bool>())
-        .prop_map(|(image, origin, replicas, restart, needs, volume)| Service { image, origin, replicas, restart, needs, volume })
+    (0..IMAGES.len(), origin, 1_u32..=3, restart, needs, any::<bool>()).prop_map(
+        |(image, origin, replicas, restart, needs, volume)| Service { image, origin, replicas, restart, needs, volume, value: 0 },
+    )
+}
+
+/// Some changes of a file.
+pub fn edits() -> impl Strategy<Value = Vec<Edit>> {
+    let which = any::<prop::sample::Index>;
+    let origin = prop::sample::select(vec!["pull", "fallback", "build", "always"]);
+    let edit = prop_oneof![
+        (which(), 0..IMAGES.len()).prop_map(|(which, image)| Edit::Image(which, image)),
+        (which(), 1_u32..=3).prop_map(|(which, replicas)| Edit::Replicas(which, replicas)),
+        (which(), 0_u32..3).prop_map(|(which, value)| Edit::Value(which, value)),
+        which().prop_map(Edit::Volume),
+        (which(), origin).prop_map(|(which, origin)| Edit::Origin(which, origin)),
+        which().prop_map(Edit::Remove),
+        service().prop_map(Edit::Add),
+        (0_usize..=2).prop_map(Edit::Postgres),
+    ];
+    prop::collection::vec(edit, 0..4)
 }
 
 fn found() -> impl Strategy<Value = Found> {
@@ -126,12 +159,51 @@ impl Case {
             if service.volume {
                 text.push("volumes = [\"kept:/data\"]\n".to_owned());
             }
+            if service.value > 0 {
+                text.push(format!("env.VALUE = \"{}\"\n", service.value));
+            }
             declared.push(format!("s{number}"));
         }
         if self.services.iter().any(|service| service.volume) {
             text.push("[volumes]\nkept = {}\n".to_owned());
         }
         text.concat()
+    }
+
+    /// The same with another file.
+    #[must_use]
+    pub fn edited(&self, edits: &[Edit]) -> Self {
+        let mut case = self.clone();
+        for edit in edits {
+            case.edit(edit.clone());
+        }
+        case
+    }
+
+    /// The same without what nobody can foresee: that no registry answers, and when the engine is
+    /// done with a removal.
+    #[must_use]
+    pub fn foreseeable(mut self) -> Self {
+        for found in self.found.iter_mut().filter(|found| found.state == "removing") {
+            found.state = "dead";
+        }
+        Self { offline: false, ..self }
+    }
+
+    fn edit(&mut self, edit: Edit) {
+        let services = &mut self.services;
+        let all = services.len();
+        match edit {
+            Edit::Image(which, image) => services[which.index(all)].image = image,
+            Edit::Replicas(which, replicas) => services[which.index(all)].replicas = replicas,
+            Edit::Value(which, value) => services[which.index(all)].value = value,
+            Edit::Volume(which) => services[which.index(all)].volume ^= true,
+            Edit::Origin(which, origin) => services[which.index(all)].origin = origin,
+            Edit::Remove(which) if all > 1 => drop(services.remove(which.index(all))),
+            Edit::Remove(_) => {}
+            Edit::Add(service) => services.push(service),
+            Edit::Postgres(postgres) => self.postgres = postgres,
+        }
     }
 
     /// Whether nobody else has anything here.
@@ -365,7 +437,9 @@ fn put(machine: &Machine, stack: &Stack, parts: Parts) {
     let exit = |code| ContainerState::Exited { exit: Exit { code, oom: false, at }, started_at: at };
     let (state, run) = match parts.state {
         "running" | "paused" => {
-            let run = Run { began: Moment::default(), script: Script::default(), end: None, hung: false };
+            // It has long been ready.
+            let script = Script { ready_after: Duration::ZERO, ..Script::default() };
+            let run = Run { began: Moment::default(), script, end: None, hung: false };
             let state = if parts.state == "paused" {
                 ContainerState::Paused { started_at: at }
             } else {

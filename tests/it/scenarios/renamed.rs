@@ -5,7 +5,7 @@ use std::sync::Arc;
 use witwd::engine::sim::Operation;
 use witwd::model::history::Fresh;
 use witwd::model::stack::Stack;
-use witwd::model::status::{FileStatus, State, Status};
+use witwd::model::status::{State, Status};
 use witwd::supervisor::Up;
 
 use super::world::{Daemon, Machine, instance, stack};
@@ -23,9 +23,7 @@ files = {}
 
 /// Asks to run a stack, with these words of `--fresh`.
 async fn up_fresh(daemon: &Daemon, stack: &Arc<Stack>, fresh: Fresh) -> Arc<Status> {
-    let (only, builds) = Default::default();
-    let file = FileStatus::applied("stack.toml".into());
-    let up = Up { stack: stack.clone(), only, build: false, pull: false, builds, fresh, file, resumes: false, notes: Vec::new() };
+    let up = Up { fresh, ..Up::of(stack.clone()) };
     let generation = daemon.handle.up(up).await.expect("a daemon that lives");
     daemon.settled(generation, |status| status.converged).await
 }

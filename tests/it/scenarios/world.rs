@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
-use witwd::config::{LoadRequest, load};
+use witwd::config::{LoadRequest, Loaded, load};
 use witwd::engine::sim::{PullCourse, SimEngine, Trace};
 use witwd::health::SimProber;
 use witwd::host::Disk as _;
 use witwd::host::sim::{SimClock, SimDisk};
 use witwd::model::name::InstanceId;
 use witwd::model::stack::Stack;
-use witwd::model::status::{FileStatus, ItemStatus, Status};
-use witwd::supervisor::sim::SimKeeper;
-use witwd::supervisor::{Beginning, Context, Down, Handle, KeptLogs, PRIMITIVES, StateFile, TRANSFERS, Up, channel, run};
+use witwd::model::status::{ItemStatus, Status};
+use witwd::supervisor::sim::{SimCommands, SimKeeper};
+use witwd::supervisor::{Beginning, Context, Down, Handle, KeptLogs, Known, PRIMITIVES, StateFile, TRANSFERS, Up, channel, run};
 
 /// The stack that most scenarios run.
 pub const DEMO: &str = r#"
@@ -55,16 +55,28 @@ impl Machine {
         Self { engine, keeper: Arc::new(SimKeeper::new(clock.clone())), clock, disk: Arc::default() }
     }
 
+    fn state(&self) -> StateFile {
+        StateFile::new(self.disk.clone(), PathBuf::from("/stack/.witwd/state.json"))
+    }
+
+    /// What a daemon would begin with.
+    pub fn kept(&self) -> Known {
+        let mut state = self.state();
+        let (history, _) = state.load().expect("the simulated disk reads");
+        Known { history, definitions: state.definitions().known().clone(), ..Known::default() }
+    }
+
     /// Starts a daemon for this stack.
     pub fn daemon(&self, stack: &Arc<Stack>) -> Daemon {
         let (events, events_end) = mpsc::unbounded_channel();
-        let mut state = StateFile::new(self.disk.clone(), PathBuf::from(STATE));
-        let (history, _) = state.load().expect("the simulated disk reads");
+        let (mut state, known) = (self.state(), self.kept());
+        state.load().expect("the simulated disk reads");
         let context = Context {
             engine: self.engine.clone(),
             clock: self.clock.clone(),
             disk: self.disk.clone(),
             keeper: self.keeper.clone(),
+            commands: Arc::new(SimCommands::new(self.engine.clone())),
             instance: instance(),
             kept_logs: KeptLogs::new(self.disk.clone(), &PathBuf::from("/stack/.witwd")),
             secrets_directory: PathBuf::from("/run/witwd/secrets/demo"),
@@ -75,7 +87,7 @@ impl Machine {
         let (handle, ends) = channel(blank());
         let prober = Arc::new(SimProber::new(self.engine.clone()));
         let stack = stack.clone();
-        let beginning = Beginning { stack, first: None, history, state, daemon: None, prober, ends };
+        let beginning = Beginning { stack, first: None, known, state, daemon: None, prober, ends };
         let task = tokio::spawn(run(context, events_end, beginning, std::future::pending()));
         Daemon { handle, task }
     }
@@ -115,12 +127,15 @@ pub fn instance() -> InstanceId {
 
 /// The stack of a text.
 pub fn stack(text: &str) -> Arc<Stack> {
+    Arc::new(loaded(text).stack)
+}
+
+/// The same with all that was learnt while it was read.
+pub fn loaded(text: &str) -> Loaded {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let file = directory.path().join("stack.toml");
     std::fs::write(&file, text).expect("writing a stack");
-    let loaded = load(&LoadRequest { file, ..LoadRequest::default() })
-        .unwrap_or_else(|invalid| panic!("{invalid}: {:#?}", invalid.problems));
-    Arc::new(loaded.stack)
+    load(&LoadRequest { file, ..LoadRequest::default() }).unwrap_or_else(|invalid| panic!("{invalid}: {:#?}", invalid.problems))
 }
 
 /// A daemon of the machine. Dropping it is `kill -9`.
@@ -149,26 +164,13 @@ impl Daemon {
 
     /// Goes on with a stack that nobody asks for anew: after a restart of the daemon, after a save.
     pub async fn resume(&self, stack: &Arc<Stack>) -> u64 {
-        self.ask_up(stack, &[], true).await
+        self.handle.up(Up { resumes: true, ..Up::of(stack.clone()) }).await.expect("a daemon that lives")
     }
 
     /// Asks to run these of a stack, or all of it; returns the request's generation.
     pub async fn up_of(&self, stack: &Arc<Stack>, names: &[&str]) -> u64 {
-        self.ask_up(stack, names, false).await
-    }
-
-    async fn ask_up(&self, stack: &Arc<Stack>, names: &[&str], resumes: bool) -> u64 {
-        let up = Up {
-            stack: stack.clone(),
-            only: names.iter().map(|name| name.parse().expect("a name")).collect(),
-            build: false,
-            pull: false,
-            builds: std::collections::BTreeMap::new(),
-            fresh: witwd::model::history::Fresh::default(),
-            file: FileStatus::applied("stack.toml".into()),
-            resumes,
-            notes: Vec::new(),
-        };
+        let only = names.iter().map(|name| name.parse().expect("a name")).collect();
+        let up = Up { only, ..Up::of(stack.clone()) };
         self.handle.up(up).await.expect("a daemon that lives")
     }
 

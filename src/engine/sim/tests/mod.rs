@@ -170,7 +170,7 @@ async fn an_observation_becomes_a_world_that_looks_the_same() {
     engine.stop(&ended, Duration::from_secs(1)).await.expect("stopping");
     let scope = Scope { images: vec!["app:1".to_owned()], ..Scope::of(&stack()) };
     let observed = engine.observe(&scope).await.expect("observing");
-    let copy = SimEngine::from_observed(Arc::new(SimClock::new()), &observed);
+    let copy = SimEngine::from_observed(Arc::new(SimClock::new()), &observed, &stack());
     assert_eq!(copy.observe(&scope).await.expect("observing"), observed);
     copy.start(&ended).await.expect("it can be started");
     let pulled = PullImage { reference: "other:2".to_owned(), platform: None, inactivity: Duration::from_secs(60) };
