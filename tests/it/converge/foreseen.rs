@@ -56,6 +56,8 @@ fn told(call: &Call, keys: &BTreeMap<String, String>, old: &BTreeSet<String>) ->
         Operation::Stop => container("stop"),
         Operation::Remove => container("remove"),
         Operation::Rename => format!("rename {}", key()),
+        Operation::Connect => container("connect"),
+        Operation::Disconnect => container("disconnect"),
         _ => return None,
     })
 }
@@ -65,7 +67,8 @@ fn shown(action: &PreviewAction) -> Option<String> {
     let words = action.line.split(" | ").next().unwrap_or_default();
     let rest = words.strip_prefix(&format!("{} {}", action.action, action.target)).unwrap_or_default().trim();
     Some(match action.action.as_str() {
-        "provision" => return None,
+        // What is done inside, or only read, is no call that changes the engine.
+        "provision" | "examine" => return None,
         "build-fallback" => format!("build {rest}"),
         "create-network" => "create-network".to_owned(),
         "create-volume" => format!("create-volume {}", action.target.trim_start_matches("volume ")),
