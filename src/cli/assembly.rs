@@ -102,7 +102,7 @@ pub async fn supervise(parts: Parts, mut ends: Ends, mut ending: watch::Receiver
         match command {
             None => return Ok(()),
             // Nothing is known yet but what is on the disk, where whoever asks can read it.
-            Some(Command::Tell(_)) => {}
+            Some(Command::Tell(_) | Command::File(_)) => {}
             // Who asked may be gone; there is nothing to hold yet.
             Some(Command::Hand(_, answer)) => drop(answer.send(Err(supervisor::not_up()))),
             Some(Command::Up(up, answer)) => break (up.stack.clone(), Command::Up(up, answer)),

@@ -73,7 +73,7 @@ fn start_guardian(context: &Context, place: &Place, first: &[&str]) -> Result<Ch
     if let Some(name) = &context.globals.name {
         arguments.extend(["--name".into(), name.into()]);
     }
-    arguments.push("daemon".into());
+    arguments.extend(["daemon".into(), "--live".into()]);
     process::start_in_background(&program, &arguments, &place.directory, &place.log_path())
         .map_err(|error| Failure::of(Exit::Failed, "failed to start the daemon", &error))
 }

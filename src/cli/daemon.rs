@@ -16,6 +16,7 @@ use super::context::Context;
 use super::door;
 use super::exit_code::{Exit, Failure};
 use super::file::load;
+use super::live::{self, Live};
 use super::loader::{FileLoader, mentioned};
 use super::place::Place;
 use crate::control::protocol::{Hello, Up, VERSION};
@@ -24,8 +25,9 @@ use crate::host::keep_own_id;
 use crate::host::lock::{StackLock, acquire};
 use crate::host::process::append_to;
 use crate::host::runtime::keep_socket_address;
+use crate::model::stack::Reload;
 use crate::model::status::Status;
-use crate::supervisor::{self, Handle};
+use crate::supervisor::{self, Handle, Occasion};
 
 /// How long a supervisor may take to let go of what is under way: in all, a daemon ends within 10 s.
 const LETTING_GO: Duration = Duration::from_secs(8);
@@ -36,12 +38,16 @@ pub struct DaemonArgs {
     /// Do nothing before an `up` comes: its surroundings are newer than what was kept
     #[arg(long, hide = true)]
     wait: bool,
+    /// Apply a saved file by itself: a person who develops is near
+    #[arg(long, hide = true)]
+    live: bool,
 }
 
 pub(super) async fn run(context: &Context, args: DaemonArgs) -> Done {
     log_to_stderr();
     let place = context.place()?;
-    let daemon = Daemon::start(context, &place)?;
+    let reload = if args.live { Reload::Save } else { Reload::Up };
+    let daemon = Daemon::start(context, &place, reload)?;
     let resumed = if args.wait { Ok(()) } else { daemon.resume(context).await };
     if let Err(failure) = resumed {
         daemon.end().await;
@@ -90,13 +96,13 @@ pub(super) struct Daemon {
 impl Daemon {
     /// A daemon in the process of another verb.
     pub(super) fn start_here(context: &Context, place: &Place) -> Result<Self, Failure> {
-        let daemon = Self::start(context, place)?;
+        let daemon = Self::start(context, place, Reload::Save)?;
         log_to_file(place);
         Ok(daemon)
     }
 
     /// Takes the lock, opens the socket and starts a supervisor, which does nothing until it is asked.
-    fn start(context: &Context, place: &Place) -> Result<Self, Failure> {
+    fn start(context: &Context, place: &Place, reload: Reload) -> Result<Self, Failure> {
         let lock = acquire(&place.state, context.clock.wall())?;
         keep_own_id(context.disk.as_ref(), &place.directory)?;
         let parts = Parts::here(context, place)?;
@@ -130,6 +136,8 @@ impl Daemon {
         };
         let supervisor = tokio::spawn(supervise(parts.clone(), ends, ending.subscribe()));
         let door = tokio::spawn(door::keep(wanted, service.clone()));
+        let live = Live { loader: loader.clone(), handle: handle.clone(), reload };
+        tokio::spawn(live::follow(live, ending.subscribe()));
         let server = tokio::spawn(async move {
             serve(listener, service).await;
             drop(socket);
@@ -153,7 +161,7 @@ impl Daemon {
         for warning in warnings {
             tracing::warn!("{warning}");
         }
-        let up = supervisor::Up { resumes: true, ..up };
+        let up = supervisor::Up { occasion: Occasion::Resumed, ..up };
         self.handle.up(up).await.map_err(|closed| Failure::of(Exit::Failed, "failed to go on", &closed))?;
         Ok(())
     }

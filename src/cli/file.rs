@@ -9,6 +9,7 @@ use crate::host::kept::Kept;
 use crate::model::status::FileStatus;
 
 /// A stack that can be run, and what speaks against the file as it is now.
+#[derive(Clone)]
 pub(super) struct Reading {
     /// How the stack was read.
     pub request: LoadRequest,
@@ -24,7 +25,7 @@ pub(super) fn load(request: &LoadRequest) -> Result<Loaded, InvalidFile> {
     let group = loaded.stack.daemon().group.as_deref();
     match &loaded.unknown_group {
         Some(problem) if group.is_some_and(|name| group::find(name).is_none()) => {
-            Err(InvalidFile { file: request.file.clone(), problems: vec![problem.clone()] })
+            Err(InvalidFile { file: request.file.clone(), problems: vec![problem.clone()], files: loaded.files })
         }
         _ => Ok(loaded),
     }
@@ -42,6 +43,16 @@ pub(super) fn read(now: LoadRequest, kept: Option<&Kept>) -> Result<Reading, Inv
     match config::load(&request) {
         Ok(loaded) => Ok(Reading { request, loaded, invalid: Some(invalid) }),
         Err(_) => Err(invalid),
+    }
+}
+
+/// Reads what was accepted last, and what speaks against the file as it is now; the file itself where
+/// nothing is remembered of it.
+pub(super) fn resume(now: LoadRequest, kept: &Kept) -> Result<Reading, InvalidFile> {
+    let remembered = accepted(&now, kept).and_then(|request| Some((config::load(&request).ok()?, request)));
+    match remembered {
+        Some((loaded, request)) => Ok(Reading { request, loaded, invalid: load(&now).err() }),
+        None => read(now, None),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::assembly::{Parts, build_digests, machine};
 use super::claim;
@@ -17,15 +17,16 @@ use crate::config::{self, InvalidFile, LoadRequest, Loaded};
 use crate::control::protocol::{Fault, Up};
 use crate::control::{Loader, Peer};
 use crate::host::git::keep_from_git;
-use crate::host::kept::{Kept, keep};
+use crate::host::kept::{Kept, keep, recall};
 use crate::model::history::Fresh;
 use crate::model::name::WorkloadName;
 use crate::model::preview::Preview;
 use crate::model::stack::{SecretSource, Stack};
 use crate::model::workload::{Kind, Workload};
-use crate::supervisor::{self, Known};
+use crate::supervisor::{self, Known, Occasion};
 
 /// A stack that was read, and what was learnt beside it.
+#[derive(Clone)]
 struct Read {
     reading: Reading,
     /// The variables that it mentions.
@@ -42,6 +43,17 @@ pub(super) struct FileLoader {
     pub door: watch::Sender<Option<Door>>,
     /// Whether this daemon runs a stack already: then nothing of it is lost, whatever becomes of `.witwd`.
     pub runs: AtomicBool,
+    /// Told whenever a stack was accepted.
+    pub accepted: Notify,
+}
+
+/// A saved file, and what it would do.
+pub(super) struct Saved {
+    read: Read,
+    uid: u32,
+    asked: supervisor::Up,
+    /// What applying it would do.
+    pub preview: Preview,
 }
 
 /// What a request asks for.
@@ -65,7 +77,7 @@ impl Loader for FileLoader {
 impl FileLoader {
     /// One that has loaded nothing yet, behind a closed door.
     pub(super) fn of(parts: Parts) -> Self {
-        Self { parts, door: watch::Sender::new(None), runs: false.into() }
+        Self { parts, door: watch::Sender::new(None), runs: false.into(), accepted: Notify::new() }
     }
 
     /// What an `up` asks for: the file must be valid.
@@ -74,8 +86,38 @@ impl FileLoader {
         let door = door::prepare(&self.parts.place, &wanted.read.reading.loaded.stack)?;
         self.accept(&wanted.read, peer.uid)?;
         self.want(door.as_ref());
-        self.runs.store(true, Ordering::Relaxed);
+        self.is_accepted();
         Ok(self.asked(wanted, &up))
+    }
+
+    fn is_accepted(&self) {
+        self.runs.store(true, Ordering::Relaxed);
+        self.accepted.notify_one();
+    }
+
+    /// What was kept of the last `up`.
+    pub(super) fn kept(&self) -> Result<Option<Kept>, Failure> {
+        Ok(recall(self.parts.disk.as_ref(), &self.parts.place.state)?)
+    }
+
+    /// What a saved file would do, under the surroundings of the last `up`. Nothing is kept.
+    pub(super) async fn saved(&self, kept: Kept, known: Known) -> Result<Saved, Failure> {
+        let (uid, request) = (kept.uid, surroundings(&kept, self.parts.place.file.clone()));
+        let read = self.read(request, None).await?;
+        self.is_ours(&read.reading.loaded.stack).await?;
+        let wanted = Wanted { read: read.clone(), only: BTreeSet::new(), fresh: Fresh::default() };
+        let (asked, _) = self.asked(wanted, &Up::default());
+        let asked = supervisor::Up { occasion: Occasion::Saved, ..asked };
+        let preview = machine(&self.parts).preview(asked.clone(), Some(known)).await?;
+        Ok(Saved { read, uid, asked, preview })
+    }
+
+    /// Accepts a saved file; what is returned is to be asked of the supervisor.
+    pub(super) fn take_saved(&self, saved: Saved) -> Result<supervisor::Up, Failure> {
+        let door = door::prepare(&self.parts.place, &saved.read.reading.loaded.stack)?;
+        self.accept(&saved.read, saved.uid)?;
+        self.want(door.as_ref());
+        Ok(saved.asked)
     }
 
     /// What an `up` would do. Neither the file's surroundings nor anything else is kept.
@@ -84,13 +126,13 @@ impl FileLoader {
         Ok(machine(&self.parts).preview(asked, known).await?)
     }
 
-    /// What a daemon goes on with by itself: the file as it is now, or where that can't be used the one
-    /// that was accepted last.
+    /// What a daemon goes on with by itself: what was accepted last. What was saved since is looked at
+    /// like any other save.
     pub(super) async fn go_on(&self, kept: Kept) -> Result<(supervisor::Up, Vec<String>), Failure> {
         let (uid, request) = (kept.uid, surroundings(&kept, self.parts.place.file.clone()));
         let read = self.read(request, Some(kept)).await?;
         self.is_ours(&read.reading.loaded.stack).await?;
-        if read.reading.invalid.is_none() {
+        if read.reading.request.memory.is_none() {
             self.accept(&read, uid)?;
         }
         match door::prepare(&self.parts.place, &read.reading.loaded.stack) {
@@ -98,7 +140,7 @@ impl FileLoader {
             // A group that is gone is no reason to leave the stack alone.
             Err(failure) => tracing::warn!("{}", failure.message),
         }
-        self.runs.store(true, Ordering::Relaxed);
+        self.is_accepted();
         Ok(self.asked(Wanted { read, only: BTreeSet::new(), fresh: Fresh::default() }, &Up::default()))
     }
 
@@ -113,7 +155,10 @@ impl FileLoader {
 
     async fn read(&self, request: LoadRequest, kept: Option<Kept>) -> Result<Read, Failure> {
         let reading = move || {
-            let reading = file::read(request, kept.as_ref())?;
+            let reading = match &kept {
+                Some(kept) => file::resume(request, kept)?,
+                None => file::read(request, None)?,
+            };
             let (environment, builds) = (mentioned(&reading.request, &reading.loaded), build_digests(&reading.loaded));
             Ok::<_, InvalidFile>(Read { reading, environment, builds })
         };
@@ -165,7 +210,7 @@ impl FileLoader {
             pull: up.pull,
             builds,
             fresh,
-            resumes: false,
+            occasion: Occasion::Asked,
             file: file::status(&self.parts.place, invalid.as_ref()),
             definitions: loaded.definitions,
             notes: loaded.not_carried_out,

@@ -27,6 +27,7 @@ mod file;
 mod follow;
 mod guardian;
 mod handover;
+mod live;
 mod loader;
 mod log_reader;
 mod log_sources;

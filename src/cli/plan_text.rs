@@ -41,6 +41,10 @@ pub(super) fn text(preview: &Preview, actions: bool, width: usize, color: bool) 
     if !text.is_empty() {
         text.push('\n');
     }
+    if !preview.held.is_empty() {
+        let words = format!("held: a save of this waits for `witwd up`: {}", preview.held.join("; "));
+        let _ = writeln!(text, "{}", paint(color, Ink::Yellow, &wrap(&words, width).join("\n")));
+    }
     for note in &preview.notes {
         let _ = writeln!(text, "{}", paint(color, Ink::Dim, &wrap(&format!("note: {note}"), width).join("\n")));
     }

@@ -28,7 +28,7 @@ pub fn load(request: &LoadRequest) -> Result<Loaded, InvalidFile> {
     let mut scope = Scope::new(&diagnostics, &environment);
     let sources = sources::read(request, &scope, &files);
     if diagnostics.has_syntax_errors() || (diagnostics.has_errors() && sources.tree.is_empty()) {
-        return Err(invalid(request, &diagnostics));
+        return Err(invalid(request, &diagnostics, &files));
     }
     let loading = Loading { request, sources: &sources, diagnostics: &diagnostics, files: &files };
     let whole = loading.whole(&mut scope);
@@ -38,14 +38,14 @@ pub fn load(request: &LoadRequest) -> Result<Loaded, InvalidFile> {
     match whole {
         Some(whole) if !diagnostics.has_errors() => {
             let loaded = loading.finish(whole, &scope);
-            loaded.ok_or_else(|| invalid(request, &diagnostics))
+            loaded.ok_or_else(|| invalid(request, &diagnostics, &files))
         }
-        _ => Err(invalid(request, &diagnostics)),
+        _ => Err(invalid(request, &diagnostics, &files)),
     }
 }
 
-fn invalid(request: &LoadRequest, diagnostics: &Diagnostics) -> InvalidFile {
-    InvalidFile { file: request.file.clone(), problems: diagnostics.finish().0 }
+fn invalid(request: &LoadRequest, diagnostics: &Diagnostics, files: &Files) -> InvalidFile {
+    InvalidFile { file: request.file.clone(), problems: diagnostics.finish().0, files: files.asked() }
 }
 
 struct Loading<'a> {

@@ -131,4 +131,6 @@ pub struct InvalidFile {
     pub file: PathBuf,
     /// What is wrong with it and what it includes, in order of place.
     pub problems: Vec<Problem>,
+    /// Every file that was read or would have been, had it been there: one of them must change.
+    pub files: BTreeSet<PathBuf>,
 }

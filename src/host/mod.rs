@@ -3,7 +3,7 @@
 //!
 //! Beside them what a daemon needs of its machine: the lock that decides who it is ([`lock`]), the
 //! runtime directory ([`runtime`]), the instance ([`instance`]), processes ([`process`]), who listens
-//! where ([`listeners`]), bounded files of lines ([`Journal`]), what is [`kept`] of the last `up`, users' [`group`]s,
+//! where ([`listeners`]), what changes on the disk ([`watch`]), bounded files of lines ([`Journal`]), what is [`kept`] of the last `up`, users' [`group`]s,
 //! [`virtual_time`] for previews, and the peace with [`git`].
 
 mod clock;
@@ -21,6 +21,7 @@ pub mod runtime;
 mod shadow;
 pub mod sim;
 pub mod virtual_time;
+pub mod watch;
 
 pub use clock::{Clock, SystemClock};
 pub use disk::{Disk, DiskError, SystemDisk};

@@ -16,6 +16,9 @@ pub struct Preview {
     pub actions: Vec<PreviewAction>,
     /// What would still wait when all of that is done, and why.
     pub blocked: Vec<PreviewBlock>,
+    /// Why a save of this would wait for `witwd up`, one sentence each; empty also where nothing runs.
+    #[serde(default)]
+    pub held: Vec<String>,
     /// What can't be known before it is done, one sentence each.
     #[serde(default)]
     pub notes: Vec<String>,

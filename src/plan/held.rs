@@ -22,6 +22,7 @@ pub fn held<'a>(old: &Stack, new: &Stack, actions: impl IntoIterator<Item = &'a 
         .collect();
     let mut reasons: Vec<String> = dropped.iter().map(|(kind, name)| format!("it drops {} {name}", kind.as_str())).collect();
     reasons.extend(interrupted(old, new, &actions));
+    reasons.extend(built(&actions));
     reasons.extend(too_much(old, &actions));
     reasons
 }
@@ -40,6 +41,15 @@ fn interrupted(old: &Stack, new: &Stack, actions: &[&Action]) -> Vec<String> {
         |name: &WorkloadName| actions.iter().any(|action| matches!(action, Action::Create { key, .. } if &key.name == name));
     let words = |name| if is_made(name) { "recreates" } else { "stops" };
     stopped.into_iter().map(|name| format!("it {} postgres {name}", words(name))).collect()
+}
+
+/// Every image that is to be built: a save does not build.
+fn built(actions: &[&Action]) -> Vec<String> {
+    let builds = actions.iter().filter_map(|action| match action {
+        Action::Build { workload, .. } => Some(format!("it builds the image of {workload}")),
+        _ => None,
+    });
+    builds.collect()
 }
 
 /// Whether more than half of a large stack is touched; what is new is not: nobody uses it yet.

@@ -13,6 +13,17 @@ use crate::model::status::{EventRecord, FileStatus, Status};
 use crate::model::wish::{Refusal, Wish};
 use crate::plan::{Blocked, Planned};
 
+/// Why a stack is to be run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occasion {
+    /// A person asks: what is held by hand ends, delays are over, images are looked after.
+    Asked,
+    /// Nobody asked: a daemon goes on with what was asked last, and what is held by hand stays so.
+    Resumed,
+    /// A file was saved: the same, and nothing is built or pulled anew.
+    Saved,
+}
+
 /// Run this stack from now on.
 #[derive(Debug, Clone)]
 pub struct Up {
@@ -31,8 +42,8 @@ pub struct Up {
     pub fresh: Fresh,
     /// The file as it is now, which may be another than the one `stack` was read from.
     pub file: FileStatus,
-    /// Nobody asked: a daemon goes on with what was asked last, and what is held by hand stays so.
-    pub resumes: bool,
+    /// Who wants it.
+    pub occasion: Occasion,
     /// What the containers of each workload are made from, for a later look at what changed.
     pub definitions: BTreeMap<WorkloadName, serde_json::Value>,
     /// What is written into `Status::notes`: parts of the file that are not carried out.
@@ -51,7 +62,7 @@ impl Up {
             builds: BTreeMap::new(),
             fresh: Fresh::default(),
             file: FileStatus::applied(stack_file),
-            resumes: false,
+            occasion: Occasion::Asked,
             definitions: BTreeMap::new(),
             notes: Vec::new(),
         }
@@ -76,6 +87,8 @@ pub enum Command {
     /// Restart, stop, start or scale some of it; answered with its generation and what is worth a
     /// word, or with why it makes no sense.
     Hand(Wish, oneshot::Sender<Result<(u64, Vec<String>), Refusal>>),
+    /// The file is so now; nothing else changes. Not answered.
+    File(FileStatus),
     /// Tell what is known. Changes nothing. Dropped without an answer by who was asked for nothing yet.
     Tell(oneshot::Sender<Box<Known>>),
 }
@@ -160,6 +173,11 @@ impl Handle {
         let (answer, answered) = oneshot::channel();
         self.commands.send(Command::Hand(wish, answer)).await.map_err(|_| Closed)?;
         Ok(answered.await.map_err(|_| Closed)??)
+    }
+
+    /// Tells how the file is now.
+    pub async fn file(&self, file: FileStatus) -> Result<(), Closed> {
+        self.commands.send(Command::File(file)).await.map_err(|_| Closed)
     }
 
     /// What is known beside what is seen; `None` where nothing was asked for yet.

@@ -36,7 +36,7 @@ mod state;
 pub use apply::{Context, PRIMITIVES, TRANSFERS};
 pub use commands::{BuildCommand, Commands, SystemCommands};
 pub use event::{ActionError, Effect, Event};
-pub use handle::{Closed, Command, Down, Ends, HandError, Handle, Published, Up, channel};
+pub use handle::{Closed, Command, Down, Ends, HandError, Handle, Occasion, Published, Up, channel};
 pub use keeper::{Keeper, KeeperError, PostgresKeeper};
 pub use kept_logs::{KeptLog, KeptLogs, Leaving, border, last_run};
 pub use known::Known;

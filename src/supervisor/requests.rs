@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::apply::is_transfer;
-use super::handle::{Command, Down, Up};
+use super::handle::{Command, Down, Occasion, Up};
 use super::known::Known;
 use super::run::Supervisor;
 use crate::model::history::{Goal, History, ReplicaHistory, Target};
 use crate::model::name::WorkloadName;
+use crate::model::stack::Stack;
 use crate::model::status::FileStatus;
 use crate::model::wish::{Refusal, Wish};
 use crate::model::workload::{ImageOrigin, PullPolicy, Workload};
@@ -17,6 +18,10 @@ impl Supervisor {
     pub(super) fn command(&mut self, command: Command) {
         match command {
             Command::Tell(answer) => return drop(answer.send(Box::new(self.known()))),
+            Command::File(file) => {
+                self.accept_file(file);
+                return self.publish();
+            }
             Command::Up(up, answer) => {
                 self.accept_up(*up);
                 let _ = answer.send(self.next_generation());
@@ -44,6 +49,7 @@ impl Supervisor {
 
     fn known(&self) -> Known {
         Known {
+            stack: Some(self.stack.clone()),
             history: self.history.clone(),
             verdicts: self.verdicts.clone(),
             families: self.families.clone(),
@@ -81,14 +87,22 @@ impl Supervisor {
     }
 
     fn accept_up(&mut self, up: Up) {
-        self.history.goal = Goal::Up;
-        self.history.drop_volumes = false;
-        self.history.only = up.only;
-        self.history.fresh.stack |= up.fresh.stack;
-        self.history.fresh.volumes.extend(up.fresh.volumes);
-        // Whoever asks wants it tried now: the delays of what failed before are over.
-        self.history.replicas.values_mut().for_each(ReplicaHistory::forgive);
-        if !up.resumes {
+        if up.occasion == Occasion::Saved {
+            if self.history.goal == Goal::Down {
+                return;
+            }
+            self.forgive_changed(&up.stack);
+        } else {
+            self.history.goal = Goal::Up;
+            self.history.drop_volumes = false;
+            self.history.only.clone_from(&up.only);
+            self.history.fresh.stack |= up.fresh.stack;
+            self.history.fresh.volumes.extend(up.fresh.volumes.iter().cloned());
+            // Whoever asks wants it tried now: the delays of what failed before are over.
+            self.history.replicas.values_mut().for_each(ReplicaHistory::forgive);
+            self.history.refresh = self.to_refresh(&up);
+        }
+        if up.occasion == Occasion::Asked {
             self.history.by_hand.release(&self.history.only);
         }
         let written = self.definitions.want(&up.stack, &up.definitions);
@@ -96,29 +110,44 @@ impl Supervisor {
         self.stack = up.stack;
         self.notes = up.notes;
         self.accept_file(up.file);
-        let refresh: Vec<WorkloadName> = self
-            .stack
-            .in_order()
-            .filter(|workload| match &workload.image.origin {
-                ImageOrigin::Build(_) => up.build || is_stale(&self.history, &workload.name, &up.builds),
-                ImageOrigin::Pull { policy, .. } => *policy == PullPolicy::Always || (up.pull && *policy != PullPolicy::Never),
-            })
-            .map(|workload| workload.name.clone())
-            .collect();
-        self.history.refresh = refresh.into_iter().collect();
         self.builds = up.builds;
         if let Err(error) = self.context.keeper.prepare(&self.stack) {
             self.journal.record("failed", &"stack", error.to_string());
         }
-        self.journal.record("up", &"stack", "asked by a user");
+        match up.occasion {
+            Occasion::Saved => self.journal.record("save", &"stack", "the file was saved"),
+            Occasion::Asked | Occasion::Resumed => self.journal.record("up", &"stack", "asked by a user"),
+        }
         self.save();
     }
 
-    /// Takes note of the file as it is now; what makes it unusable is said where it is new.
+    /// The images that an `up` looks after although one is here. A save does not.
+    fn to_refresh(&self, up: &Up) -> BTreeSet<WorkloadName> {
+        let is_meant = |workload: &&Workload| match &workload.image.origin {
+            ImageOrigin::Build(_) => up.build || is_stale(&self.history, &workload.name, &up.builds),
+            ImageOrigin::Pull { policy, .. } => *policy == PullPolicy::Always || (up.pull && *policy != PullPolicy::Never),
+        };
+        up.stack.in_order().filter(is_meant).map(|workload| workload.name.clone()).collect()
+    }
+
+    /// What was changed may be mended: its next start does not wait.
+    fn forgive_changed(&mut self, new: &Stack) {
+        let is_as_before = |name: &WorkloadName| {
+            let (old, new) = (self.stack.workload(name), new.workload(name));
+            old.map(|workload| &workload.spec) == new.map(|workload| &workload.spec)
+        };
+        let replicas = self.history.replicas.iter_mut();
+        replicas.filter(|(key, _)| !is_as_before(&key.name)).for_each(|(_, replica)| replica.forgive());
+    }
+
+    /// Takes note of the file as it is now; what makes it unusable, or waits, is said where it is new.
     fn accept_file(&mut self, file: FileStatus) {
         if !file.ok && file.errors != self.file.errors {
             let words = "it can't be used: the stack that was accepted last runs on";
             self.journal.record_with("file-invalid", &file.path, words, file.errors.clone().into());
+        } else if file.pending && file.reasons != self.file.reasons {
+            let words = format!("what was saved waits for `witwd up`: {}", file.reasons.join("; "));
+            self.journal.record("pending", &file.path, words);
         }
         self.file = file;
     }

@@ -58,7 +58,8 @@ impl Keeper for SimKeeper {
 
     fn wanted(&self, workload: &Workload) -> Option<String> {
         let postgres = workload.postgres().filter(|postgres| !postgres.is_external())?;
-        Some(format!("{} of {}", postgres.database, postgres.user))
+        let more = (&postgres.databases, &postgres.extensions);
+        Some(format!("{} of {} with {more:?}", postgres.database, postgres.user))
     }
 
     async fn provision(

@@ -13,6 +13,7 @@ mod create;
 mod demo;
 mod engine;
 mod faults;
+mod live;
 mod logs;
 mod plan;
 mod postgres;

@@ -67,7 +67,15 @@ impl Loader for FakeLoader {
 
     async fn preview(&self, up: protocol::Up, known: Option<Known>) -> Result<Preview, Fault> {
         let stack = if known.is_some() { "known" } else { "unknown" }.to_owned();
-        Ok(Preview { v: 1, stack, changes: up.pull, actions: Vec::new(), blocked: Vec::new(), notes: Vec::new() })
+        Ok(Preview {
+            v: 1,
+            stack,
+            changes: up.pull,
+            actions: Vec::new(),
+            blocked: Vec::new(),
+            held: Vec::new(),
+            notes: Vec::new(),
+        })
     }
 }
 

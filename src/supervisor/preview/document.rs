@@ -9,7 +9,7 @@ use crate::model::observed::{Container, Observed};
 use crate::model::preview::{FieldChange, Preview, PreviewAction, PreviewBlock};
 use crate::model::template::Template;
 use crate::model::workload::Workload;
-use crate::plan::{Action, Divergence, fields, is_kept};
+use crate::plan::{Action, Divergence, fields, held, is_kept};
 use crate::supervisor::handle::Up;
 use crate::supervisor::known::Known;
 
@@ -32,6 +32,8 @@ impl Told<'_> {
     /// The document.
     pub fn document(&self, course: Course) -> Preview {
         let actions: Vec<PreviewAction> = course.steps.iter().map(|step| self.action(step)).collect();
+        let begun = course.steps.iter().map(|step| &step.planned.action);
+        let held = self.known.stack.as_ref().map(|old| held(old, &self.up.stack, begun)).unwrap_or_default();
         let blocked = course.blocked.into_iter().map(|blocked| PreviewBlock {
             target: blocked.target.to_string(),
             cause: self.without_new_ids(&blocked.cause),
@@ -43,6 +45,7 @@ impl Told<'_> {
             stack: self.up.stack.name().to_string(),
             changes: !actions.is_empty(),
             blocked: blocked.collect(),
+            held,
             notes: notes(&course.steps),
             actions,
         }

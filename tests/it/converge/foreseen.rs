@@ -29,7 +29,7 @@ enum Before {
 }
 
 /// What `up` would do, shown from what a supervisor knows, or from the disk.
-async fn foresee(machine: &Machine, daemon: Option<&Daemon>, up: Up) -> Preview {
+pub async fn foresee(machine: &Machine, daemon: Option<&Daemon>, up: Up) -> Preview {
     let mut known = match daemon {
         Some(daemon) => daemon.handle.known().await.expect("a daemon that lives").expect("it was asked for something"),
         None => machine.kept(),

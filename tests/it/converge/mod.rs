@@ -1,5 +1,6 @@
 //! From any world to the one of the file, in a bounded number of steps, and then nothing more.
 
+mod edits;
 mod foreseen;
 mod random;
 

@@ -164,7 +164,10 @@ impl Daemon {
 
     /// Goes on with a stack that nobody asks for anew: after a restart of the daemon, after a save.
     pub async fn resume(&self, stack: &Arc<Stack>) -> u64 {
-        self.handle.up(Up { resumes: true, ..Up::of(stack.clone()) }).await.expect("a daemon that lives")
+        self.handle
+            .up(Up { occasion: witwd::supervisor::Occasion::Resumed, ..Up::of(stack.clone()) })
+            .await
+            .expect("a daemon that lives")
     }
 
     /// Asks to run these of a stack, or all of it; returns the request's generation.

@@ -1,0 +1,170 @@
+//! The live file: what is saved is applied by itself; where that could hurt it waits for `witwd up`;
+//! what can't be used changes nothing and is told.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use super::exit_code::{Exit, Failure};
+use super::file::{self, surroundings};
+use super::loader::FileLoader;
+use crate::config::{InvalidFile, Loaded, Problem};
+use crate::host::kept::Kept;
+use crate::host::watch::FileWatch;
+use crate::model::stack::Reload;
+use crate::model::status::FileStatus;
+use crate::supervisor::Handle;
+
+/// After so long without another change a file is looked at.
+const QUIET: Duration = Duration::from_millis(150);
+/// A file that changes all the time is looked at this often: what is saved is applied within two seconds.
+const LONGEST: Duration = Duration::from_millis(1200);
+/// What can't be used is looked at again after this before it is told: it may be half-written.
+const HALF_WRITTEN: Duration = Duration::from_millis(400);
+/// When the engine could not be asked what a change would do.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Follows the file of a daemon.
+pub(super) struct Live {
+    /// Reads it, and keeps what is accepted.
+    pub loader: Arc<FileLoader>,
+    /// Carries it out.
+    pub handle: Handle,
+    /// What a save does where the file does not say.
+    pub reload: Reload,
+}
+
+/// What a look at the file left to do.
+enum Next {
+    /// Nothing until something changes.
+    Rest,
+    /// Another look after this.
+    Look(Duration),
+}
+
+/// Follows until `ending` is true.
+pub(super) async fn follow(live: Live, mut ending: watch::Receiver<bool>) {
+    let following = async {
+        let (files, changes) = FileWatch::new();
+        Following { live, files, suspect: None }.run(changes).await;
+    };
+    tokio::select! {
+        biased;
+        // Without a sender nobody is left to end it otherwise.
+        _ = ending.wait_for(|ending| *ending) => {}
+        () = following => {}
+    }
+}
+
+struct Following {
+    live: Live,
+    files: FileWatch,
+    /// What was wrong at the last look, not told yet.
+    suspect: Option<Vec<Problem>>,
+}
+
+impl Following {
+    async fn run(mut self, mut changes: mpsc::UnboundedReceiver<()>) {
+        let clock = self.live.loader.parts.clock.clone();
+        self.live.loader.accepted.notified().await;
+        loop {
+            let next = self.look().await.unwrap_or_else(|failure| {
+                tracing::warn!("the file can't be looked at: {}", failure.message);
+                Next::Look(AGAIN)
+            });
+            let wait = async {
+                match next {
+                    Next::Rest => std::future::pending().await,
+                    Next::Look(after) => clock.sleep(after).await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = self.live.loader.accepted.notified() => {}
+                change = changes.recv() => match change {
+                    Some(()) => self.settle(&mut changes).await,
+                    None => return,
+                },
+                () = wait => {}
+            }
+        }
+    }
+
+    /// Waits until saves are over, or for the longest.
+    async fn settle(&self, changes: &mut mpsc::UnboundedReceiver<()>) {
+        let clock = &self.live.loader.parts.clock;
+        let begun = clock.moment();
+        while clock.moment().since(begun) < LONGEST {
+            tokio::select! {
+                biased;
+                change = changes.recv() => if change.is_none() { return },
+                () = clock.sleep(QUIET) => return,
+            }
+        }
+    }
+
+    async fn look(&mut self) -> Result<Next, Failure> {
+        let Some(kept) = self.live.loader.kept()? else { return Ok(Next::Rest) };
+        let request = surroundings(&kept, self.live.loader.parts.place.file.clone());
+        let loading = tokio::task::spawn_blocking(move || file::load(&request)).await;
+        match loading.map_err(|error| Failure::of(Exit::Failed, "failed to read the file", &error))? {
+            Ok(loaded) => {
+                self.suspect = None;
+                self.files.watch(&loaded.files);
+                self.valid(kept, loaded).await
+            }
+            Err(invalid) => {
+                let known: BTreeSet<_> = invalid.files.iter().cloned().chain([invalid.file.clone()]).collect();
+                self.files.watch(&known);
+                self.invalid(invalid).await
+            }
+        }
+    }
+
+    async fn invalid(&mut self, invalid: InvalidFile) -> Result<Next, Failure> {
+        if self.suspect.as_ref() == Some(&invalid.problems) {
+            self.tell(file::status(&self.live.loader.parts.place, Some(&invalid))).await?;
+            return Ok(Next::Rest);
+        }
+        self.suspect = Some(invalid.problems);
+        Ok(Next::Look(HALF_WRITTEN))
+    }
+
+    async fn valid(&self, kept: Kept, loaded: Loaded) -> Result<Next, Failure> {
+        let applied = file::status(&self.live.loader.parts.place, None);
+        if loaded.snapshot == kept.snapshot {
+            self.tell(applied).await?;
+            return Ok(Next::Rest);
+        }
+        let known = self.live.handle.known().await.map_err(|closed| Failure::of(Exit::Failed, "failed to ask", &closed))?;
+        let Some(known) = known else { return Ok(Next::Rest) };
+        let saved = match self.live.loader.saved(kept, known).await {
+            Ok(saved) => saved,
+            Err(failure) => {
+                // Not this directory's to run, or renamed while it runs: only a person can go on. Else what it
+                // would do can't be known now: the engine does not answer.
+                let next = if matches!(failure.exit, Exit::Refused | Exit::Held) { Next::Rest } else { Next::Look(AGAIN) };
+                self.tell(FileStatus { pending: true, reasons: vec![failure.message], ..applied }).await?;
+                return Ok(next);
+            }
+        };
+        let reload = loaded.stack.daemon().reload.unwrap_or(self.live.reload);
+        let mut reasons = saved.preview.held.clone();
+        if reasons.is_empty() && reload == Reload::Up && saved.preview.changes {
+            reasons.push("this daemon applies a saved file only when asked".to_owned());
+        }
+        if reasons.is_empty() {
+            let up = self.live.loader.take_saved(saved)?;
+            self.live.handle.up(up).await.map_err(|closed| Failure::of(Exit::Failed, "failed to apply the file", &closed))?;
+        } else {
+            self.tell(FileStatus { pending: true, reasons, ..applied }).await?;
+        }
+        Ok(Next::Rest)
+    }
+
+    async fn tell(&self, file: FileStatus) -> Result<(), Failure> {
+        self.live.handle.file(file).await.map_err(|closed| Failure::of(Exit::Failed, "failed to tell of the file", &closed))
+    }
+}

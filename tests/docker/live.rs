@@ -1,0 +1,163 @@
+//! The live file on a real engine: a save is applied, held back, or told as broken.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::stack::TestStack;
+use crate::support::{SOON, docker, eventually};
+use crate::up::kill_daemon;
+
+const STACK: &str = r#"
+name = "NAME"
+include = ["more.toml"]
+[services.web]
+image = "TINY"
+entrypoint = []
+command = ["/tiny", "serve", "--port", "8080"]
+port = 8080
+health.tcp = true
+env.GREETING = "hello"
+env.COLOUR = "${env.COLOUR:-none}"
+env_files = [{ path = "web.env", optional = true }]
+inputs = ["conf/*"]
+"#;
+const MORE: &str = "[services.other]\nimage = \"TINY\"\nentrypoint = []\ncommand = [\"/tiny\", \"sleep\", \"24h\"]\n";
+
+async fn running(name: &str) -> TestStack {
+    let stack = TestStack::new(name, STACK).await;
+    put(&stack, "more.toml", MORE);
+    put(&stack, "conf/one", "1");
+    stack.done(&["up", "-d"]);
+    stack
+}
+
+fn put(stack: &TestStack, file: &str, text: &str) {
+    let path = stack.path().join(file);
+    std::fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
+    std::fs::write(path, text.replace("TINY", crate::support::TINY)).expect("written");
+}
+
+fn environment(stack: &TestStack, name: &str) -> Option<String> {
+    let container = stack.item(name)["container"].as_str()?.to_owned();
+    let seen = docker(&["inspect", "-f", "{{range .Config.Env}}{{println .}}{{end}}", &container]);
+    Some(crate::stack::text(&seen.stdout))
+}
+
+/// Waits until web has this variable and is ready.
+async fn shows(stack: &TestStack, variable: &str) {
+    eventually(SOON, variable, async || {
+        let ready = stack.item("web")["ready"] == true;
+        environment(stack, "web").filter(|text| ready && text.lines().any(|line| line == variable))
+    })
+    .await;
+}
+
+async fn file_is(stack: &TestStack, what: &str, check: impl Fn(&Value) -> bool) -> Value {
+    eventually(SOON, what, async || Some(stack.ps()["file"].clone()).filter(&check)).await
+}
+
+fn container(stack: &TestStack, name: &str) -> Value {
+    stack.item(name)["container"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_file_that_the_stack_is_read_from_is_live() {
+    let stack = running("live").await;
+    let other = container(&stack, "other");
+    stack.write(&STACK.replace("hello", "hi"));
+    shows(&stack, "GREETING=hi").await;
+    put(&stack, ".env", "COLOUR=blue\n");
+    shows(&stack, "COLOUR=blue").await;
+    put(&stack, "web.env", "SHAPE=round\n");
+    shows(&stack, "SHAPE=round").await;
+    let before = container(&stack, "web");
+    put(&stack, "conf/two", "2");
+    eventually(SOON, "an input recreates web", async || (container(&stack, "web") != before).then_some(())).await;
+    assert_eq!(container(&stack, "other"), other, "nobody else was touched");
+    put(&stack, "more.toml", &MORE.replace("24h", "23h"));
+    eventually(SOON, "an included file is live", async || (container(&stack, "other") != other).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_save_that_drops_a_service_waits_for_up() {
+    let stack = running("live-drop").await;
+    put(&stack, "more.toml", "");
+    let file = file_is(&stack, "it waits", |file| file["pending"] == true).await;
+    assert_eq!(file["reasons"], serde_json::json!(["it drops service other"]));
+    assert_eq!(stack.item("other")["state"], "running");
+    // A daemon that is started again goes on with what was accepted.
+    kill_daemon(&stack).await;
+    file_is(&stack, "it still waits", |file| file["pending"] == true).await;
+    assert_eq!(stack.item("other")["state"], "running");
+    stack.done(&["up", "-d"]);
+    let file = file_is(&stack, "nothing waits", |file| file["pending"] == false).await;
+    assert_eq!(file["reasons"], serde_json::json!([]));
+    assert_eq!(stack.identities().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_file_changes_nothing_and_says_where() {
+    let stack = running("live-broken").await;
+    let before = stack.identities();
+    for broken in ["", "name = \"NAME\"\n[services.web\n", "name = \"NAME\"\n[services.web]\nimagge = \"x\"\n"] {
+        stack.write(broken);
+        let file = file_is(&stack, "it is told", |file| file["ok"] == false).await;
+        assert!(file["errors"][0]["line"].is_u64(), "{file:#}");
+        assert_eq!(stack.identities(), before, "{broken}");
+    }
+    eventually(SOON, "an event", async || stack.done(&["events"]).contains("file-invalid").then_some(())).await;
+    std::fs::remove_file(stack.path().join("stack.toml")).expect("removed");
+    file_is(&stack, "it is gone", |file| file["ok"] == false).await;
+    kill_daemon(&stack).await;
+    eventually(SOON, "the accepted one runs", async || (stack.item("web")["ready"] == true).then_some(())).await;
+    assert_eq!(stack.identities(), before);
+    stack.write(&STACK.replace("hello", "again"));
+    shows(&stack, "GREETING=again").await;
+    file_is(&stack, "it is valid", |file| file["ok"] == true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn editors_that_rename_links_and_half_written_saves_are_followed() {
+    let stack = running("live-editor").await;
+    let path = stack.path().join("stack.toml");
+    let text =
+        |greeting: &str| STACK.replace("NAME", &stack.name).replace("TINY", crate::support::TINY).replace("hello", greeting);
+    // As an editor saves: beside it, then over it.
+    std::fs::write(stack.path().join(".stack.toml.swp"), text("renamed")).expect("written");
+    std::fs::rename(stack.path().join(".stack.toml.swp"), &path).expect("renamed");
+    shows(&stack, "GREETING=renamed").await;
+    // A link to a file elsewhere, which then changes.
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    let real = elsewhere.path().join("real.toml");
+    std::fs::write(&real, text("linked")).expect("written");
+    std::fs::remove_file(&path).expect("removed");
+    std::os::unix::fs::symlink(&real, &path).expect("linked");
+    shows(&stack, "GREETING=linked").await;
+    std::fs::write(&real, text("behind")).expect("written");
+    shows(&stack, "GREETING=behind").await;
+    // Half of it first.
+    let whole = text("whole");
+    std::fs::write(&real, &whole[..whole.len() / 2]).expect("written");
+    std::fs::write(&real, &whole).expect("written");
+    shows(&stack, "GREETING=whole").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_saves_a_second_end_at_the_last() {
+    let stack = running("live-storm").await;
+    let made = |stack: &TestStack| stack.done(&["events"]).lines().filter(|line| line.contains("  web  create  ")).count();
+    let before = made(&stack);
+    let mut pace = tokio::time::interval(Duration::from_millis(10));
+    for number in 0..200 {
+        pace.tick().await;
+        let greeting = if number % 2 == 0 { "even" } else { "odd" };
+        stack.write(&STACK.replace("hello", greeting));
+    }
+    stack.write(&STACK.replace("hello", "last"));
+    shows(&stack, "GREETING=last").await;
+    file_is(&stack, "it is applied", |file| file["ok"] == true && file["pending"] == false).await;
+    // Two seconds of saves are looked at no more than every 1.2 s, and once at the end.
+    let made = made(&stack) - before;
+    assert!((1..=4).contains(&made), "{made} new containers");
+}
