@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use super::output::ColorChoice;
 use super::{
-    check, completions, config, daemon, db, doctor, down, events, exec, guardian, logs, ps, restart, scale, schema, start, stop,
-    up,
+    check, completions, config, daemon, db, doctor, down, events, exec, guardian, init, logs, ps, restart, scale, schema, start,
+    stop, up,
 };
 
 /// Keeps an app and its Postgres running on one machine, from one stack.toml.
@@ -80,6 +80,8 @@ pub enum Verb {
     Start(start::StartArgs),
     /// Run another number of replicas than stack.toml says
     Scale(scale::ScaleArgs),
+    /// A first stack.toml from what is in this directory
+    Init(init::InitArgs),
     /// Validate stack.toml; needs no engine
     Check(check::CheckArgs),
     /// The resolved stack, secrets masked

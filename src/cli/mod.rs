@@ -27,6 +27,7 @@ mod file;
 mod follow;
 mod guardian;
 mod handover;
+mod init;
 mod loader;
 mod log_reader;
 mod log_sources;
@@ -110,6 +111,7 @@ async fn dispatch(globals: Globals, verb: Verb, output: Output) -> Done {
         Verb::Ps(args) => ps::run(&context, args).await,
         Verb::Logs(args) => logs::run(&context, args).await,
         Verb::Events(args) => events::run(&context, args).await,
+        Verb::Init(args) => init::run(&context, &args),
         Verb::Check(args) => check::run(&context, &args),
         Verb::Config(args) => config::run(&context, &args),
         Verb::Schema(args) => schema::run(&context, &args),

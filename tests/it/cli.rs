@@ -37,6 +37,7 @@ fn help_shows_every_verb_with_an_example() {
         "stop",
         "start",
         "scale",
+        "init",
         "check",
         "config",
         "schema",

@@ -1,0 +1,651 @@
+//! Tests of what `init` recognises and writes. Every text is read by our own reader.
+
+use std::path::Path;
+
+use expect_test::{Expect, expect};
+
+use super::compose_values::interpolated;
+use super::facts::Facts;
+use super::proposal::{Proposal, propose};
+use super::{append_missing, missing};
+use crate::config::{LoadRequest, load};
+
+/// A directory of this name with these files.
+fn directory(name: &str, files: &[(&str, &str)]) -> (tempfile::TempDir, std::path::PathBuf) {
+    let above = tempfile::tempdir().expect("a directory");
+    let directory = above.path().join(name);
+    std::fs::create_dir(&directory).expect("a directory");
+    for (name, text) in files {
+        let path = directory.join(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        std::fs::write(path, text).expect("a file");
+    }
+    (above, directory)
+}
+
+fn proposed(directory: &Path) -> Proposal {
+    propose(&Facts::of(directory).expect("facts"), None).expect("a proposal")
+}
+
+/// What is said beside the file.
+fn said(proposal: &Proposal) -> String {
+    let lists = [(".gitignore", &proposal.gitignore), (".dockerignore", &proposal.dockerignore)];
+    let ignored = lists.map(|(name, lines)| format!("{name}: {}\n", lines.join(" ")));
+    let notes = proposal.notes.iter().fold(String::new(), |notes, note| notes + "note: " + note + "\n");
+    format!("{}---\n{}{notes}", proposal.text, ignored.concat())
+}
+
+fn check(name: &str, files: &[(&str, &str)], expected: &Expect) {
+    let (_above, directory) = directory(name, files);
+    let proposal = proposed(&directory);
+    expected.assert_eq(&said(&proposal));
+    let file = directory.join("stack.toml");
+    std::fs::write(&file, &proposal.text).expect("a file");
+    let loaded = load(&LoadRequest { file, ..LoadRequest::default() });
+    let problems = loaded.map(|loaded| loaded.warnings).map_err(|invalid| invalid.problems);
+    assert_eq!(problems, Ok(Vec::new()));
+}
+
+#[test]
+fn a_dockerfile_says_where_it_listens() {
+    let files = [
+        (
+            "Dockerfile",
+            r#"FROM debian AS build
+EXPOSE 1
+FROM scratch
+ENV A=1 PORT=9000
+EXPOSE $PORT/tcp \
+  9001
+CMD ["/app"]
+"#,
+        ),
+        (".env", "A=1\n"),
+    ];
+    check(
+        "shop",
+        &files,
+        &expect![[r##"
+        #:schema ./.witwd/stack.schema.json
+        name = "shop"
+
+        [services.app]
+        build = "."
+        ports = ["9000"]                          # http://127.0.0.1:9000
+        health.tcp = true                         # better, where it has one: health.http = "/healthz"
+        env_files = [{ optional = true, path = ".env" }]
+        ---
+        .gitignore: .witwd/ .env
+        .dockerignore: .witwd/ .env .git/
+        note: found Dockerfile
+    "##]],
+    );
+}
+
+#[test]
+fn django_with_a_queue() {
+    let files = [
+        (
+            "manage.py",
+            r#"import os
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")
+"#,
+        ),
+        ("shop/wsgi.py", ""),
+        ("requirements.txt", "Django>=5\npsycopg[binary]>=3.1\ngunicorn==22.0 # the server\ncelery[redis]\n"),
+    ];
+    check(
+        "Shop_2",
+        &files,
+        &expect![[r##"
+        #:schema ./.witwd/stack.schema.json
+        name = "shop-2"
+
+        [services.app]
+        build = "."                               # needs a Dockerfile: there is none yet
+        command = "gunicorn shop.wsgi --bind 0.0.0.0:8000"
+        ports = ["8000"]                          # http://127.0.0.1:8000; a guess: what it listens on
+        health.tcp = true                         # better, where it has one: health.http = "/healthz"
+        env.DATABASE_URL = "${db.url}"            # also says: start db first
+        env.REDIS_URL = "redis://redis:6379/0"
+        depends_on = ["redis"]
+
+        [services.worker]
+        extends = "app"
+        command = "celery -A shop worker"
+
+        [services.redis]
+        image = "redis:7"
+        port = 6379
+        health.tcp = true
+
+        [postgres.db]
+        image = "postgres:17"
+
+        # This version of witwd does not run jobs yet. Until it does: witwd exec app python manage.py migrate --noinput
+        # [jobs.migrate]
+        # extends = "app"
+        # command = "python manage.py migrate --noinput"
+        ---
+        .gitignore: .witwd/ volumes/backups/
+        .dockerignore: .witwd/ volumes/backups/ .git/ __pycache__/
+        note: "Shop_2" is no name of a stack: it is called shop-2
+        note: found Django
+        note: redis has no volume: what it holds is lost when it is recreated
+        note: the app is told its database as DATABASE_URL; where it wants other names: ${db.host}, ${db.port}, ${db.user}, ${db.password}, ${db.database}
+        note: migrations are yours to run for now: `witwd exec app python manage.py migrate --noinput`
+        note: there is no Dockerfile yet, and `build = "."` needs one
+    "##]],
+    );
+}
+
+#[test]
+fn rails() {
+    let files = [
+        (
+            "Dockerfile",
+            r#"FROM ruby:3.3
+ENTRYPOINT ["/rails/bin/docker-entrypoint"]
+EXPOSE 3000
+"#,
+        ),
+        (
+            "Gemfile",
+            r#"source "https://rubygems.org"
+gem "rails", "~> 8.0"
+gem "pg"
+# gem "redis"
+"#,
+        ),
+        (
+            "config/routes.rb",
+            r#"get "up" => "rails/health#show"
+"#,
+        ),
+        ("config/credentials.yml.enc", "x"),
+    ];
+    check(
+        "shop",
+        &files,
+        &expect![[r##"
+        #:schema ./.witwd/stack.schema.json
+        name = "shop"
+
+        [services.app]
+        build = "."
+        ports = ["3000"]                          # http://127.0.0.1:3000
+        health.http = "/up"
+        env.DATABASE_URL = "${db.url}"            # also says: start db first
+        env.RAILS_MASTER_KEY = "${env.RAILS_MASTER_KEY:-}"
+
+        [postgres.db]
+        image = "postgres:17"
+
+        # This version of witwd does not run jobs yet. Until it does: witwd exec app bin/rails db:prepare
+        # [jobs.migrate]
+        # extends = "app"
+        # command = "bin/rails db:prepare"
+        ---
+        .gitignore: .witwd/ volumes/backups/
+        .dockerignore: .witwd/ volumes/backups/ .git/
+        note: found Rails, Dockerfile
+        note: the app is told its database as DATABASE_URL; where it wants other names: ${db.host}, ${db.port}, ${db.user}, ${db.password}, ${db.database}
+        note: migrations are yours to run for now: `witwd exec app bin/rails db:prepare`
+        note: put RAILS_MASTER_KEY (from config/master.key) into .env
+    "##]],
+    );
+}
+
+#[test]
+fn node() {
+    let files = [
+        (
+            "package.json",
+            r#"{"scripts":{"start":"node server.js"},"dependencies":{"express":"4","pg":"8","ioredis":"5"},"devDependencies":{"pgvector":"1"}}"#,
+        ),
+        ("pnpm-lock.yaml", ""),
+    ];
+    check(
+        "shop",
+        &files,
+        &expect![[r##"
+        #:schema ./.witwd/stack.schema.json
+        name = "shop"
+
+        [services.app]
+        build = "."                               # needs a Dockerfile: there is none yet
+        command = "pnpm start"
+        ports = ["3000"]                          # http://127.0.0.1:3000; a guess: what it listens on
+        health.tcp = true                         # better, where it has one: health.http = "/healthz"
+        env.DATABASE_URL = "${db.url}"            # also says: start db first
+        env.REDIS_URL = "redis://redis:6379/0"
+        depends_on = ["redis"]
+
+        [services.redis]
+        image = "redis:7"
+        port = 6379
+        health.tcp = true
+
+        [postgres.db]
+        image = "postgres:17"
+        ---
+        .gitignore: .witwd/ volumes/backups/
+        .dockerignore: .witwd/ volumes/backups/ .git/ node_modules/
+        note: found Node
+        note: redis has no volume: what it holds is lost when it is recreated
+        note: the app is told its database as DATABASE_URL; where it wants other names: ${db.host}, ${db.port}, ${db.user}, ${db.password}, ${db.database}
+        note: there is no Dockerfile yet, and `build = "."` needs one
+    "##]],
+    );
+}
+
+#[test]
+fn go() {
+    let files = [(
+        "go.mod",
+        "module example.com/shop\n\nrequire (\n\tgithub.com/jackc/pgx/v5 v5.5.0\n\tgithub.com/redis/go-redis/v9 v9.0.0 // indirect\n)\n",
+    )];
+    check(
+        "shop",
+        &files,
+        &expect![[r##"
+        #:schema ./.witwd/stack.schema.json
+        name = "shop"
+
+        [services.app]
+        build = "."                               # needs a Dockerfile: there is none yet
+        ports = ["8080"]                          # http://127.0.0.1:8080; a guess: what it listens on
+        health.tcp = true                         # better, where it has one: health.http = "/healthz"
+        env.DATABASE_URL = "${db.url}"            # also says: start db first
+
+        [postgres.db]
+        image = "postgres:17"
+        ---
+        .gitignore: .witwd/ volumes/backups/
+        .dockerignore: .witwd/ volumes/backups/ .git/
+        note: found Go
+        note: the app is told its database as DATABASE_URL; where it wants other names: ${db.host}, ${db.port}, ${db.user}, ${db.password}, ${db.database}
+        note: there is no Dockerfile yet, and `build = "."` needs one
+    "##]],
+    );
+}
+
+#[test]
+fn rust() {
+    let files = [
+        (
+            "Cargo.toml",
+            r#"[package]
+name = "shop"
+[dependencies]
+axum = "0.8"
+sqlx = { version = "0.8", features = ["runtime-tokio", "postgres"] }
+redis = "1"
+"#,
+        ),
+        (
+            "Dockerfile",
+            r#"FROM rust:1
+HEALTHCHECK CMD /app health
+CMD ["/app"]
+"#,
+        ),
+    ];
+    check(
+        "shop",
+        &files,
+        &expect![[r##"
+        #:schema ./.witwd/stack.schema.json
+        name = "shop"
+
+        [services.app]
+        build = "."
+        ports = ["3000"]                          # http://127.0.0.1:3000; a guess: what it listens on
+        env.DATABASE_URL = "${db.url}"            # also says: start db first
+        env.REDIS_URL = "redis://redis:6379/0"
+        depends_on = ["redis"]
+
+        [services.redis]
+        image = "redis:7"
+        port = 6379
+        health.tcp = true
+
+        [postgres.db]
+        image = "postgres:17"
+        ---
+        .gitignore: .witwd/ volumes/backups/
+        .dockerignore: .witwd/ volumes/backups/ .git/ target/
+        note: found Rust, Dockerfile
+        note: redis has no volume: what it holds is lost when it is recreated
+        note: the app is told its database as DATABASE_URL; where it wants other names: ${db.host}, ${db.port}, ${db.user}, ${db.password}, ${db.database}
+    "##]],
+    );
+}
+
+#[test]
+fn a_procfile_says_how_it_starts() {
+    let files = [
+        (
+            "Procfile",
+            "# processes\nweb: gunicorn shop:app --bind 0.0.0.0:${PORT:-5000}\nworker: rq worker\nrelease: alembic upgrade head\n",
+        ),
+        ("requirements/base.txt", "flask\npsycopg2-binary\ngeoalchemy2\n"),
+    ];
+    check(
+        "shop",
+        &files,
+        &expect![[r##"
+        #:schema ./.witwd/stack.schema.json
+        name = "shop"
+
+        [services.web]
+        build = "."                               # needs a Dockerfile: there is none yet
+        command = ["sh", "-c", "gunicorn shop:app --bind 0.0.0.0:$${PORT:-5000}"]
+        ports = ["5000"]                          # http://127.0.0.1:5000; a guess: what it listens on
+        health.tcp = true                         # better, where it has one: health.http = "/healthz"
+        env.PORT = 5000
+        env.DATABASE_URL = "${db.url}"            # also says: start db first
+
+        [services.worker]
+        extends = "web"
+        command = "rq worker"
+
+        [postgres.db]
+        image = "postgis/postgis:17-3.5"
+        extensions = ["postgis"]
+
+        # This version of witwd does not run jobs yet. Until it does: witwd exec web alembic upgrade head
+        # [jobs.migrate]
+        # extends = "web"
+        # command = "alembic upgrade head"
+        ---
+        .gitignore: .witwd/ volumes/backups/
+        .dockerignore: .witwd/ volumes/backups/ .git/
+        note: found Python, Procfile
+        note: the app is told its database as DATABASE_URL; where it wants other names: ${db.host}, ${db.port}, ${db.user}, ${db.password}, ${db.database}
+        note: migrations are yours to run for now: `witwd exec web alembic upgrade head`
+        note: there is no Dockerfile yet, and `build = "."` needs one
+    "##]],
+    );
+}
+
+#[test]
+fn nothing() {
+    check(
+        "empty",
+        &[],
+        &expect![[r##"
+        #:schema ./.witwd/stack.schema.json
+        name = "empty"
+
+        # Nothing here was recognised. An app and its database look like this:
+        #
+        # [services.app]
+        # build = "."
+        # ports = ["8000"]
+        # env.DATABASE_URL = "${db.url}"
+        #
+        # [postgres.db]
+        # image = "postgres:17"
+        ---
+        .gitignore: .witwd/
+        .dockerignore: 
+        note: nothing here was recognised: the file holds an example, as comments
+    "##]],
+    );
+}
+
+#[test]
+fn a_directory_whose_name_is_none_of_a_stack() {
+    let files = [("Dockerfile", "FROM nginx\nEXPOSE 80\n")];
+    check(
+        "2024 — Größe!",
+        &files,
+        &expect![[r##"
+        #:schema ./.witwd/stack.schema.json
+        name = "gr-e"
+
+        [services.app]
+        build = "."
+        ports = ["8080:80"]                       # http://127.0.0.1:8080
+        health.tcp = true                         # better, where it has one: health.http = "/healthz"
+        ---
+        .gitignore: .witwd/
+        .dockerignore: .witwd/ .git/
+        note: "2024 — Größe!" is no name of a stack: it is called gr-e
+        note: found Dockerfile
+    "##]],
+    );
+}
+
+#[test]
+fn a_compose_file_with_a_postgres() {
+    let files = [
+        (
+            "docker-compose.yml",
+            r#"
+name: my_shop
+services:
+  web_app:
+    build: { context: ., target: prod, args: { VERSION: "${VERSION:-1}" } }
+    command: gunicorn --bind 0.0.0.0:8000 shop.wsgi
+    ports: ["${PORT:-8000}:8000", "9000-9002:9000-9002"]
+    environment:
+      DATABASE_URL: postgres://shop:s3cret@db:5432/shop
+      ASYNC_URL: postgresql+asyncpg://shop:s3cret@db/shop?ssl=disable
+      REDIS_URL: redis://cache:6379/0
+      KEY: ${KEY}
+      SET: $SET
+      DOLLAR: $$5 $${HOME}
+      DEBUG:
+    env_file: [.env, prod.env]
+    volumes: ["media:/media", "./static:/static:ro", "/var/run/docker.sock:/var/run/docker.sock", "/srv/data:/data:z"]
+    depends_on:
+      db: { condition: service_healthy }
+      cache: { condition: service_started }
+      setup: { condition: service_completed_successfully }
+    healthcheck: { test: curl -f http://localhost:8000/, interval: 1m30s, retries: 5 }
+    deploy: { replicas: 2, resources: { limits: { memory: 512m, cpus: "0.5" } }, placement: {} }
+    networks: [front]
+    container_name: web
+    restart: unless-stopped
+    x-own: 1
+  cache:
+    image: redis:7
+    expose: ["6379"]
+    restart: on-failure:3
+    stop_grace_period: 1m
+    read_only: true
+  setup:
+    image: busybox
+    command: ["sh", "-c", "echo ${MESSAGE-hello}"]
+    restart: "no"
+  db:
+    image: postgres:16-alpine
+    environment: [POSTGRES_USER=shop, POSTGRES_PASSWORD=s3cret, POSTGRES_DB=shop, POSTGRES_INITDB_ARGS=--data-checksums]
+    ports: ["127.0.0.1:5432:5432"]
+    volumes: ["data:/var/lib/postgresql/data", "./sql:/docker-entrypoint-initdb.d:ro"]
+    healthcheck: { test: [CMD, pg_isready] }
+  base:
+    extends: { file: other.yml, service: base }
+volumes: { data: {}, media: {} }
+networks: { front: {} }
+"#,
+        ),
+        (".env", "SET=1\nPASSWORD=x\n"),
+        ("sql/one.sql", "select 1;"),
+        ("static/a", ""),
+    ];
+    check(
+        "shop",
+        &files,
+        &expect![[r##"
+            #:schema ./.witwd/stack.schema.json
+            name = "my-shop"
+            host_paths = ["/srv/data"]
+
+            [services.web-app]
+            aliases = ["web_app"]                     # its name in the compose file
+            build = { args = { VERSION = "${env.VERSION:-1}" }, context = ".", target = "prod" }
+            command = "gunicorn --bind 0.0.0.0:8000 shop.wsgi"
+            ports = ["auto:8000"]
+            env.ASYNC_URL = "postgresql+asyncpg://${db.user}:${db.password}@${db.host}:${db.port}/${db.database}?ssl=disable"
+            env.DATABASE_URL = "${db.url}"
+            env.DEBUG = "${env.DEBUG:-}"
+            env.DOLLAR = "$5 $${HOME}"
+            env.KEY = "${env.KEY:-}"
+            env.REDIS_URL = "redis://cache:6379/0"
+            env.SET = "${env.SET}"
+            env_files = [".env", { optional = true, path = "prod.env" }]
+            volumes = ["media:/media", "./static:/static:ro", "/srv/data:/data"]
+            depends_on = ["cache:started"]
+            replicas = 2
+            resources.memory = "512M"
+            resources.cpus = 0.5
+            health.exec = ["sh", "-c", "curl -f http://localhost:8000/"]
+            health.interval = "1m30s"
+            health.retries = 5
+            # not carried over: port 9000-9002:9000-9002, volume /var/run/docker.sock, container_name, depends_on setup, which is to end, deploy.placement, networks
+
+            [services.cache]
+            image = "redis:7"
+            port = 6379
+            hardening.read_only = true
+            restart = "on-failure"
+            stop_grace = "1m"
+
+            [services.setup]
+            image = "busybox"
+            command = ["sh", "-c", "echo ${env.MESSAGE:-hello}"]
+            restart = "never"
+
+            [postgres.db]
+            image = "postgres:16-alpine"
+            database = "shop"
+            user = "shop"
+            password = "s3cret"
+            ports = ["127.0.0.1:5432:5432"]
+            init = ["./sql/*.sql"]
+            # not carried over: environment POSTGRES_INITDB_ARGS
+
+            [volumes]
+            media = {}
+            ---
+            .gitignore: .witwd/ volumes/backups/ .env
+            .dockerignore: .witwd/ volumes/backups/ .env .git/
+            note: "my_shop" is no name of a stack: it is called my-shop
+            note: carried over from docker-compose.yml, which stays as it is
+            note: web_app: not carried over: port 9000-9002:9000-9002, volume /var/run/docker.sock, container_name, depends_on setup, which is to end, deploy.placement, networks
+            note: base was not carried over: it has neither `image` nor `build`, or no name that can stand here
+            note: db: not carried over: environment POSTGRES_INITDB_ARGS
+            note: db begins with an empty volume of its own: the data of the old one stays there; move it with pg_dump and `witwd psql`
+            note: not carried over: networks
+            note: ports are published on 127.0.0.1; compose does on every address: write "0.0.0.0:80:80" where that is meant
+            note: volumes begin empty, those of compose stay as they are: media
+        "##]],
+    );
+}
+
+#[test]
+fn a_small_compose_file_stays_small() {
+    let files = [
+        (
+            "compose.yaml",
+            r#"
+services:
+  app:
+    build: .
+    ports: ["8000:8000"]
+    environment: [DATABASE_URL=postgresql://postgres:postgres@db/postgres]
+    depends_on: [db]
+  db:
+    image: postgres
+    environment: { POSTGRES_PASSWORD: postgres }
+    volumes: ["data:/var/lib/postgresql/data"]
+volumes:
+  data:
+"#,
+        ),
+        ("Dockerfile", "FROM scratch"),
+    ];
+    check(
+        "shop",
+        &files,
+        &expect![[r##"
+        #:schema ./.witwd/stack.schema.json
+        name = "shop"
+
+        [services.app]
+        build = "."
+        ports = ["8000"]
+        env.DATABASE_URL = "${db.url}"
+
+        [postgres.db]
+        image = "postgres"
+        volume = "db-data"                        # the image's tag does not say which major version it is
+        database = "postgres"
+        user = "postgres"
+        ---
+        .gitignore: .witwd/ volumes/backups/
+        .dockerignore: .witwd/ volumes/backups/ .git/
+        note: carried over from compose.yaml, which stays as it is
+        note: db begins with an empty volume of its own: the data of the old one stays there; move it with pg_dump and `witwd psql`
+        note: ports are published on 127.0.0.1; compose does on every address: write "0.0.0.0:80:80" where that is meant
+    "##]],
+    );
+}
+
+#[test]
+fn names_of_the_engine_are_none_of_a_stack() {
+    for (directory, expected) in [("host", "host-stack"), ("default", "default-stack"), ("日本", "stack"), ("--", "stack")] {
+        let facts = Facts { directory: directory.to_owned(), ..Facts::default() };
+        let text = propose(&facts, None).expect("a proposal").text;
+        assert!(text.contains(&format!("name = \"{expected}\"\n")), "{text}");
+    }
+    let facts = Facts { directory: "shop".to_owned(), ..Facts::default() };
+    assert!(propose(&facts, Some("other")).expect("a proposal").text.contains("name = \"other\"\n"));
+}
+
+#[test]
+fn a_compose_file_that_is_none_is_named() {
+    let (_above, directory) = directory("shop", &[("compose.yml", "services: [")]);
+    let error = propose(&Facts::of(&directory).expect("facts"), None).expect_err("no proposal");
+    assert!(error.starts_with("failed to read compose.yml: "), "{error}");
+}
+
+#[test]
+fn variables_of_compose_are_ours() {
+    let known = ["SET"].into();
+    for (theirs, ours) in [
+        ("${SET}/$SET", "${env.SET}/${env.SET}"),
+        ("$OPEN-${OPEN}", "${env.OPEN:-}-${env.OPEN:-}"),
+        ("${A:-b}${A-${SET}}", "${env.A:-b}${env.A:-${env.SET}}"),
+        ("${A:?say A}${A?say A}", "${env.A:?say A}${env.A:?say A}"),
+        ("$$HOME $${HOME} 5$ $1", "$HOME $${HOME} 5$ ${env.1:-}"),
+        ("${open", "${open"),
+        ("größer $SETé", "größer ${env.SET}é"),
+    ] {
+        assert_eq!(interpolated(theirs, &known), ours, "{theirs}");
+    }
+}
+
+#[test]
+fn lines_are_added_where_they_are_missing_and_nothing_else_changes() {
+    let lines = [".witwd/", ".env"];
+    for (before, added) in [
+        ("", ".witwd/\n.env\n"),
+        ("*.log\n", ".witwd/\n.env\n"),
+        ("*.log", "\n.witwd/\n.env\n"),
+        ("*.log\r\n/.witwd\r\n", ".env\r\n"),
+        (".witwd\n.env", ""),
+    ] {
+        assert_eq!(missing(before.as_bytes(), &lines), added, "{before:?}");
+    }
+    let (_above, directory) = directory("shop", &[]);
+    let path = directory.join(".gitignore");
+    std::fs::write(&path, b"caf\xe9\n").expect("a file");
+    for _ in 0..2 {
+        append_missing(&path, &lines).expect("it is written");
+        assert_eq!(std::fs::read(&path).expect("a file"), b"caf\xe9\n.witwd/\n.env\n");
+    }
+}
