@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use super::output::ColorChoice;
 use super::{
     check, completions, config, daemon, db, doctor, down, events, exec, guardian, init, logs, ps, restart, scale, schema, start,
-    stop, up,
+    stop, top, up,
 };
 
 /// Keeps an app and its Postgres running on one machine, from one stack.toml.
@@ -72,6 +72,8 @@ pub enum Verb {
     Logs(logs::LogsArgs),
     /// What happened and why
     Events(events::EventsArgs),
+    /// States, health, CPU and memory as they are, in the terminal
+    Top(top::TopArgs),
     /// Restart services or postgres servers, or all of the stack
     Restart(restart::RestartArgs),
     /// Stop services or postgres servers, and keep them stopped

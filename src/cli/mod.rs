@@ -49,6 +49,7 @@ mod start;
 mod stop;
 mod table;
 mod target;
+mod top;
 mod up;
 mod words;
 
@@ -104,6 +105,7 @@ async fn dispatch(globals: Globals, verb: Verb, output: Output) -> Done {
     match verb {
         Verb::Up(args) => up::run(&context, args).await,
         Verb::Down(args) => down::run(&context, args).await,
+        Verb::Top(args) => top::run(&context, args).await,
         Verb::Restart(args) => restart::run(&context, args).await,
         Verb::Stop(args) => stop::run(&context, args).await,
         Verb::Start(args) => start::run(&context, args).await,

@@ -33,6 +33,7 @@ fn help_shows_every_verb_with_an_example() {
         "ps",
         "logs",
         "events",
+        "top",
         "restart",
         "stop",
         "start",
