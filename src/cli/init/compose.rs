@@ -123,11 +123,14 @@ impl<'a> Carrying<'a> {
         if image.contains("${") || major_of(&image).is_none() {
             section.set_with("volume", format!("{}-data", server.name), "the image's tag does not say which major version it is");
         }
-        section.set("database", server.database.as_str());
-        section.set("user", server.user.as_str());
         let is_needed = |password: &&String| others.contains(password.as_str()) || others.contains("env_files");
-        if let Some(password) = server.password.as_ref().filter(is_needed) {
-            section.set("password", password.as_str());
+        let password = server.password.as_ref().filter(is_needed);
+        // What a variable without a value would leave empty is ours to choose.
+        let given = [("database", Some(&server.database)), ("user", Some(&server.user)), ("password", password)];
+        for (key, value) in
+            given.into_iter().filter_map(|(key, value)| Some((key, value?))).filter(|(_, value)| !value.contains(":-}"))
+        {
+            section.set(key, value.as_str());
         }
         let ports: Vec<String> = array(table.get("ports")).iter().filter_map(|value| self.port(value)).collect();
         if !ports.is_empty() {

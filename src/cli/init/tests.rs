@@ -484,6 +484,23 @@ volumes:
 }
 
 #[test]
+fn what_variables_without_a_value_leave_open_is_ours_to_choose() {
+    let compose = r#"
+x-base: &base { image: "app:1", environment: { URL: "postgres://${USER}:${PASS}@db:5432/${NAME}", PASS: "${PASS}" } }
+services:
+  web: { <<: *base, command: serve }
+  db: { image: "postgres:17", environment: { POSTGRES_USER: "${USER}", POSTGRES_PASSWORD: "${PASS}", POSTGRES_DB: "${NAME}" } }
+"#;
+    let text = valid("shop", &[("compose.yml", compose)]);
+    assert!(
+        text.contains("env.URL = \"${db.url}\"\n") && text.contains("\n[postgres.db]\nimage = \"postgres:17\"\n---"),
+        "{text}"
+    );
+    let text = valid("shop", &[("compose.yml", compose), (".env", "USER=a\nexport PASS=b\nNAME=c\n# NO=1\n")]);
+    assert!(text.contains("database = \"${env.NAME}\"\nuser = \"${env.USER}\"\npassword = \"${env.PASS}\"\n"), "{text}");
+}
+
+#[test]
 fn names_of_the_engine_are_none_of_a_stack() {
     for (directory, expected) in [("host", "host-stack"), ("default", "default-stack"), ("日本", "stack"), ("--", "stack")] {
         let facts = Facts { directory: directory.to_owned(), ..Facts::default() };
