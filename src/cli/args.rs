@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use super::output::ColorChoice;
 use super::{
-    check, completions, config, daemon, db, doctor, down, events, exec, guardian, logs, plan, ps, restart, scale, schema, start,
-    stop, up,
+    check, completions, config, daemon, db, doctor, down, events, exec, guardian, init, logs, plan, ps, restart, scale, schema, start,
+    stop, top, up,
 };
 
 /// Keeps an app and its Postgres running on one machine, from one stack.toml.
@@ -72,6 +72,8 @@ pub enum Verb {
     Logs(logs::LogsArgs),
     /// What happened and why
     Events(events::EventsArgs),
+    /// States, health, CPU and memory as they are, in the terminal
+    Top(top::TopArgs),
     /// Restart services or postgres servers, or all of the stack
     Restart(restart::RestartArgs),
     /// Stop services or postgres servers, and keep them stopped
@@ -82,6 +84,8 @@ pub enum Verb {
     Scale(scale::ScaleArgs),
     /// What `up` would do, field by field, with what is lost and how long it takes; changes nothing
     Plan(plan::PlanArgs),
+    /// A first stack.toml from what is in this directory
+    Init(init::InitArgs),
     /// Validate stack.toml; needs no engine
     Check(check::CheckArgs),
     /// The resolved stack, secrets masked

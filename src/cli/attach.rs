@@ -90,7 +90,7 @@ async fn show(session: &mut ExecSession, tty: bool) -> Result<Shown, EngineError
 }
 
 /// Returns when the signal came; never, where it is not listened to.
-async fn signalled(signals: &mut Option<tokio::signal::unix::Signal>) {
+pub(super) async fn signalled(signals: &mut Option<tokio::signal::unix::Signal>) {
     match signals {
         Some(signals) => drop(signals.recv().await),
         None => std::future::pending().await,

@@ -142,10 +142,11 @@ pub(super) fn chosen_profiles(flags: &[String], kept: Option<&Kept>) -> Vec<Stri
 }
 
 /// The variables of this process that are text; no other can stand in a file.
-fn environment() -> BTreeMap<String, String> {
+pub(super) fn environment() -> BTreeMap<String, String> {
     std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
 }
 
-fn working_directory() -> Result<PathBuf, Failure> {
+/// Where this command was called.
+pub(super) fn working_directory() -> Result<PathBuf, Failure> {
     std::env::current_dir().map_err(|error| Failure::of(Exit::Failed, "failed to find the working directory", &error))
 }

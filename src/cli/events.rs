@@ -53,17 +53,21 @@ fn show(context: &Context, record: &EventRecord) -> Result<(), Failure> {
     output.data(&(event_text(record, &now, output.color()) + "\n"))
 }
 
+/// The ink of a kind of events.
+pub(super) fn event_ink(kind: &str) -> Ink {
+    match kind {
+        "failed" | "exit" | "unhealthy" | "crash_loop" => Ink::Red,
+        "ready" | "healthy" => Ink::Green,
+        _ => Ink::Plain,
+    }
+}
+
 /// An event for people: when, whom, what, why. The day is said where it is not that of `now`.
 pub(super) fn event_text(record: &EventRecord, (now, zone): &(Timestamp, TimeZone), color: bool) -> String {
     let at = record.at.to_zoned(zone.clone());
     let is_today = at.date() == now.to_zoned(zone.clone()).date();
     let time = at.strftime(if is_today { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" }).to_string();
-    let ink = match record.kind.as_str() {
-        "failed" | "exit" | "unhealthy" | "crash_loop" => Ink::Red,
-        "ready" | "healthy" => Ink::Green,
-        _ => Ink::Plain,
-    };
-    let what = paint(color, ink, &record.kind);
+    let what = paint(color, event_ink(&record.kind), &record.kind);
     let cause =
         if record.cause.is_empty() { String::new() } else { format!("  {}", paint(color, Ink::Dim, &printable(&record.cause))) };
     let detail = match &record.detail {

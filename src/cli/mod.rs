@@ -28,6 +28,7 @@ mod follow;
 mod guardian;
 mod handover;
 mod live;
+mod init;
 mod loader;
 mod log_reader;
 mod log_sources;
@@ -51,6 +52,7 @@ mod start;
 mod stop;
 mod table;
 mod target;
+mod top;
 mod up;
 mod words;
 
@@ -106,6 +108,7 @@ async fn dispatch(globals: Globals, verb: Verb, output: Output) -> Done {
     match verb {
         Verb::Up(args) => up::run(&context, args).await,
         Verb::Down(args) => down::run(&context, args).await,
+        Verb::Top(args) => top::run(&context, args).await,
         Verb::Restart(args) => restart::run(&context, args).await,
         Verb::Stop(args) => stop::run(&context, args).await,
         Verb::Start(args) => start::run(&context, args).await,
@@ -114,6 +117,7 @@ async fn dispatch(globals: Globals, verb: Verb, output: Output) -> Done {
         Verb::Logs(args) => logs::run(&context, args).await,
         Verb::Events(args) => events::run(&context, args).await,
         Verb::Plan(args) => plan::run(&context, args).await,
+        Verb::Init(args) => init::run(&context, &args),
         Verb::Check(args) => check::run(&context, &args),
         Verb::Config(args) => config::run(&context, &args),
         Verb::Schema(args) => schema::run(&context, &args),

@@ -76,12 +76,16 @@ pub(super) fn text(status: &Status, now: Timestamp, width: usize, color: bool) -
     text
 }
 
+/// `web`, `web.2`.
+pub(super) fn item_name(item: &ItemStatus) -> String {
+    if item.replica == 1 { item.name.clone() } else { format!("{}.{}", item.name, item.replica) }
+}
+
 fn row(item: &ItemStatus, now: Timestamp) -> Vec<Cell> {
-    let name = if item.replica == 1 { item.name.clone() } else { format!("{}.{}", item.name, item.replica) };
     let restarts = if item.restarts == 0 { String::new() } else { item.restarts.to_string() };
     let ports: Vec<String> = item.ports.iter().map(port_text).collect();
     vec![
-        (name, Ink::Plain),
+        (item_name(item), Ink::Plain),
         (state_text(item), state_ink(item)),
         (health_text(item.health).to_owned(), health_ink(item.health)),
         (restarts, Ink::Plain),
@@ -107,7 +111,8 @@ pub(super) fn state_ink(item: &ItemStatus) -> Ink {
     }
 }
 
-fn health_text(health: Health) -> &'static str {
+/// The word for what its probes say; none where it has no probe.
+pub(super) fn health_text(health: Health) -> &'static str {
     match health {
         Health::None => "",
         Health::Unknown => "unknown",
@@ -117,7 +122,8 @@ fn health_text(health: Health) -> &'static str {
     }
 }
 
-fn health_ink(health: Health) -> Ink {
+/// The ink of that word.
+pub(super) fn health_ink(health: Health) -> Ink {
     match health {
         Health::Healthy => Ink::Green,
         Health::Unhealthy => Ink::Red,
@@ -125,20 +131,27 @@ fn health_ink(health: Health) -> Ink {
     }
 }
 
-/// Why it is as it is and when something is done about it, below its line.
-fn cause_lines(item: &ItemStatus, now: Timestamp, width: usize) -> Vec<String> {
+/// Why it is as it is and when something is done about it; empty where all is well.
+pub(super) fn cause_text(item: &ItemStatus, now: Timestamp) -> String {
     let mut words = printable(&item.cause);
     if let Some(next) = item.next {
         let gap = if words.is_empty() { "" } else { "; " };
         let _ = write!(words, "{gap}next try in {}", age(now, next));
     }
+    words
+}
+
+/// The same in lines below its own.
+fn cause_lines(item: &ItemStatus, now: Timestamp, width: usize) -> Vec<String> {
+    let words = cause_text(item, now);
     if words.is_empty() {
         return Vec::new();
     }
     wrap(&words, width.saturating_sub(4).max(20)).into_iter().map(|line| format!("    {line}")).collect()
 }
 
-fn remarks(status: &Status) -> Vec<String> {
+/// What is to be known beside the table.
+pub(super) fn remarks(status: &Status) -> Vec<String> {
     let mut remarks = Vec::new();
     if status.engine == EngineStatus::Down {
         remarks.push("The engine does not answer: what is shown is what was known last.".to_owned());

@@ -9,9 +9,14 @@ pub type Cell = (String, Ink);
 
 /// A table with a heading; cells that are empty in every row take no column.
 pub fn table(head: &[&str], rows: &[Vec<Cell>], color: bool) -> Vec<String> {
-    let widths: Vec<usize> = (0..head.len()).map(|column| width(head, rows, column)).collect();
+    let widths = widths(head, rows);
     let heading: Vec<Cell> = head.iter().map(|text| ((*text).to_owned(), Ink::Dim)).collect();
     std::iter::once(&heading).chain(rows).map(|row| line(row, &widths, color)).collect()
+}
+
+/// The width of each column, without the gap behind it; 0 where it is empty in every row.
+pub fn widths(head: &[&str], rows: &[Vec<Cell>]) -> Vec<usize> {
+    (0..head.len()).map(|column| width(head, rows, column)).collect()
 }
 
 fn width(head: &[&str], rows: &[Vec<Cell>], column: usize) -> usize {

@@ -25,11 +25,11 @@ use crate::model::workload::{KindName, Protocol, PublishedPort};
 
 const NOW: i64 = 1_767_300_000;
 
-fn at(seconds_ago: i64) -> Timestamp {
+pub(super) fn at(seconds_ago: i64) -> Timestamp {
     Timestamp::from_second(NOW - seconds_ago).expect("a time")
 }
 
-fn item(name: &str, kind: KindName, state: State) -> ItemStatus {
+pub(super) fn item(name: &str, kind: KindName, state: State) -> ItemStatus {
     ItemStatus {
         name: name.to_owned(),
         kind,
@@ -77,7 +77,7 @@ fn status(items: Vec<ItemStatus>) -> Status {
     }
 }
 
-fn a_shop() -> Status {
+pub(super) fn a_shop() -> Status {
     let db = ItemStatus {
         health: Health::Healthy,
         since: Some(at(200)),

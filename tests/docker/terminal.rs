@@ -176,3 +176,43 @@ async fn ctrl_c_of_an_up_that_joined_leaves_the_stack_and_says_so() {
     assert_eq!(person.ends().await.code(), Some(0));
     assert_eq!((stack.identities(), stack.daemon_pid()), (before, daemon));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn top_shows_the_stack_restarts_and_gives_the_terminal_back() {
+    let stack = TestStack::new("top", WEB).await;
+    let output = stack.run(&["top"]);
+    assert_eq!(output.status.code(), Some(2), "without a terminal");
+    assert!(text(&output.stderr).contains("`witwd ps`"), "{}", text(&output.stderr));
+    let mut person = Person::runs(&stack, &["top"]);
+    person.sees("no daemon runs").await;
+    assert_eq!(person.ends().await.code(), Some(1));
+
+    stack.done(&["up", "-d"]);
+    let before = stack.identities();
+    let mut person = Person::runs(&stack, &["top"]);
+    for words in ["web", "running", "EVENTS", "MEMORY", "iB"] {
+        person.sees(words).await;
+    }
+    assert!(person.is_raw());
+    person.types("l");
+    person.sees("LOG").await;
+    person.sees("here").await;
+    person.types("\u{1b}");
+    person.types("r");
+    eventually(SOON, "a restart", async || (stack.identities() != before).then_some(())).await;
+    person.types("q");
+    assert_eq!(person.ends().await.code(), Some(0));
+    assert!(!person.is_raw(), "the terminal is as it was");
+    assert!(person.seen().contains("\u{1b}[?1049l"), "and shows what it showed");
+
+    // Ended by others, and by the end of the daemon.
+    let mut person = Person::runs(&stack, &["top"]);
+    person.sees("EVENTS").await;
+    Command::new("kill").args(["-TERM", &children(person.child.id())]).status().expect("kill");
+    assert_eq!((person.ends().await.code(), person.is_raw()), (Some(143), false));
+    let mut person = Person::runs(&stack, &["top"]);
+    person.sees("EVENTS").await;
+    stack.done(&["down"]);
+    assert_eq!((person.ends().await.code(), person.is_raw()), (Some(1), false));
+    person.sees("the stack is taken down").await;
+}

@@ -7,6 +7,7 @@ mod converge;
 mod engine_contract;
 mod group;
 mod guardian;
+mod init;
 mod joined;
 mod last_file;
 mod scenarios;

@@ -134,6 +134,7 @@ fn every_end_without_an_engine_has_its_code_and_its_word() {
         (Some(good), &["--json", "plan"], 4, "engine_unavailable"),
         (Some(good), &["--json", "logs", "--since", "soon"], 2, "usage"),
         (None, &["ps", "--json"], 2, "usage"),
+        (Some(good), &["top", "--json"], 2, "usage"),
         (Some("name = 1"), &["--json", "up"], 3, "invalid_file"),
         (Some("name = 1"), &["config", "--json"], 3, "invalid_file"),
         (Some("name = 1"), &["check", "--json"], 3, ""),

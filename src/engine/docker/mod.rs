@@ -30,6 +30,7 @@ mod reference;
 #[cfg(test)]
 mod tests;
 mod upgrade;
+mod usage;
 mod volumes;
 mod wait;
 
@@ -43,6 +44,7 @@ use bollard::{API_DEFAULT_VERSION, Docker};
 pub use build::build_digest;
 pub use connect::{ConnectError, EngineAddress, Surroundings};
 pub use interactive::{ExecInteractive, ExecSession};
+pub use usage::Usage;
 
 use super::request::{
     BuildImage, CreateContainer, CreateNetwork, CreateVolume, EngineInfo, Exec, ExecOutput, FileSeen, FileToPut, ImageFacts,
@@ -111,6 +113,11 @@ impl DockerEngine {
     /// in the engine's event stream.
     pub async fn exec_interactive(&self, container: &ContainerId, request: &ExecInteractive) -> Result<ExecSession, EngineError> {
         interactive::open(self, container, request).await
+    }
+
+    /// What a container uses just now; `None` where it does not run.
+    pub async fn usage(&self, container: &ContainerId) -> Result<Option<Usage>, EngineError> {
+        usage::look(self, container).await
     }
 
     fn cache(&self) -> MutexGuard<'_, Cache> {
