@@ -7,15 +7,16 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::context::Context;
 use super::exit_code::{Exit, Failure, chain};
 use super::file::{self, surroundings};
 use super::place::Place;
 use crate::config::{LoadRequest, Loaded};
 use crate::engine::Engine;
-use crate::engine::docker::{ConnectError, DockerEngine, Surroundings, build_digest};
+use crate::engine::docker::{self, ConnectError, DockerEngine, build_digest};
 use crate::engine::request::{BuildImage, Scope};
 use crate::host::kept::recall;
-use crate::host::runtime::Runtime;
+use crate::host::runtime::{Runtime, Surroundings};
 use crate::host::{Clock, Disk};
 use crate::model::by_hand::ByHand;
 use crate::model::hash::SpecHash;
@@ -24,7 +25,8 @@ use crate::model::name::{InstanceId, StackName, WorkloadName};
 use crate::model::stack::Stack;
 use crate::model::status::DaemonStatus;
 use crate::model::workload::{Build, ImageOrigin, Workload};
-use crate::supervisor::{self, Command, Ends, Machine};
+use crate::postgres::Passwords;
+use crate::supervisor::{self, Command, Ends, Machine, Single};
 
 /// What a supervisor is given to work with.
 #[derive(Clone)]
@@ -52,12 +54,12 @@ pub async fn connect(clock: Arc<dyn Clock>) -> Result<Arc<dyn Engine>, Failure> 
 
 /// The same with what only the real one can: streams for a person.
 pub async fn docker(clock: Arc<dyn Clock>) -> Result<DockerEngine, Failure> {
-    DockerEngine::connect(Surroundings::of_process(), clock).await.map_err(|error| no_engine(&error))
+    DockerEngine::connect(docker::Surroundings::of_process(), clock).await.map_err(|error| no_engine(&error))
 }
 
 /// The engine of this machine, whether it answers or not: for a daemon, which waits for it.
 pub fn locate(clock: Arc<dyn Clock>) -> Result<Arc<dyn Engine>, Failure> {
-    Ok(Arc::new(DockerEngine::locate(Surroundings::of_process(), clock).map_err(|error| no_engine(&error))?))
+    Ok(Arc::new(DockerEngine::locate(docker::Surroundings::of_process(), clock).map_err(|error| no_engine(&error))?))
 }
 
 fn no_engine(error: &ConnectError) -> Failure {
@@ -147,6 +149,26 @@ async fn name_on_the_engine(parts: &Parts) -> StackName {
 /// What a person holds by hand, where no daemon can be asked.
 pub fn held_by_hand(disk: Arc<dyn Disk>, place: &Place) -> ByHand {
     supervisor::held_by_hand(disk, &place.state)
+}
+
+/// What carries out single actions of a stack, beside a daemon or without one.
+pub fn single(context: &Context, place: &Place, engine: Arc<dyn Engine>, stack: Arc<Stack>) -> Result<Single, Failure> {
+    let instance = place.instance()?;
+    let machine = Machine {
+        engine,
+        clock: context.clock.clone(),
+        disk: context.disk.clone(),
+        state_directory: place.state.clone(),
+        secrets_directory: Runtime::open(&Surroundings::of_process())?.secrets(&instance),
+        instance,
+        daemon: None,
+    };
+    Ok(machine.single(stack))
+}
+
+/// The passwords of the stack's servers as they are kept beside it.
+pub fn known_passwords(disk: Arc<dyn Disk>, place: &Place, stack: &Stack) -> Passwords {
+    supervisor::known_passwords(disk, &place.state, stack)
 }
 
 /// Whether the stack is to run, as far as the supervisor's own state says: not after a `down`.

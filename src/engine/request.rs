@@ -90,6 +90,20 @@ pub struct CreateContainer {
     pub logs: Option<LogBounds>,
     /// What it may not do.
     pub hardening: Hardening,
+    /// Who reads its output and writes its input.
+    pub streams: Streams,
+}
+
+/// Who reads the output of a container and writes its input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Streams {
+    /// Nobody but its log.
+    #[default]
+    Log,
+    /// Whoever attaches first; its input ends with them.
+    Attached,
+    /// The same, at a terminal.
+    Terminal,
 }
 
 /// A mount of a container to be made.

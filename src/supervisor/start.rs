@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::apply::{Context, PRIMITIVES, TRANSFERS};
+use super::event::Event;
 use super::handle::{Command, Ends};
 use super::keeper::PostgresKeeper;
 use super::kept_logs::KeptLogs;
@@ -24,6 +25,11 @@ use crate::postgres::{Caretaker, Passwords, PasswordsError};
 /// What a person holds by hand, as it is kept in the stack's `.witwd`; for who only looks.
 pub fn held_by_hand(disk: Arc<dyn Disk>, state_directory: &Path) -> ByHand {
     StateFile::new(disk, state_directory.join(STATE_FILE)).look().by_hand
+}
+
+/// The passwords of a stack's servers, as they are kept in its `.witwd`; for who only looks.
+pub fn known_passwords(disk: Arc<dyn Disk>, state_directory: &Path, stack: &Stack) -> Passwords {
+    Passwords::look(disk, Arc::new(SystemRng), state_directory.join(PASSWORDS), stack)
 }
 
 /// Generated passwords below the stack's `.witwd`.
@@ -85,10 +91,19 @@ impl Machine {
             tracing::warn!("{words}");
         }
         let passwords = Arc::new(passwords);
-        let caretaker = Caretaker::new(self.engine.clone(), self.clock.clone(), self.disk.clone(), passwords.clone());
-        let prober = Arc::new(SystemProber::new(self.engine.clone(), self.clock.clone(), passwords.clone()));
         let (events, events_end) = mpsc::unbounded_channel();
-        let context = Context {
+        let prober = Arc::new(SystemProber::new(self.engine.clone(), self.clock.clone(), passwords.clone()));
+        let daemon = self.daemon.clone();
+        let context = self.context(passwords, events);
+        let beginning = Beginning { stack, first: Some(first), history, state, daemon, prober, ends };
+        run(context, events_end, beginning, ending).await;
+        Ok(())
+    }
+
+    /// What actions are carried out with.
+    pub(super) fn context(self, passwords: Arc<Passwords>, events: mpsc::UnboundedSender<Event>) -> Context {
+        let caretaker = Caretaker::new(self.engine.clone(), self.clock.clone(), self.disk.clone(), passwords.clone());
+        Context {
             engine: self.engine,
             clock: self.clock,
             kept_logs: KeptLogs::new(self.disk.clone(), &self.state_directory),
@@ -99,9 +114,6 @@ impl Machine {
             events,
             primitives: Semaphore::new(PRIMITIVES),
             transfers: Semaphore::new(TRANSFERS),
-        };
-        let beginning = Beginning { stack, first: Some(first), history, state, daemon: self.daemon, prober, ends };
-        run(context, events_end, beginning, ending).await;
-        Ok(())
+        }
     }
 }

@@ -42,7 +42,7 @@ use bollard::{API_DEFAULT_VERSION, Docker};
 
 pub use build::build_digest;
 pub use connect::{ConnectError, EngineAddress, Surroundings};
-pub use interactive::{ExecInteractive, ExecSession};
+pub use interactive::{ExecInteractive, Session};
 
 use super::request::{
     BuildImage, CreateContainer, CreateNetwork, CreateVolume, EngineInfo, Exec, ExecOutput, FileSeen, FileToPut, ImageFacts,
@@ -109,8 +109,18 @@ impl DockerEngine {
 
     /// Runs a command a person looks at: with a terminal or raw streams. Its words are published
     /// in the engine's event stream.
-    pub async fn exec_interactive(&self, container: &ContainerId, request: &ExecInteractive) -> Result<ExecSession, EngineError> {
+    pub async fn exec_interactive(&self, container: &ContainerId, request: &ExecInteractive) -> Result<Session, EngineError> {
         interactive::open(self, container, request).await
+    }
+
+    /// Joins a container that is not started yet and was made to be attached to.
+    pub async fn attach(&self, container: &ContainerId, tty: bool) -> Result<Session, EngineError> {
+        interactive::attach(self, container, tty).await
+    }
+
+    /// Passes a signal on to what runs in a container. One that does not run is fine.
+    pub async fn signal(&self, container: &ContainerId, signal: &str) -> Result<(), EngineError> {
+        containers::signal(self, container, signal).await
     }
 
     fn cache(&self) -> MutexGuard<'_, Cache> {
