@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use super::output::ColorChoice;
 use super::{
-    check, completions, config, daemon, db, doctor, down, events, exec, guardian, images, logs, ls, open, port, ps, restart, run,
-    scale, schema, start, stop, up,
+    check, clean, completions, config, daemon, db, doctor, down, events, exec, guardian, images, logs, ls, open, port, ps,
+    restart, run, scale, schema, start, stop, up,
 };
 
 /// Keeps an app and its Postgres running on one machine, from one stack.toml.
@@ -98,6 +98,8 @@ pub enum Verb {
     Port(port::PortArgs),
     /// Open a service in the browser
     Open(open::OpenArgs),
+    /// Remove what is ours and unused: old builds, containers that are left; never data
+    Clean(clean::CleanArgs),
     /// Run a command in a running container; without one, a shell
     Exec(exec::ExecArgs),
     /// Run a one-off container of a service or job, and what it needs before it

@@ -1,7 +1,7 @@
 //! What the command line is put together from: the one file where the engine, the supervisor and
 //! the schema are named. Everything else in `cli` knows traits and handles only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::host::{Clock, Disk};
 use crate::model::by_hand::ByHand;
 use crate::model::hash::SpecHash;
 use crate::model::history::Goal;
-use crate::model::name::{InstanceId, StackName, WorkloadName};
+use crate::model::name::{ImageId, InstanceId, StackName, WorkloadName};
 use crate::model::stack::Stack;
 use crate::model::status::DaemonStatus;
 use crate::model::workload::{Build, ImageOrigin, Workload};
@@ -164,6 +164,11 @@ pub fn single(context: &Context, place: &Place, engine: Arc<dyn Engine>, stack: 
         daemon: None,
     };
     Ok(machine.single(stack))
+}
+
+/// The images that containers are made from, as they are kept beside the stack.
+pub fn accepted_images(disk: Arc<dyn Disk>, place: &Place) -> BTreeSet<ImageId> {
+    supervisor::accepted_images(disk, &place.state)
 }
 
 /// The passwords of the stack's servers as they are kept beside it.

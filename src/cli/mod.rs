@@ -11,6 +11,7 @@ mod background;
 mod by_hand;
 mod check;
 mod claim;
+mod clean;
 mod completions;
 mod config;
 mod context;
@@ -126,6 +127,7 @@ async fn dispatch(globals: Globals, verb: Verb, output: Output) -> Done {
         Verb::Config(args) => config::run(&context, &args),
         Verb::Schema(args) => schema::run(&context, &args),
         Verb::Doctor(args) => doctor::run(&context, args).await,
+        Verb::Clean(args) => clean::run(&context, args).await,
         Verb::Exec(args) => exec::run(&context, args).await,
         Verb::Run(args) => run::run(&context, args).await,
         Verb::Db(args) => db::run(&context, args).await,

@@ -19,9 +19,9 @@ const OTHERS: [(&str, &str); 12] = [
 ];
 
 /// Verbs of the contract that this version does not have.
-const LATER: [&str; 17] = [
-    "enable", "disable", "top", "plan", "backup", "restore", "snapshot", "job", "secret", "clean", "init", "import", "history",
-    "export", "bundle", "promote", "watch",
+const LATER: [&str; 16] = [
+    "enable", "disable", "top", "plan", "backup", "restore", "snapshot", "job", "secret", "init", "import", "history", "export",
+    "bundle", "promote", "watch",
 ];
 
 /// Verbs of `db` of the contract that this version does not have.

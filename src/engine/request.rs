@@ -359,6 +359,17 @@ pub struct ImageFacts {
     pub labels: BTreeMap<String, String>,
 }
 
+/// An image that we built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuiltImage {
+    /// Its id.
+    pub id: ImageId,
+    /// Its tags; none: another one has taken its tag.
+    pub tags: Vec<String>,
+    /// Bytes that it alone takes, as far as the engine says.
+    pub bytes: u64,
+}
+
 /// How a container that was waited for ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Waited {

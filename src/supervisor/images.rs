@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 
-use crate::engine::ProgressSink;
 use crate::engine::request::{BuildImage, Progress, PullImage};
+use crate::engine::{ProgressSink, labels};
 use crate::model::history::Target;
 use crate::model::stack::Stack;
 use crate::model::workload::{Build, Fallback, ImageOrigin, Workload};
@@ -75,7 +75,7 @@ fn docker_build(context: &Context, workload: &Workload, build: &Build, reference
         args: args.map_err(|hole| ActionError::transient(format!("failed to fill {hole} in build.args of {}", workload.name)))?,
         secrets: BTreeMap::new(),
         platform: workload.image.platform.clone(),
-        labels: BTreeMap::new(),
+        labels: labels::of_build(&context.instance),
     })
 }
 

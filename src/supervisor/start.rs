@@ -1,5 +1,6 @@
 //! From the parts of a machine to a running supervisor.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use crate::health::SystemProber;
 use crate::host::{Clock, Disk, SystemRng};
 use crate::model::by_hand::ByHand;
 use crate::model::history::Goal;
-use crate::model::name::InstanceId;
+use crate::model::name::{ImageId, InstanceId};
 use crate::model::stack::Stack;
 use crate::model::status::DaemonStatus;
 use crate::postgres::{Caretaker, Passwords, PasswordsError};
@@ -25,6 +26,13 @@ use crate::postgres::{Caretaker, Passwords, PasswordsError};
 /// What a person holds by hand, as it is kept in the stack's `.witwd`; for who only looks.
 pub fn held_by_hand(disk: Arc<dyn Disk>, state_directory: &Path) -> ByHand {
     StateFile::new(disk, state_directory.join(STATE_FILE)).look().by_hand
+}
+
+/// The images that containers are made from, as they are kept in the stack's `.witwd`; for who only
+/// looks. A tag may mean another one by now.
+pub fn accepted_images(disk: Arc<dyn Disk>, state_directory: &Path) -> BTreeSet<ImageId> {
+    let history = StateFile::new(disk, state_directory.join(STATE_FILE)).look();
+    history.images.into_values().map(|accepted| accepted.id).collect()
 }
 
 /// The passwords of a stack's servers, as they are kept in its `.witwd`; for who only looks.

@@ -9,6 +9,8 @@ use crate::terminal::Person;
 
 const APP: &str = r#"
 name = "NAME"
+[volumes]
+things = {}
 [services.app]
 image = "TINY"
 entrypoint = []
@@ -136,4 +138,46 @@ async fn at_a_terminal_it_has_its_size_its_keys_and_gives_its_code() {
     person.types("\u{3}");
     assert_eq!(person.ends().await.code(), Some(9));
     assert_eq!(stack.identities(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clean_removes_old_builds_and_what_a_killed_client_left_and_nothing_else() {
+    let file = APP.replace("[services.app]\nimage = \"TINY\"", "[services.app]\nbuild = \".\"");
+    let stack = TestStack::new("clean", &file).await;
+    let test = crate::support::TestEngine::new("clean-builds").await;
+    let dockerfile = |colour: &str| {
+        let label = format!("LABEL {}={}", crate::support::TEST, test.stack);
+        let text = format!("FROM {}\n{label}\nENV COLOUR={colour}\n", crate::support::TINY);
+        std::fs::write(stack.path().join("Dockerfile"), text).expect("a Dockerfile");
+    };
+    let built = |stack: &TestStack| {
+        let document: serde_json::Value = serde_json::from_str(&stack.done(&["build", "--json"])).expect("JSON");
+        document["items"][0]["digest"].as_str().expect("an id").to_owned()
+    };
+    let is_here = |image: &str| docker(&["image", "inspect", image]).status.success();
+    dockerfile("red");
+    let red = built(&stack);
+    stack.done(&["run", "--no-deps", "app", "/tiny", "write", "/things/kept", "words"]);
+    stack.done(&["up", "-d", "cache"]);
+    assert_eq!(stack.done(&["clean"]), "there is nothing to clean\n");
+    dockerfile("blue");
+    let blue = built(&stack);
+    // It goes on without its client, for it does not look at its input.
+    let mut child = begin(&stack, &["run", "--no-deps", "app", "/tiny", "sleep", "--print", "here"]);
+    let left = one_off(&stack).await;
+    printed(&left, "here").await;
+    let before = stack.identities();
+    assert!(!stack.done(&["clean", "--dry-run"]).contains("container"), "its client waits for it");
+    child.kill().expect("killed");
+    child.wait().expect("an end");
+
+    let said = stack.done(&["clean", "--dry-run"]);
+    assert!(said.contains("would remove container") && said.contains("would remove image"), "{said}");
+    assert_eq!((one_offs(&stack).len(), is_here(&red), stack.identities()), (1, true, before.clone()));
+    let said = stack.done(&["clean"]);
+    assert!(said.contains("whoever ran it is gone") && said.contains("a newer build took its tag"), "{said}");
+    assert_eq!((one_offs(&stack), is_here(&red), is_here(&blue)), (Vec::new(), false, true));
+    let kept: Vec<String> = before.into_iter().filter(|line| !line.contains("-run-")).collect();
+    assert_eq!(stack.identities(), kept);
+    assert_eq!(stack.done(&["run", "--no-deps", "app", "/tiny", "cat", "/things/kept"]), "words\n");
 }

@@ -46,6 +46,7 @@ fn help_shows_every_verb_with_an_example() {
         "config",
         "schema",
         "doctor",
+        "clean",
         "exec",
         "run",
         "db",

@@ -4,8 +4,10 @@ use expect_test::expect;
 
 use super::{a_shop, container, item, observed, status};
 use crate::cli::ports::to_open;
-use crate::cli::{db_url, ls, port};
-use crate::model::observed::ContainerState;
+use crate::cli::{clean, db_url, images, ls, port, run};
+use crate::engine::request::BuiltImage;
+use crate::model::name::ImageId;
+use crate::model::observed::{ContainerState, Exit};
 use crate::model::status::{ItemStatus, State};
 use crate::model::workload::KindName;
 
@@ -72,4 +74,79 @@ fn stacks_are_counted_by_name_and_directory() {
         found,
         ["shop InstanceId(\"me\") Counts { running: 1, total: 2 }", "shop InstanceId(\"other\") Counts { running: 1, total: 1 }"]
     );
+}
+
+#[test]
+fn clean_takes_what_nobody_waits_for_and_never_what_is_kept_or_foreign() {
+    let (name, instance) = super::stack();
+    let up = || ContainerState::Running { started_at: super::at(5) };
+    let ended = |code| ContainerState::Exited { exit: Exit { code, oom: false, at: super::at(1) }, started_at: super::at(5) };
+    let of = |kind, number, by: &str, state| {
+        let mut made = container("web", number, by, state);
+        made.identity.as_mut().expect("ours").kind = kind;
+        made.name = format!("{}-{number}", kind.as_str());
+        made
+    };
+    let all = vec![
+        of(KindName::Service, 1, "me", ended(1)),
+        of(KindName::Postgres, 1, "me", ended(1)),
+        of(KindName::Run, 10, "me", up()),
+        of(KindName::Run, 11, "me", up()),
+        of(KindName::Run, 12, "me", ContainerState::Created),
+        of(KindName::Run, 13, "me", ended(0)),
+        of(KindName::Run, 14, "other", ended(0)),
+        of(KindName::Job, 1, "me", ended(0)),
+        of(KindName::Job, 2, "me", ended(1)),
+        of(KindName::Verify, 1, "me", up()),
+        of(KindName::Dump, 1, "me", ended(0)),
+    ];
+    let found = clean::containers(&observed(all), &name, &instance, |process| process == 10);
+    expect![[r"
+        removed container run-11: whoever ran it is gone
+        removed container run-12: whoever ran it is gone
+        removed container run-13: its run is over
+        removed container job-2: it failed
+        removed container dump-1: its run is over
+    "]]
+    .assert_eq(&clean::text(&found, false));
+}
+
+#[test]
+fn clean_takes_images_without_a_tag_that_nothing_is_or_would_be_made_from() {
+    let mut user = container("web", 1, "other", ContainerState::Created);
+    user.image = ImageId("used".into());
+    let image = |id: &str, tags: &[&str]| BuiltImage {
+        id: ImageId(id.into()),
+        tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+        bytes: 2048,
+    };
+    let built = vec![image("used", &[]), image("accepted", &[]), image("tagged", &["web:built"]), image("old", &[])];
+    let found = clean::images(&observed(vec![user]), built, &[ImageId("accepted".into())].into());
+    expect![[r"
+        would remove image old (2.0 KiB): a newer build took its tag
+        2.0 KiB in all
+    "]]
+    .assert_eq(&clean::text(&found, true));
+}
+
+#[test]
+fn images_are_got_once_each_and_what_makes_no_sense_is_said() {
+    let file = "[services.a]\nimage = \"app:1\"\n[services.b]\nimage = \"app:1\"\n[services.c]\nbuild = \".\"\n\
+                [services.d]\nimage = \"own:1\"\npull = \"never\"\n[postgres.far]\nurl = \"postgresql://a:b@c:1/d\"\n";
+    let stack = super::loaded(file).stack;
+    let of = |way, names: &[&str]| {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        match images::wanted(&stack, way, &names) {
+            Ok(actions) => format!("{:?}", actions.iter().map(|action| action.verb()).collect::<Vec<_>>()),
+            Err(failure) => failure.message,
+        }
+    };
+    assert_eq!(of(images::Way::Pull, &[]), "[\"pull\"]");
+    assert_eq!(of(images::Way::Build, &[]), "[\"build\"]");
+    assert_eq!(of(images::Way::Build, &["a"]), "a has no build: its image is app:1");
+    assert_eq!(of(images::Way::Pull, &["c"]), "c is built, not pulled");
+    assert_eq!(of(images::Way::Pull, &["a", "d"]), "d says pull = \"never\"");
+    assert_eq!(of(images::Way::Pull, &["far"]), "far is a server elsewhere (`url`): it has no image");
+    assert_eq!(run::runnable(&stack, "far").expect_err("refused").exit.code(), 125);
+    assert!(run::runnable(&stack, "a").is_ok());
 }

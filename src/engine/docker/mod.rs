@@ -45,12 +45,12 @@ pub use connect::{ConnectError, EngineAddress, Surroundings};
 pub use interactive::{ExecInteractive, Session};
 
 use super::request::{
-    BuildImage, CreateContainer, CreateNetwork, CreateVolume, EngineInfo, Exec, ExecOutput, FileSeen, FileToPut, ImageFacts,
-    LogQuery, PullImage, Reach, Scope, Waited,
+    BuildImage, BuiltImage, CreateContainer, CreateNetwork, CreateVolume, EngineInfo, Exec, ExecOutput, FileSeen, FileToPut,
+    ImageFacts, LogQuery, PullImage, Reach, Scope, Waited,
 };
 use super::{Engine, EngineError, ErrorKind, EventStream, LogStream, ProgressSink};
 use crate::host::Clock;
-use crate::model::name::{ContainerId, ImageId, StackName};
+use crate::model::name::{ContainerId, ImageId, InstanceId, StackName};
 use crate::model::observed::Observed;
 use cache::Cache;
 use facts::Facts;
@@ -121,6 +121,17 @@ impl DockerEngine {
     /// Passes a signal on to what runs in a container. One that does not run is fine.
     pub async fn signal(&self, container: &ContainerId, signal: &str) -> Result<(), EngineError> {
         containers::signal(self, container, signal).await
+    }
+
+    /// The images that an instance built, by id.
+    pub async fn built_images(&self, instance: &InstanceId) -> Result<Vec<BuiltImage>, EngineError> {
+        images::built(self, instance).await
+    }
+
+    /// Removes an image that nothing is made from. One that is gone is fine; one that is used:
+    /// [`ErrorKind::Conflict`].
+    pub async fn remove_image(&self, id: &ImageId) -> Result<(), EngineError> {
+        images::remove(self, id).await
     }
 
     fn cache(&self) -> MutexGuard<'_, Cache> {
