@@ -95,7 +95,8 @@ async fn beside_a_daemon_nothing_else_changes_and_nobody_takes_it_for_the_servic
     assert_eq!(seen["HostConfig"]["PortBindings"], serde_json::json!({}));
     assert!(stack.done(&["exec", "app", "/tiny", "env", "HOSTNAME"]).contains("app"), "the service, not the one-off container");
     signal("-INT", &child);
-    assert_eq!(child.wait().expect("an end").code(), Some(130));
+    // The code that it gives to every signal that asks it to end.
+    assert_eq!(child.wait().expect("an end").code(), Some(143));
     assert_eq!((one_offs(&stack), stack.identities()), (Vec::new(), before.clone()));
 
     stack.done(&["stop", "cache"]);
