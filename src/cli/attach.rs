@@ -37,13 +37,13 @@ pub(super) enum Signals<'a> {
 
 /// Runs a command with this process's streams; returns the command's own exit code.
 pub(super) async fn run(engine: &DockerEngine, container: &ContainerId, request: ExecInteractive) -> Result<Exit, Failure> {
-    let session = engine.exec_interactive(container, &request).await.map_err(not_run)?;
+    let session = engine.exec_interactive(container, &request).await.map_err(|error| not_run(&error))?;
     join(session, request.tty, Signals::Leave).await
 }
 
 /// That it could not be run.
-pub(super) fn not_run(error: EngineError) -> Failure {
-    Failure::new(Exit::NotRun, chain(&error))
+pub(super) fn not_run(error: &EngineError) -> Failure {
+    Failure::new(Exit::NotRun, chain(error))
 }
 
 /// Joins this process's streams to what runs until it ends; returns its exit code.
@@ -54,10 +54,10 @@ pub(super) async fn join(mut session: Session, tty: bool, signals: Signals<'_>) 
     let shown = show(&mut session, tty, signals).await;
     feeding.abort();
     drop(raw);
-    if let Shown::Ended(by) = shown.map_err(not_run)? {
+    if let Shown::Ended(by) = shown.map_err(|error| not_run(&error))? {
         return Ok(Exit::Of(by));
     }
-    let code = session.exit_code().await.map_err(not_run)?;
+    let code = session.exit_code().await.map_err(|error| not_run(&error))?;
     // The engine's codes are those of a process; anything else would be no success.
     Ok(Exit::Of(u8::try_from(code).unwrap_or(1)))
 }

@@ -107,10 +107,10 @@ pub(super) fn containers(
             _ => None,
         };
         match (identity.kind, ended) {
-            (KindName::Service | KindName::Postgres, _) => None,
             (KindName::Run, None) if !is_alive(identity.key.replica) => Some("whoever ran it is gone".to_owned()),
             (KindName::Run | KindName::Dump | KindName::Verify, Some(_)) => Some("its run is over".to_owned()),
             (KindName::Job, Some(code)) if code != 0 => Some("it failed".to_owned()),
+            // A service or postgres is the daemon's, whatever became of it.
             _ => None,
         }
     };

@@ -174,13 +174,14 @@ async fn wait(context: &Context, follower: Follower, about: &BTreeSet<Chosen>) -
     let mut progress = Progress::plain(context.output.silent());
     let waited = follower.until_settled(&mut progress, context.clock.as_ref(), PATIENCE).await;
     progress.finish();
-    let (mut status, exit) = match waited? {
+    let mut status = match waited? {
         Waited::Settled(Outcome::Ready, _) => return Ok(()),
-        Waited::Settled(_, status) => (status, Exit::NotRun),
-        Waited::TimedOut(Some(status)) => (status, Exit::NotRun),
+        Waited::Settled(_, status) | Waited::TimedOut(Some(status)) => status,
         Waited::TimedOut(None) => return Err(Failure::new(Exit::NotRun, "the daemon did not look at the engine in time")),
         Waited::Ended => return Err(Failure::new(Exit::NotRun, "the daemon ended before it was done")),
     };
     status.items.retain(|item| is_about(about, &item.name, item.replica));
-    Err(not_ready(context, &status, exit).await)
+    let aside = Context { output: context.output.silent(), ..context.clone() };
+    let failure = not_ready(&aside, &status, Exit::NotRun).await;
+    Err(failure.hint("what was started for it is stopped again; `witwd up -d` keeps it for a look"))
 }

@@ -154,7 +154,7 @@ impl OneRun<'_> {
     }
 
     async fn attended(&self, single: &Single, container: &ContainerId, tty: bool) -> Done {
-        let session = self.engine.attach(container, tty).await.map_err(not_run)?;
+        let session = self.engine.attach(container, tty).await.map_err(|error| not_run(&error))?;
         let key = ReplicaKey { name: self.workload.name.clone(), replica: std::process::id() };
         let start = Action::Start { key, container: container.clone() };
         single.carry_out_one(&start).await.map_err(|error| not_made(&error))?;

@@ -137,7 +137,7 @@ fn images_are_got_once_each_and_what_makes_no_sense_is_said() {
     let of = |way, names: &[&str]| {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         match images::wanted(&stack, way, &names) {
-            Ok(actions) => format!("{:?}", actions.iter().map(|action| action.verb()).collect::<Vec<_>>()),
+            Ok(actions) => format!("{:?}", actions.iter().map(crate::plan::Action::verb).collect::<Vec<_>>()),
             Err(failure) => failure.message,
         }
     };
