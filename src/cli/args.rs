@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use super::output::ColorChoice;
 use super::{
-    check, completions, config, daemon, db, doctor, down, events, exec, guardian, init, logs, plan, ps, restart, scale, schema, start,
-    stop, top, up,
+    check, clean, completions, config, daemon, db, doctor, down, events, exec, guardian, images, init, logs, ls, open, plan,
+    port, ps, restart, run, scale, schema, start, stop, top, up,
 };
 
 /// Keeps an app and its Postgres running on one machine, from one stack.toml.
@@ -68,6 +68,8 @@ pub enum Verb {
     Down(down::DownArgs),
     /// What runs, and why what does not
     Ps(ps::PsArgs),
+    /// All stacks of this machine
+    Ls(ls::LsArgs),
     /// Logs of services, postgres and witwd itself
     Logs(logs::LogsArgs),
     /// What happened and why
@@ -86,6 +88,10 @@ pub enum Verb {
     Plan(plan::PlanArgs),
     /// A first stack.toml from what is in this directory
     Init(init::InitArgs),
+    /// Build images, and nothing else
+    Build(images::BuildArgs),
+    /// Pull images, and nothing else
+    Pull(images::PullArgs),
     /// Validate stack.toml; needs no engine
     Check(check::CheckArgs),
     /// The resolved stack, secrets masked
@@ -94,8 +100,16 @@ pub enum Verb {
     Schema(schema::SchemaArgs),
     /// What is wrong with this machine for this stack, and what to do
     Doctor(doctor::DoctorArgs),
+    /// Where ports are published on this machine
+    Port(port::PortArgs),
+    /// Open a service in the browser
+    Open(open::OpenArgs),
+    /// Remove what is ours and unused: old builds, containers that are left; never data
+    Clean(clean::CleanArgs),
     /// Run a command in a running container; without one, a shell
     Exec(exec::ExecArgs),
+    /// Run a one-off container of a service or job, and what it needs before it
+    Run(run::RunArgs),
     /// The databases of the stack
     Db(db::DbArgs),
     /// The same as `db psql`

@@ -1,7 +1,7 @@
 //! What the command line is put together from: the one file where the engine, the supervisor and
 //! the schema are named. Everything else in `cli` knows traits and handles only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -22,11 +22,12 @@ use crate::host::{Clock, Disk};
 use crate::model::by_hand::ByHand;
 use crate::model::hash::SpecHash;
 use crate::model::history::Goal;
-use crate::model::name::{InstanceId, StackName, WorkloadName};
+use crate::model::name::{ImageId, InstanceId, StackName, WorkloadName};
 use crate::model::stack::Stack;
 use crate::model::status::DaemonStatus;
 use crate::model::workload::{Build, ImageOrigin, Workload};
-use crate::supervisor::{self, Command, Ends, Machine};
+use crate::postgres::Passwords;
+use crate::supervisor::{self, Command, Ends, Machine, Single};
 
 /// What a supervisor is given to work with.
 #[derive(Clone)]
@@ -165,6 +166,31 @@ async fn name_on_the_engine(parts: &Parts) -> StackName {
 /// What a person holds by hand, where no daemon can be asked.
 pub fn held_by_hand(disk: Arc<dyn Disk>, place: &Place) -> ByHand {
     supervisor::held_by_hand(disk, &place.state)
+}
+
+/// What carries out single actions of a stack, beside a daemon or without one.
+pub fn single(context: &Context, place: &Place, engine: Arc<dyn Engine>, stack: Arc<Stack>) -> Result<Single, Failure> {
+    let instance = place.instance()?;
+    let machine = Machine {
+        engine,
+        clock: context.clock.clone(),
+        disk: context.disk.clone(),
+        state_directory: place.state.clone(),
+        secrets_directory: Runtime::open(&Surroundings::of_process())?.secrets(&instance),
+        instance,
+        daemon: None,
+    };
+    Ok(machine.single(stack))
+}
+
+/// The images that containers are made from, as they are kept beside the stack.
+pub fn accepted_images(disk: Arc<dyn Disk>, place: &Place) -> BTreeSet<ImageId> {
+    supervisor::accepted_images(disk, &place.state)
+}
+
+/// The passwords of the stack's servers as they are kept beside it.
+pub fn known_passwords(disk: Arc<dyn Disk>, place: &Place, stack: &Stack) -> Passwords {
+    supervisor::known_passwords(disk, &place.state, stack)
 }
 
 /// Whether the stack is to run, as far as the supervisor's own state says: not after a `down`.

@@ -1,5 +1,6 @@
-//! `db psql`: a shell in a database, or a script on standard input. It runs in the database's own
-//! container over its local socket: no password is needed, and none is shown.
+//! `db`: the databases of the stack. `db psql` is a shell in one, or a script on standard input. It
+//! runs in the database's own container over its local socket: no password is needed, and none is
+//! shown.
 
 use clap::{Args, Subcommand};
 
@@ -7,6 +8,7 @@ use super::Done;
 use super::assembly;
 use super::attach;
 use super::context::Context;
+use super::db_url::{self, UrlArgs};
 use super::exec::request;
 use super::exit_code::{Exit, Failure};
 use super::loader;
@@ -16,7 +18,7 @@ use crate::model::workload::{Postgres, Workload};
 
 /// Flags of `db`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  witwd db psql < report.sql")]
+#[command(after_help = "Examples:\n  witwd db psql < report.sql\n  pgcli \"$(witwd db url)\"")]
 pub struct DbArgs {
     #[command(subcommand)]
     verb: DbVerb,
@@ -27,6 +29,8 @@ pub struct DbArgs {
 enum DbVerb {
     /// A shell in the database, or a script on standard input
     Psql(PsqlArgs),
+    /// An address of the database for a tool on this machine, with its password
+    Url(UrlArgs),
     /// Anything else: answered with what is meant
     #[command(external_subcommand)]
     Other(Vec<String>),
@@ -51,6 +55,7 @@ pub struct PsqlArgs {
 pub(super) async fn run(context: &Context, args: DbArgs) -> Done {
     match args.verb {
         DbVerb::Psql(args) => psql(context, args).await,
+        DbVerb::Url(args) => db_url::run(context, args).await,
         DbVerb::Other(words) => Err(super::words::unknown_verb_of_db(words.first().map_or("", String::as_str))),
     }
 }
@@ -58,8 +63,7 @@ pub(super) async fn run(context: &Context, args: DbArgs) -> Done {
 pub(super) async fn psql(context: &Context, args: PsqlArgs) -> Done {
     let place = context.place()?;
     let loaded = context.look(&place)?;
-    let workload = postgres(&loaded.stack, args.name.as_deref())?;
-    let settings = workload.postgres().ok_or_else(|| not_a_postgres(&loaded.stack, workload))?;
+    let (workload, settings) = postgres(&loaded.stack, args.name.as_deref(), "psql")?;
     if settings.is_external() {
         return Err(Failure::new(
             Exit::NotRun,
@@ -88,22 +92,24 @@ pub(super) fn command(settings: &Postgres, superuser: bool, is_person: bool, arg
     words
 }
 
-/// The postgres that is meant: the named one, or the only one.
-fn postgres<'a>(stack: &'a Stack, name: Option<&str>) -> Result<&'a Workload, Failure> {
+/// The postgres that `verb` is about: the named one, or the only one.
+pub(super) fn postgres<'a>(stack: &'a Stack, name: Option<&str>, verb: &str) -> Result<(&'a Workload, &'a Postgres), Failure> {
     if let Some(name) = name {
-        return loader::workload(stack, name);
+        let workload = loader::workload(stack, name)?;
+        let settings = workload.postgres().ok_or_else(|| not_a_postgres(stack, workload))?;
+        return Ok((workload, settings));
     }
-    let all: Vec<&Workload> = stack.in_order().filter(|workload| workload.postgres().is_some()).collect();
+    let all: Vec<_> = stack.in_order().filter_map(|workload| Some((workload, workload.postgres()?))).collect();
     match all.as_slice() {
-        [one] => Ok(one),
+        [one] => Ok(*one),
         [] => {
             let failure = Failure::new(Exit::Usage, format!("stack {} has no postgres", stack.name()));
             Err(failure.hint("`[postgres.db]` in stack.toml makes one"))
         }
         several => {
-            let names: Vec<&str> = several.iter().map(|workload| workload.name.as_str()).collect();
+            let names: Vec<&str> = several.iter().map(|(workload, _)| workload.name.as_str()).collect();
             let question = format!("in which postgres? stack {} has {}", stack.name(), names.join(", "));
-            Err(Failure::new(Exit::Usage, question).hint(format!("`witwd psql {}`", names[0])))
+            Err(Failure::new(Exit::Usage, question).hint(format!("`witwd {verb} {}`", names[0])))
         }
     }
 }

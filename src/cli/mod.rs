@@ -11,11 +11,13 @@ mod background;
 mod by_hand;
 mod check;
 mod claim;
+mod clean;
 mod completions;
 mod config;
 mod context;
 mod daemon;
 mod db;
+mod db_url;
 mod docs;
 mod doctor;
 mod door;
@@ -27,23 +29,29 @@ mod file;
 mod follow;
 mod guardian;
 mod handover;
-mod live;
+mod images;
 mod init;
+mod live;
 mod loader;
 mod log_reader;
 mod log_sources;
 mod logs;
+mod ls;
 mod merge;
+mod needs;
+mod open;
 mod output;
 mod own_log;
 mod paint;
 mod place;
 mod plan;
 mod plan_text;
+mod port;
 mod ports;
 mod progress;
 mod ps;
 mod restart;
+mod run;
 mod runs;
 mod scale;
 mod schema;
@@ -76,13 +84,13 @@ type Done = Result<Exit, Failure>;
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let exit = match Cli::try_parse_from(&arguments) {
-        Ok(cli) => run(cli),
+        Ok(cli) => begin(cli),
         Err(error) => unparsed(&arguments, &error),
     };
     ExitCode::from(exit.code())
 }
 
-fn run(cli: Cli) -> Exit {
+fn begin(cli: Cli) -> Exit {
     let output = Output::new(cli.globals.json, cli.globals.quiet, cli.globals.color);
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
@@ -114,15 +122,22 @@ async fn dispatch(globals: Globals, verb: Verb, output: Output) -> Done {
         Verb::Start(args) => start::run(&context, args).await,
         Verb::Scale(args) => scale::run(&context, args).await,
         Verb::Ps(args) => ps::run(&context, args).await,
+        Verb::Ls(args) => ls::run(&context, args).await,
+        Verb::Port(args) => port::run(&context, args).await,
+        Verb::Open(args) => open::run(&context, args).await,
         Verb::Logs(args) => logs::run(&context, args).await,
         Verb::Events(args) => events::run(&context, args).await,
         Verb::Plan(args) => plan::run(&context, args).await,
         Verb::Init(args) => init::run(&context, &args),
+        Verb::Build(args) => images::build(&context, args).await,
+        Verb::Pull(args) => images::pull(&context, args).await,
         Verb::Check(args) => check::run(&context, &args),
         Verb::Config(args) => config::run(&context, &args),
         Verb::Schema(args) => schema::run(&context, &args),
         Verb::Doctor(args) => doctor::run(&context, args).await,
+        Verb::Clean(args) => clean::run(&context, args).await,
         Verb::Exec(args) => exec::run(&context, args).await,
+        Verb::Run(args) => run::run(&context, args).await,
         Verb::Db(args) => db::run(&context, args).await,
         Verb::Psql(args) => db::psql(&context, args).await,
         Verb::Completions(args) => completions::run(&context, &args),

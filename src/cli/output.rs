@@ -48,6 +48,11 @@ impl Output {
         Self { json, quiet, color, no_color }
     }
 
+    /// The same without what only a person at the verb's own side wants: what it is about speaks.
+    pub fn silent(self) -> Self {
+        Self { json: false, quiet: true, ..self }
+    }
+
     /// Whether data is coloured.
     pub fn color(self) -> bool {
         !self.json && self.color.decide(io::stdout().is_terminal(), self.no_color)

@@ -1,14 +1,20 @@
 //! Published ports as a person reads and opens them. Pure.
 
 use crate::model::status::{ItemStatus, PortStatus, Status};
+use crate::model::wish::Chosen;
 use crate::model::workload::{KindName, Protocol};
 
 /// A published port in a table: `127.0.0.1:8080->8000`; the inner port only where it differs.
 pub fn port_text(port: &PortStatus) -> String {
-    let address = if port.address.contains(':') { format!("[{}]", port.address) } else { port.address.clone() };
     let inner = if port.host == port.container { String::new() } else { format!("->{}", port.container) };
     let protocol = if port.protocol == Protocol::Udp { "/udp" } else { "" };
-    format!("{address}:{}{inner}{protocol}", port.host)
+    format!("{}{inner}{protocol}", host_text(port))
+}
+
+/// Where it is published: `127.0.0.1:8080`.
+pub fn host_text(port: &PortStatus) -> String {
+    let address = if port.address.contains(':') { format!("[{}]", port.address) } else { port.address.clone() };
+    format!("{address}:{}", port.host)
 }
 
 /// What to say of the published ports of a stack that is ready: a line each, services first.
@@ -23,9 +29,11 @@ pub fn addresses(status: &Status) -> Vec<String> {
     items.iter().map(line).collect()
 }
 
-/// The address to open in a browser: that of the first service that publishes one.
-pub fn to_open(status: &Status) -> Option<String> {
-    let mut services: Vec<&ItemStatus> = status.items.iter().filter(|item| item.kind == KindName::Service).collect();
+/// The address to open in a browser: that of the first service of `of`, or of all, that publishes one.
+pub fn to_open(status: &Status, of: Option<&Chosen>) -> Option<String> {
+    let is_meant = |item: &ItemStatus| of.is_none_or(|of| of.covers(&item.name, item.replica));
+    let services = status.items.iter().filter(|item| item.kind == KindName::Service && is_meant(item));
+    let mut services: Vec<&ItemStatus> = services.collect();
     services.sort_by_key(|item| (&item.name, item.replica));
     let port = services.iter().flat_map(|item| &item.ports).find(|port| port.protocol == Protocol::Tcp)?;
     Some(address(KindName::Service, port))

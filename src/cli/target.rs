@@ -12,7 +12,7 @@ use crate::engine::request::Scope;
 use crate::model::name::{InstanceId, StackName, WorkloadName};
 use crate::model::observed::{Container, ContainerState, Observed, Owner};
 use crate::model::stack::Stack;
-use crate::model::workload::{Kind, Workload};
+use crate::model::workload::{Kind, KindName, Workload};
 use crate::supervisor::JOBS_ARE_NOT_RUN;
 
 /// The running container of this name.
@@ -38,8 +38,10 @@ impl Target<'_> {
     /// The container that `NAME` or `NAME.2` means: of several replicas the first that runs.
     pub(super) fn find(self, observed: &Observed, name: &str) -> Result<Container, Failure> {
         let is_named = |container: &&Container| {
-            let key = container.identity.as_ref().map(|identity| &identity.key);
-            key.is_some_and(|key| name == key.name.as_str() || name == format!("{}.{}", key.name, key.replica))
+            // A one-off container has the name of what it is of.
+            let kept = container.identity.as_ref().filter(|identity| identity.kind != KindName::Run);
+            kept.map(|identity| &identity.key)
+                .is_some_and(|key| name == key.name.as_str() || name == format!("{}.{}", key.name, key.replica))
         };
         let replica = |container: &Container| container.identity.as_ref().map(|identity| identity.key.replica);
         let is_running = |container: &Container| matches!(container.state, ContainerState::Running { .. });

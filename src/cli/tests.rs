@@ -23,6 +23,8 @@ use crate::model::status::{
 };
 use crate::model::workload::{KindName, Protocol, PublishedPort};
 
+mod everyday;
+
 const NOW: i64 = 1_767_300_000;
 
 pub(super) fn at(seconds_ago: i64) -> Timestamp {
@@ -258,8 +260,8 @@ fn a_stack_that_is_ready_says_where_to_find_it() {
         a reboot stops the stack: `witwd up -d` starts it again"]]
     .assert_eq(&up::ready_text(&a_shop(), true));
     let everywhere = ItemStatus { ports: vec![port("0.0.0.0", 80, 8000)], ..item("web", KindName::Service, State::Running) };
-    assert_eq!(to_open(&status(vec![everywhere])).as_deref(), Some("http://localhost"));
-    assert_eq!(to_open(&status(Vec::new())), None);
+    assert_eq!(to_open(&status(vec![everywhere]), None).as_deref(), Some("http://localhost"));
+    assert_eq!(to_open(&status(Vec::new()), None), None);
 }
 
 #[test]

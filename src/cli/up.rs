@@ -140,7 +140,7 @@ fn ready(context: &Context, status: &Status, in_background: bool) -> Result<(), 
 pub(super) fn ready_text(status: &Status, in_background: bool) -> String {
     let mut lines = vec![format!("stack {} is ready", status.stack)];
     lines.extend(addresses(status).iter().map(|line| format!("  {line}")));
-    if let Some(address) = to_open(status) {
+    if let Some(address) = to_open(status, None) {
         lines.push(format!("open {address}"));
     }
     if in_background {

@@ -19,13 +19,13 @@ const OTHERS: [(&str, &str); 12] = [
 ];
 
 /// Verbs of the contract that this version does not have.
-const LATER: [&str; 20] = [
-    "enable", "disable", "ls", "build", "pull", "port", "open", "run", "backup", "restore", "snapshot", "job", "secret",
-    "clean", "import", "history", "export", "bundle", "promote", "watch",
+const LATER: [&str; 13] = [
+    "enable", "disable", "backup", "restore", "snapshot", "job", "secret", "import", "history", "export", "bundle", "promote",
+    "watch",
 ];
 
 /// Verbs of `db` of the contract that this version does not have.
-const LATER_OF_DB: [&str; 3] = ["url", "reset", "upgrade"];
+const LATER_OF_DB: [&str; 2] = ["reset", "upgrade"];
 
 /// Flags of the contract that this version does not have.
 const LATER_FLAGS: [&str; 1] = ["--host"];
@@ -52,7 +52,7 @@ pub fn unknown_verb(word: &str, verbs: &[String]) -> Failure {
 /// Why `word` is no verb of `db`.
 pub fn unknown_verb_of_db(word: &str) -> Failure {
     let what = if LATER_OF_DB.contains(&word) { "is not in this version" } else { "is not a command" };
-    Failure::new(Exit::Usage, format!("`witwd db {word}` {what}")).hint("`witwd db psql` is what there is")
+    Failure::new(Exit::Usage, format!("`witwd db {word}` {what}")).hint("`witwd db psql` and `witwd db url` are what there is")
 }
 
 /// What is known of a flag that was refused where it stood.

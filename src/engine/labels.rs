@@ -28,6 +28,9 @@ pub const VERSION: &str = "dev.witwd.version";
 /// Name of a volume as the file spells it.
 pub const VOLUME: &str = "dev.witwd.volume";
 
+/// On an image that we built: the instance.
+pub const BUILT_BY: &str = "dev.witwd.built-by";
+
 /// `true` on a volume for a path that an image declares a volume.
 pub const OF_IMAGE: &str = "dev.witwd.of-image";
 
@@ -40,6 +43,11 @@ pub fn of_owner(stack: &StackName, instance: &InstanceId, directory: &str) -> BT
         (VERSION, env!("CARGO_PKG_VERSION").to_owned()),
     ];
     pairs.into_iter().map(|(label, value)| (label.to_owned(), value)).collect()
+}
+
+/// Labels of an image that is built. Only what never changes: each of them is part of what is built.
+pub fn of_build(instance: &InstanceId) -> BTreeMap<String, String> {
+    BTreeMap::from([(BUILT_BY.to_owned(), instance.to_string())])
 }
 
 /// Labels of a container.

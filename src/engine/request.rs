@@ -90,6 +90,20 @@ pub struct CreateContainer {
     pub logs: Option<LogBounds>,
     /// What it may not do.
     pub hardening: Hardening,
+    /// Who reads its output and writes its input.
+    pub streams: Streams,
+}
+
+/// Who reads the output of a container and writes its input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Streams {
+    /// Nobody but its log.
+    #[default]
+    Log,
+    /// Whoever attaches first; its input ends with them.
+    Attached,
+    /// The same, at a terminal.
+    Terminal,
 }
 
 /// A mount of a container to be made.
@@ -343,6 +357,17 @@ pub struct ImageFacts {
     pub has_healthcheck: bool,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+}
+
+/// An image that we built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuiltImage {
+    /// Its id.
+    pub id: ImageId,
+    /// Its tags; none: another one has taken its tag.
+    pub tags: Vec<String>,
+    /// Bytes that it alone takes, as far as the engine says.
+    pub bytes: u64,
 }
 
 /// How a container that was waited for ended.

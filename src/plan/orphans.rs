@@ -38,6 +38,17 @@ pub fn remove_orphans(pass: &mut Pass<'_>) {
     }
 }
 
+/// Plans the removal of one-off containers whose run is over: whoever ran them is gone, or is about to
+/// remove them too. One that runs, or is about to, is somebody's.
+pub fn remove_leftovers(pass: &mut Pass<'_>) {
+    let is_run = |container: &&Container| container.identity.as_ref().is_some_and(|identity| identity.kind == KindName::Run);
+    for container in pass.inputs.ours().filter(is_run) {
+        if matches!(container.state, ContainerState::Exited { .. } | ContainerState::Dead) {
+            end(pass, container, "its run is over");
+        }
+    }
+}
+
 /// Plans the next step towards the end of a container: stop, then remove.
 pub fn end(pass: &mut Pass<'_>, container: &Container, cause: &str) {
     let Some(identity) = &container.identity else { return };

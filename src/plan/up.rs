@@ -29,6 +29,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
         }
     }
     orphans::remove_orphans(&mut pass);
+    orphans::remove_leftovers(&mut pass);
     pass.finish()
 }
 

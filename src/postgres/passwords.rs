@@ -88,13 +88,18 @@ impl Passwords {
         Ok((Self { disk, rng, path, inner }, damage))
     }
 
+    /// The store for who only looks: nothing is written, and a password that was never made, or that
+    /// can't be read, is not known.
+    pub fn look(disk: Arc<dyn Disk>, rng: Arc<dyn Rng>, path: PathBuf, stack: &Stack) -> Self {
+        let store = Store::look(disk.as_ref(), &path).unwrap_or_else(|| Store::new(rng.as_ref()));
+        let inner = Mutex::new(Inner { store, servers: servers(stack), directory: stack.directory().to_owned() });
+        Self { disk, rng, path, inner }
+    }
+
     /// Knows the servers of this stack from now on, and makes and keeps the passwords they lack. To
     /// be called before anything of the stack is created.
     pub fn ensure(&self, stack: &Stack) -> Result<(), PasswordsError> {
-        let servers: BTreeMap<WorkloadName, Postgres> = stack
-            .in_order()
-            .filter_map(|workload| workload.postgres().map(|postgres| (workload.name.clone(), postgres.clone())))
-            .collect();
+        let servers = servers(stack);
         let mut inner = self.inner();
         let missing: Vec<String> = servers
             .iter()
@@ -222,6 +227,11 @@ impl Inner {
     fn fill(&self, template: &Template, depth: u32) -> Option<String> {
         template.resolve(|part| self.hole(part, depth)).ok()
     }
+}
+
+fn servers(stack: &Stack) -> BTreeMap<WorkloadName, Postgres> {
+    let servers = stack.in_order().filter_map(|workload| Some((workload.name.clone(), workload.postgres()?.clone())));
+    servers.collect()
 }
 
 /// The password that the file gives a role.

@@ -162,7 +162,8 @@ async fn start(
 /// directories above it keep everybody out.
 const SECRETS_MODE: u32 = 0o711;
 
-fn make_secrets_directory(context: &Context, workload: &Workload, key: &ReplicaKey) -> Result<(), ActionError> {
+/// Makes the directory that a container's secrets lie in, where it has any.
+pub(super) fn make_secrets_directory(context: &Context, workload: &Workload, key: &ReplicaKey) -> Result<(), ActionError> {
     if context.keeper.files(workload).is_empty() {
         return Ok(());
     }

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use crate::engine::request::{CreateContainer, CreateVolume, MountFrom, MountRequest};
+use crate::engine::request::{CreateContainer, CreateVolume, MountFrom, MountRequest, Streams};
 use crate::model::name::{ReplicaKey, VolumeName};
 use crate::model::observed::Identity;
 use crate::model::stack::Stack;
-use crate::model::workload::{MountSource, Workload};
+use crate::model::workload::{KindName, MountSource, Workload};
 
 use super::apply::Context;
 use super::event::ActionError;
@@ -61,6 +61,47 @@ pub fn container_request(
         stop_grace: settings.stop_grace,
         logs: Some(settings.logs),
         hardening: settings.hardening,
+        streams: Streams::Log,
+    })
+}
+
+/// A one-off container beside those that are kept.
+#[derive(Debug, Clone)]
+pub struct OneOff {
+    /// The process that it is for, which is also its number among those of its workload.
+    pub process: u32,
+    /// The image, by reference or id.
+    pub image: String,
+    /// What it runs; `None`: what the workload runs.
+    pub command: Option<Vec<String>>,
+    /// Who reads its output and writes its input.
+    pub streams: Streams,
+    /// More environment.
+    pub env: Vec<(String, String)>,
+}
+
+/// The request for a one-off container of a workload: like one of its own, but nobody finds it. It has
+/// none of the names on the network, and publishes nothing.
+pub fn one_off_request(
+    context: &Context,
+    stack: &Stack,
+    workload: &Workload,
+    one_off: OneOff,
+) -> Result<CreateContainer, ActionError> {
+    let OneOff { process, image, command, streams, env } = one_off;
+    let key = ReplicaKey { name: workload.name.clone(), replica: process };
+    let name = format!("{}-{}-run-{process}", stack.name(), workload.name);
+    let made = container_request(context, stack, workload, (key, name, image))?;
+    Ok(CreateContainer {
+        identity: Identity { kind: KindName::Run, spec: None, ..made.identity },
+        // Some engines make a name on the network of it.
+        hostname: format!("run-{process}"),
+        aliases: Vec::new(),
+        ports: Vec::new(),
+        command: command.or(made.command),
+        env: env.into_iter().chain(made.env).collect(),
+        streams,
+        ..made
     })
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::ProgressSink;
 use crate::engine::request::{BuildImage, Progress, PullImage};
+use crate::engine::{ProgressSink, labels};
 use crate::model::history::Target;
 use crate::model::stack::Stack;
 use crate::model::workload::{Build, Fallback, ImageOrigin, Workload};
@@ -77,7 +77,7 @@ fn docker_build(context: &Context, workload: &Workload, build: &Build, reference
         args: args.map_err(|hole| ActionError::transient(format!("failed to fill {hole} in build.args of {}", workload.name)))?,
         secrets: BTreeMap::new(),
         platform: workload.image.platform.clone(),
-        labels: BTreeMap::new(),
+        labels: labels::of_build(&context.instance),
     })
 }
 

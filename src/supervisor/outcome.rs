@@ -11,7 +11,7 @@ use crate::model::health::Subject;
 use crate::model::history::{AcceptedImage, Failure, FailureKind, History, PostgresHistory, Target, retry_delay};
 use crate::model::name::{ContainerId, ReplicaKey, WorkloadName};
 use crate::model::observed::{Container, ContainerState, Observed};
-use crate::plan::{Action, Planned};
+use crate::plan::{Action, Planned, is_kept};
 
 use super::apply::{Order, apply};
 use super::event::{ActionError, Effect, Event};
@@ -111,7 +111,8 @@ impl Supervisor {
     /// Whose log goes with a container that is to be removed.
     fn leaving(&self, observed: &Observed, action: &Action) -> Option<Leaving> {
         let Action::Remove { key, container } = action else { return None };
-        let seen = observed.containers.iter().find(|seen| &seen.id == container)?;
+        // Nobody asks for the log of a one-off container later.
+        let seen = observed.containers.iter().find(|seen| &seen.id == container).filter(|seen| is_kept(seen))?;
         let last = self.history.replicas.get(key).and_then(|replica| replica.last_exit.as_ref());
         let (key, container) = (key.clone(), container.clone());
         let started_at = seen.run().map_or(seen.created_at, |run| run.started_at);

@@ -1,5 +1,6 @@
 //! From the parts of a machine to a running supervisor.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::apply::{Context, PRIMITIVES, TRANSFERS};
 use super::commands::SystemCommands;
+use super::event::Event;
 use super::handle::{Command, Ends, Up};
 use super::keeper::PostgresKeeper;
 use super::kept_logs::KeptLogs;
@@ -19,7 +21,7 @@ use crate::health::SystemProber;
 use crate::host::{Clock, Disk, ShadowDisk, SystemRng};
 use crate::model::by_hand::ByHand;
 use crate::model::history::Goal;
-use crate::model::name::InstanceId;
+use crate::model::name::{ImageId, InstanceId};
 use crate::model::preview::Preview;
 use crate::model::stack::Stack;
 use crate::model::status::DaemonStatus;
@@ -28,6 +30,18 @@ use crate::postgres::{Caretaker, Damage, Passwords, PasswordsError};
 /// What a person holds by hand, as it is kept in the stack's `.witwd`; for who only looks.
 pub fn held_by_hand(disk: Arc<dyn Disk>, state_directory: &Path) -> ByHand {
     StateFile::new(disk, state_directory.join(STATE_FILE)).look().by_hand
+}
+
+/// The images that containers are made from, as they are kept in the stack's `.witwd`; for who only
+/// looks. A tag may mean another one by now.
+pub fn accepted_images(disk: Arc<dyn Disk>, state_directory: &Path) -> BTreeSet<ImageId> {
+    let history = StateFile::new(disk, state_directory.join(STATE_FILE)).look();
+    history.images.into_values().map(|accepted| accepted.id).collect()
+}
+
+/// The passwords of a stack's servers, as they are kept in its `.witwd`; for who only looks.
+pub fn known_passwords(disk: Arc<dyn Disk>, state_directory: &Path, stack: &Stack) -> Passwords {
+    Passwords::look(disk, Arc::new(SystemRng), state_directory.join(PASSWORDS), stack)
 }
 
 /// Generated passwords below the stack's `.witwd`.
@@ -101,10 +115,20 @@ impl Machine {
         for words in unusable.into_iter().chain(damage.map(|damage| damage.to_string())) {
             tracing::warn!("{words}");
         }
-        let keeper = Arc::new(self.keeper(&passwords));
-        let prober = Arc::new(SystemProber::new(self.engine.clone(), self.clock.clone(), passwords.clone()));
         let (events, events_end) = mpsc::unbounded_channel();
-        let context = Context {
+        let prober = Arc::new(SystemProber::new(self.engine.clone(), self.clock.clone(), passwords.clone()));
+        let daemon = self.daemon.clone();
+        let context = self.context(passwords, events);
+        let known = Known { history, ..Known::default() };
+        let beginning = Beginning { stack, first: Some(first), known, state, daemon, prober, ends };
+        run(context, events_end, beginning, ending).await;
+        Ok(())
+    }
+
+    /// What actions are carried out with.
+    pub(super) fn context(self, passwords: Arc<Passwords>, events: mpsc::UnboundedSender<Event>) -> Context {
+        let keeper = Arc::new(self.keeper(&passwords));
+        Context {
             engine: self.engine,
             clock: self.clock,
             kept_logs: KeptLogs::new(self.disk.clone(), &self.state_directory),
@@ -116,12 +140,9 @@ impl Machine {
             events,
             primitives: Semaphore::new(PRIMITIVES),
             transfers: Semaphore::new(TRANSFERS),
-        };
-        let known = Known { history, ..Known::default() };
-        let beginning = Beginning { stack, first: Some(first), known, state, daemon: self.daemon, prober, ends };
-        run(context, events_end, beginning, ending).await;
-        Ok(())
+        }
     }
+
     fn passwords(&self) -> Result<(Arc<Passwords>, Option<Damage>), StartError> {
         let path = self.state_directory.join(PASSWORDS);
         let (passwords, damage) = Passwords::open(self.disk.clone(), Arc::new(SystemRng), path)?;

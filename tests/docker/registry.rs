@@ -21,14 +21,15 @@ const PASSWORD: &str = "open sesame";
 const HASHED: &str = "$2b$04$/f7Uu44psG9LtL1vJVvpauHSmjZQj320TNylxIIRqzfQS6NWcKqHy";
 
 /// Debian's `docker-registry` on a free port, gone with this value.
-struct Registry {
+pub struct Registry {
     process: Child,
-    port: u16,
+    /// Its port on 127.0.0.1.
+    pub port: u16,
 }
 
 impl Registry {
     /// One that keeps its images in `directory` and asks for a password where `locked`.
-    async fn start(directory: &Path, locked: bool) -> Self {
+    pub async fn start(directory: &Path, locked: bool) -> Self {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let data = directory.join("registry");
         let passwords = directory.join("htpasswd");

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::OnceCell;
 use witwd::engine::docker::{DockerEngine, Surroundings};
-use witwd::engine::request::{CreateContainer, CreateNetwork, CreateVolume, Scope};
+use witwd::engine::request::{CreateContainer, CreateNetwork, CreateVolume, Scope, Streams};
 use witwd::engine::{Engine, EngineError};
 use witwd::host::SystemClock;
 use witwd::model::name::{ContainerId, InstanceId, ReplicaKey, StackName};
@@ -102,6 +102,7 @@ impl TestEngine {
             stop_grace: Duration::from_secs(1),
             logs: Some(LogBounds::default()),
             hardening: Hardening::default(),
+            streams: Streams::Log,
         }
     }
 

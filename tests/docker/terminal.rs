@@ -34,7 +34,7 @@ stop_grace = "60s"
 "#;
 
 /// A program that a person runs at a terminal.
-struct Person {
+pub struct Person {
     master: File,
     /// The other side, held open: the terminal outlives the program.
     terminal: File,
@@ -44,7 +44,12 @@ struct Person {
 
 impl Person {
     /// Runs a verb of the binary at a terminal of 80 columns.
-    fn runs(stack: &TestStack, words: &[&str]) -> Self {
+    pub fn runs(stack: &TestStack, words: &[&str]) -> Self {
+        Self::runs_with(stack, words, &[])
+    }
+
+    /// The same with more environment.
+    pub fn runs_with(stack: &TestStack, words: &[&str], environment: &[(&str, &str)]) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a pseudo-terminal");
         grantpt(&master).and_then(|()| unlockpt(&master)).expect("its other side");
         let path = ptsname(&master, Vec::new()).expect("its name");
@@ -56,6 +61,7 @@ impl Person {
         let mut command = Command::new("setsid");
         command.args(["--ctty", "--wait"]).arg(asked.get_program()).args(asked.get_args());
         command.envs(asked.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("TERM", "xterm");
+        command.envs(environment.iter().copied());
         command.current_dir(stack.path());
         let side = || terminal.try_clone().expect("a file descriptor");
         let child = command.stdin(side()).stdout(side()).stderr(side()).spawn().expect("setsid");
@@ -70,12 +76,12 @@ impl Person {
         Self { master, terminal, child, seen }
     }
 
-    fn seen(&self) -> String {
+    pub fn seen(&self) -> String {
         text(&self.seen.lock().expect("no panic"))
     }
 
     /// Waits until this was shown.
-    async fn sees(&self, words: &str) {
+    pub async fn sees(&self, words: &str) {
         let waited = tokio::time::timeout(SOON, async {
             while !self.seen().contains(words) {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -84,16 +90,16 @@ impl Person {
         assert!(waited.await.is_ok(), "{words:?} was not shown: {:?}", self.seen());
     }
 
-    fn types(&mut self, keys: &str) {
+    pub fn types(&mut self, keys: &str) {
         self.master.write_all(keys.as_bytes()).expect("a terminal that listens");
     }
 
     /// Whether the terminal passes every key on.
-    fn is_raw(&self) -> bool {
+    pub fn is_raw(&self) -> bool {
         !tcgetattr(&self.terminal).expect("a terminal").local_modes.contains(LocalModes::ICANON | LocalModes::ISIG)
     }
 
-    async fn ends(&mut self) -> ExitStatus {
+    pub async fn ends(&mut self) -> ExitStatus {
         let child = &mut self.child;
         eventually(SOON, "an end", async || child.try_wait().expect("a child")).await
     }

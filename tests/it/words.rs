@@ -87,8 +87,10 @@ fn no_text_names_a_command_or_flag_that_is_not_there() {
                 continue;
             }
             seen += 1;
+            let below = words.get(at + 1).map_or("", String::as_str);
             let own = match verb {
                 "help" => help(&[]),
+                "db" if listed(&help(&["db"])).contains(below) => help(&["db"]) + &help(&["db", below]),
                 verb if verbs.contains(verb) => help(&[verb]),
                 _ => String::new(),
             };
@@ -96,7 +98,6 @@ fn no_text_names_a_command_or_flag_that_is_not_there() {
             let unknown =
                 flags.filter(|word| word.starts_with("--") && !own.contains(word.trim_end_matches(['.', ',', ';', ':'])));
             wrong.extend(unknown.map(|flag| format!("{}: witwd {verb} {flag}", path.display())));
-            let below = words.get(at + 1).map_or("", String::as_str);
             let is_unknown = verb == "db" && !["", "{word}"].contains(&below) && !listed(&own).contains(below);
             if own.is_empty() || is_unknown {
                 wrong.push(format!("{}: witwd {verb} {below}", path.display()));
@@ -133,6 +134,17 @@ fn every_end_without_an_engine_has_its_code_and_its_word() {
         (Some("name = 1"), &["plan", "--json"], 3, "invalid_file"),
         (Some(good), &["--json", "plan"], 4, "engine_unavailable"),
         (Some(good), &["--json", "logs", "--since", "soon"], 2, "usage"),
+        (Some(good), &["--json", "run"], 2, "usage"),
+        (Some(good), &["--json", "run", "wbe"], 125, "not_run"),
+        (Some(good), &["--json", "run", "web"], 4, "engine_unavailable"),
+        (Some(outside), &["--json", "run", "db"], 125, "not_run"),
+        (Some(good), &["--json", "build", "web"], 2, "usage"),
+        (Some(outside), &["--json", "pull", "db"], 2, "usage"),
+        (Some(good), &["--json", "pull"], 4, "engine_unavailable"),
+        (Some(good), &["--json", "port"], 2, "usage"),
+        (Some(good), &["--json", "db", "url"], 2, "usage"),
+        (Some(outside), &["db", "url", "--json"], 0, ""),
+        (None, &["ls", "--json"], 4, "engine_unavailable"),
         (None, &["ps", "--json"], 2, "usage"),
         (Some(good), &["top", "--json"], 2, "usage"),
         (Some("name = 1"), &["--json", "up"], 3, "invalid_file"),
@@ -166,7 +178,7 @@ fn flags_of_the_program_stand_before_the_verb_and_two_in_either_place() {
 #[test]
 fn what_is_not_in_this_version_is_said_wherever_it_is_asked() {
     for (words, expected) in [
-        (&["db", "url"][..], "`witwd db url` is not in this version"),
+        (&["db", "reset"][..], "`witwd db reset` is not in this version"),
         (&["db", "wat"], "`witwd db wat` is not a command"),
         (&["help", "restore"], "`witwd restore` is not in this version"),
         (&["help", "lgos"], "did you mean `witwd logs`?"),

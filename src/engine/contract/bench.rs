@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::engine::request::{CreateContainer, CreateNetwork, CreateVolume, MountFrom, MountRequest, Scope};
+use crate::engine::request::{CreateContainer, CreateNetwork, CreateVolume, MountFrom, MountRequest, Scope, Streams};
 use crate::engine::{Engine, EngineError, ErrorKind};
 use crate::host::Clock;
 use crate::model::name::{ContainerId, InstanceId, ReplicaKey, StackName};
@@ -180,6 +180,7 @@ impl Bench {
             stop_grace: Duration::from_secs(10),
             logs: Some(LogBounds::default()),
             hardening: Hardening::default(),
+            streams: Streams::Log,
         })
     }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use futures_util::TryStreamExt as _;
 
 use bollard::query_parameters::{
-    CreateContainerOptions, DownloadFromContainerOptions, RemoveContainerOptions, RenameContainerOptions, StopContainerOptions,
-    UploadToContainerOptions,
+    CreateContainerOptions, DownloadFromContainerOptions, KillContainerOptions, RemoveContainerOptions, RenameContainerOptions,
+    StopContainerOptions, UploadToContainerOptions,
 };
 
 use super::{Call, DockerEngine, SLOW, archive, create, facts, fine, images, ports, volumes};
@@ -72,6 +72,17 @@ pub(super) async fn stop(engine: &DockerEngine, container: &ContainerId, grace: 
         .await;
     engine.cache().forget(&container.0);
     fine(outcome, &[ErrorKind::NotFound])
+}
+
+/// Passes a signal on to the first process of a container. One that does not run is fine.
+pub(super) async fn signal(engine: &DockerEngine, container: &ContainerId, signal: &str) -> Result<(), EngineError> {
+    let options = KillContainerOptions { signal: signal.to_owned() };
+    let outcome = engine
+        .call(Call::on("signal", container), super::QUICK, |docker| async move {
+            docker.kill_container(&container.0, Some(options)).await
+        })
+        .await;
+    fine(outcome, &[ErrorKind::NotFound, ErrorKind::Conflict])
 }
 
 /// Removes a stopped container and its anonymous volumes.

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::context::hex;
 use super::facts::Facts;
 use crate::engine::labels;
-use crate::engine::request::{CreateContainer, CreateVolume, ImageFacts, MountFrom};
+use crate::engine::request::{CreateContainer, CreateVolume, ImageFacts, MountFrom, Streams};
 use crate::model::workload::{KindName, LogBounds};
 
 /// A path that the image declares a volume and that nothing is mounted on. In a service or
@@ -61,6 +61,7 @@ pub(super) fn kept_volumes(request: &CreateContainer, image: &ImageFacts) -> Vec
 pub(super) fn body(request: &CreateContainer, facts: &Facts, image: &ImageFacts, kept: &[KeptVolume]) -> ContainerCreateBody {
     let mut all_labels: HashMap<String, String> = request.labels.clone().into_iter().collect();
     all_labels.extend(labels::of_container(&request.identity));
+    let attached = request.streams != Streams::Log;
     let ports = request.ports.iter().map(|port| format!("{}/{}", port.container, port.protocol.as_str()));
     ContainerCreateBody {
         hostname: Some(request.hostname.clone()),
@@ -74,6 +75,12 @@ pub(super) fn body(request: &CreateContainer, facts: &Facts, image: &ImageFacts,
         labels: Some(all_labels),
         stop_signal: request.stop_signal.clone(),
         stop_timeout: i64::try_from(whole_seconds(request.stop_grace)).ok(),
+        attach_stdin: Some(attached),
+        attach_stdout: Some(attached),
+        attach_stderr: Some(attached),
+        open_stdin: Some(attached),
+        stdin_once: Some(attached),
+        tty: Some(request.streams == Streams::Terminal),
         host_config: Some(host_config(request, facts, image, kept)),
         networking_config: networking(request),
         ..Default::default()

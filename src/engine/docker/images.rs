@@ -1,16 +1,17 @@
 //! Images: what they say of themselves, and getting them from a registry.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use bollard::models::{CreateImageInfo, ImageInspect};
-use bollard::query_parameters::CreateImageOptions;
+use bollard::models::{CreateImageInfo, ImageInspect, ImageSummary};
+use bollard::query_parameters::{CreateImageOptions, ListImagesOptions, RemoveImageOptions};
 use futures_util::StreamExt;
 
 use super::reference::Reference;
-use super::{Call, DockerEngine, QUICK, credentials, error};
-use crate::engine::request::{ImageFacts, Progress, PullImage};
-use crate::engine::{EngineError, ErrorKind, ProgressSink};
-use crate::model::name::ImageId;
+use super::{Call, DockerEngine, QUICK, SLOW, credentials, error, fine};
+use crate::engine::request::{BuiltImage, ImageFacts, Progress, PullImage};
+use crate::engine::{EngineError, ErrorKind, ProgressSink, labels};
+use crate::model::name::{ImageId, InstanceId};
 
 const OPERATION: &str = "pull image";
 
@@ -39,6 +40,33 @@ pub(super) async fn facts(engine: &DockerEngine, reference: &str) -> Result<Imag
 /// What a reference means now.
 pub(super) async fn id(engine: &DockerEngine, reference: &str) -> Result<ImageId, EngineError> {
     Ok(ImageId(inspect(engine, reference).await?.id.unwrap_or_default()))
+}
+
+/// The images that an instance built, by id.
+pub(super) async fn built(engine: &DockerEngine, instance: &InstanceId) -> Result<Vec<BuiltImage>, EngineError> {
+    let filters = HashMap::from([("label".to_owned(), vec![format!("{}={instance}", labels::BUILT_BY)])]);
+    let options = ListImagesOptions { filters: Some(filters), shared_size: true, ..Default::default() };
+    let call = Call::new("list", "images");
+    let listed = engine.call(call, SLOW, |docker| async move { docker.list_images(Some(options)).await }).await?;
+    let image = |summary: ImageSummary| BuiltImage {
+        // An image that is shared in no part says so by nothing, or by less.
+        bytes: u64::try_from(summary.size - summary.shared_size.max(0)).unwrap_or_default(),
+        tags: summary.repo_tags.into_iter().filter(|tag| !tag.starts_with("<none>")).collect(),
+        id: ImageId(summary.id),
+    };
+    let mut images: Vec<BuiltImage> = listed.into_iter().map(image).collect();
+    images.sort_by(|one, other| one.id.cmp(&other.id));
+    Ok(images)
+}
+
+/// Removes an image that nothing is made from. One that is gone is fine; one that is used:
+/// [`ErrorKind::Conflict`].
+pub(super) async fn remove(engine: &DockerEngine, id: &ImageId) -> Result<(), EngineError> {
+    let call = Call::new("remove image", &id.0);
+    let options = None::<RemoveImageOptions>;
+    let outcome = engine.call(call, SLOW, |docker| async move { docker.remove_image(&id.0, options, None).await }).await;
+    engine.cache().forget_images();
+    fine(outcome.map(drop), &[ErrorKind::NotFound])
 }
 
 async fn inspect(engine: &DockerEngine, reference: &str) -> Result<ImageInspect, EngineError> {

@@ -1,24 +1,28 @@
-//! A command in a container that a person looks at: terminal or raw streams, both ways.
+//! What a person looks at, a command in a container or a container itself: terminal or raw streams,
+//! both ways.
 
 use std::pin::Pin;
 
 use bollard::container::LogOutput;
 use bollard::exec::StartExecResults;
 use bollard::models::ExecConfig;
-use bollard::query_parameters::ResizeExecOptions;
+use bollard::query_parameters::{AttachContainerOptions, ResizeContainerTTYOptions, ResizeExecOptions};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWrite, ReadHalf};
+use tokio::task::JoinHandle;
 
-use super::{Call, DockerEngine, QUICK, error, exec, upgrade};
-use crate::engine::request::describe;
+use super::upgrade::Ask;
+use super::{Call, DockerEngine, QUICK, error, exec, upgrade, wait};
+use crate::engine::request::{Waited, describe};
 use crate::engine::{EngineError, ErrorKind};
 use crate::model::name::ContainerId;
 
 const OPERATION: &str = "run a command in";
+const ATTACH: &str = "attach to";
 
 /// A command to be run for a person. Its words are published in the engine's event stream: no
 /// secret may be in them.
@@ -38,31 +42,68 @@ pub struct ExecInteractive {
 /// all of it is standard output.
 pub type ExecBytes = (bool, Bytes);
 
-/// A command that runs.
-pub struct ExecSession {
+/// A command, or a container, that somebody is joined to.
+pub struct Session {
     /// What it reads; shutting it down ends its input.
     pub input: Pin<Box<dyn AsyncWrite + Send>>,
     /// What it writes, until it ends.
     pub output: BoxStream<'static, Result<ExecBytes, EngineError>>,
     engine: DockerEngine,
     container: ContainerId,
-    id: String,
+    joined: Joined,
 }
 
-impl ExecSession {
+/// What somebody is joined to.
+enum Joined {
+    /// A command, by its id.
+    Command(String),
+    /// The container, whose end is waited for since before its start.
+    Container(tokio::sync::Mutex<JoinHandle<Result<Waited, EngineError>>>),
+}
+
+impl Session {
     /// Tells the command the size of its terminal, in characters.
     pub async fn resize(&self, width: u16, height: u16) -> Result<(), EngineError> {
-        let options = ResizeExecOptions { w: i32::from(width), h: i32::from(height) };
-        let id = &self.id;
-        self.engine
-            .call(Call::on(OPERATION, &self.container), QUICK, |docker| async move { docker.resize_exec(id, options).await })
-            .await
+        let (w, h) = (i32::from(width), i32::from(height));
+        let (call, container) = (Call::on(OPERATION, &self.container), &self.container.0);
+        let outcome = self.engine.call(call, QUICK, |docker| async move {
+            match &self.joined {
+                Joined::Command(id) => docker.resize_exec(id, ResizeExecOptions { w, h }).await,
+                Joined::Container(_) => docker.resize_container_tty(container, ResizeContainerTTYOptions { w, h }).await,
+            }
+        });
+        outcome.await
     }
 
     /// How it ended. Ask when its output is over.
     pub async fn exit_code(&self) -> Result<i64, EngineError> {
-        exec::exit_code(&self.engine, &self.container, &self.id).await
+        match &self.joined {
+            Joined::Command(id) => exec::exit_code(&self.engine, &self.container, id).await,
+            Joined::Container(ending) => {
+                let lost = |_| EngineError::new("wait for", describe(&self.container), ErrorKind::Other, "nobody waits for it");
+                Ok((&mut *ending.lock().await).await.map_err(lost)??.code)
+            }
+        }
     }
+}
+
+/// Joins a container that was made to be attached to and is not started yet: nothing of its output is
+/// missed, and its end is seen.
+pub(super) async fn attach(engine: &DockerEngine, container: &ContainerId, tty: bool) -> Result<Session, EngineError> {
+    let (waiting, id) = (engine.clone(), container.clone());
+    let ending = tokio::spawn(async move { wait::wait(&waiting, &id).await });
+    let (input, output) = if tty {
+        let uri = format!("/containers/{container}/attach?stream=1&stdin=1&stdout=1&stderr=1");
+        terminal(engine, container, Ask { uri, body: b"" }).await?
+    } else {
+        let options = AttachContainerOptions { stream: true, stdin: true, stdout: true, stderr: true, ..Default::default() };
+        let call = Call::on(ATTACH, container);
+        let attached =
+            engine.call(call, QUICK, |docker| async move { docker.attach_container(&container.0, Some(options)).await }).await?;
+        (attached.input, frames(attached.output, ATTACH, describe(container)))
+    };
+    let joined = Joined::Container(tokio::sync::Mutex::new(ending));
+    Ok(Session { input, output, engine: engine.clone(), container: container.clone(), joined })
 }
 
 /// Begins a command.
@@ -70,7 +111,7 @@ pub(super) async fn open(
     engine: &DockerEngine,
     container: &ContainerId,
     request: &ExecInteractive,
-) -> Result<ExecSession, EngineError> {
+) -> Result<Session, EngineError> {
     let config = ExecConfig {
         attach_stdin: Some(true),
         attach_stdout: Some(true),
@@ -82,9 +123,10 @@ pub(super) async fn open(
         ..Default::default()
     };
     let id = exec::create(engine, container, config).await?;
-    let (input, output) = if request.tty { terminal(engine, container, &id).await? } else { raw(engine, container, &id).await? };
+    let (input, output) =
+        if request.tty { terminal(engine, container, command(&id)).await? } else { raw(engine, container, &id).await? };
     let output = output_of_command(engine.clone(), container.clone(), id.clone(), output);
-    Ok(ExecSession { input, output, engine: engine.clone(), container: container.clone(), id })
+    Ok(Session { input, output, engine: engine.clone(), container: container.clone(), joined: Joined::Command(id) })
 }
 
 /// What the command writes. Where it could not be run, the engine writes its reason there as if it
@@ -107,8 +149,13 @@ fn output_of_command(engine: DockerEngine, container: ContainerId, id: String, m
 type Input = Pin<Box<dyn AsyncWrite + Send>>;
 type Output = BoxStream<'static, Result<ExecBytes, EngineError>>;
 
-async fn terminal(engine: &DockerEngine, container: &ContainerId, id: &str) -> Result<(Input, Output), EngineError> {
-    let stream = upgrade::start(engine, Call::on(OPERATION, container), id).await?;
+/// What starts a command at a terminal.
+fn command(id: &str) -> Ask {
+    Ask { uri: format!("/exec/{id}/start"), body: br#"{"Detach":false,"Tty":true}"# }
+}
+
+async fn terminal(engine: &DockerEngine, container: &ContainerId, ask: Ask) -> Result<(Input, Output), EngineError> {
+    let stream = upgrade::start(engine, Call::on(OPERATION, container), ask).await?;
     let (read, write) = tokio::io::split(stream);
     let target = describe(container);
     let output = stream::unfold(Some(read), move |read| next_bytes(read, target.clone()));
@@ -133,10 +180,17 @@ async fn raw(engine: &DockerEngine, container: &ContainerId, id: &str) -> Result
     let StartExecResults::Attached { output, input } = attached else {
         return Err(EngineError::new(OPERATION, describe(container), ErrorKind::Other, "the engine did not attach"));
     };
-    let target = describe(container);
-    let output = output.map(move |frame| match frame {
-        Ok(frame) => Ok((matches!(frame, LogOutput::StdErr { .. }), frame.into_bytes())),
-        Err(error) => Err(error::classify(OPERATION, &target, &error)),
-    });
-    Ok((input, output.boxed()))
+    Ok((input, frames(output, OPERATION, describe(container))))
+}
+
+/// Raw streams, told apart.
+fn frames<S>(output: S, operation: &'static str, target: String) -> Output
+where
+    S: futures_util::Stream<Item = Result<LogOutput, bollard::errors::Error>> + Send + 'static,
+{
+    let piece = move |frame| match frame {
+        Ok(frame) => Ok((matches!(frame, LogOutput::StdErr { .. }), LogOutput::into_bytes(frame))),
+        Err(error) => Err(error::classify(operation, &target, &error)),
+    };
+    output.map(piece).boxed()
 }

@@ -43,16 +43,16 @@ use bollard::{API_DEFAULT_VERSION, Docker};
 
 pub use build::build_digest;
 pub use connect::{ConnectError, EngineAddress, Surroundings};
-pub use interactive::{ExecInteractive, ExecSession};
+pub use interactive::{ExecInteractive, Session};
 pub use usage::Usage;
 
 use super::request::{
-    BuildImage, CreateContainer, CreateNetwork, CreateVolume, EngineInfo, Exec, ExecOutput, FileSeen, FileToPut, ImageFacts,
-    LogQuery, PullImage, Reach, Scope, Waited,
+    BuildImage, BuiltImage, CreateContainer, CreateNetwork, CreateVolume, EngineInfo, Exec, ExecOutput, FileSeen, FileToPut,
+    ImageFacts, LogQuery, PullImage, Reach, Scope, Waited,
 };
 use super::{Engine, EngineError, ErrorKind, EventStream, LogStream, ProgressSink};
 use crate::host::Clock;
-use crate::model::name::{ContainerId, ImageId, StackName};
+use crate::model::name::{ContainerId, ImageId, InstanceId, StackName};
 use crate::model::observed::Observed;
 use cache::Cache;
 use facts::Facts;
@@ -111,13 +111,34 @@ impl DockerEngine {
 
     /// Runs a command a person looks at: with a terminal or raw streams. Its words are published
     /// in the engine's event stream.
-    pub async fn exec_interactive(&self, container: &ContainerId, request: &ExecInteractive) -> Result<ExecSession, EngineError> {
+    pub async fn exec_interactive(&self, container: &ContainerId, request: &ExecInteractive) -> Result<Session, EngineError> {
         interactive::open(self, container, request).await
     }
 
     /// What a container uses just now; `None` where it does not run.
     pub async fn usage(&self, container: &ContainerId) -> Result<Option<Usage>, EngineError> {
         usage::look(self, container).await
+    }
+
+    /// Joins a container that is not started yet and was made to be attached to.
+    pub async fn attach(&self, container: &ContainerId, tty: bool) -> Result<Session, EngineError> {
+        interactive::attach(self, container, tty).await
+    }
+
+    /// Passes a signal on to what runs in a container. One that does not run is fine.
+    pub async fn signal(&self, container: &ContainerId, signal: &str) -> Result<(), EngineError> {
+        containers::signal(self, container, signal).await
+    }
+
+    /// The images that an instance built, by id.
+    pub async fn built_images(&self, instance: &InstanceId) -> Result<Vec<BuiltImage>, EngineError> {
+        images::built(self, instance).await
+    }
+
+    /// Removes an image that nothing is made from. One that is gone is fine; one that is used:
+    /// [`ErrorKind::Conflict`].
+    pub async fn remove_image(&self, id: &ImageId) -> Result<(), EngineError> {
+        images::remove(self, id).await
     }
 
     fn cache(&self) -> MutexGuard<'_, Cache> {

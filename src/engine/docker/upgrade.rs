@@ -1,4 +1,4 @@
-//! The bytes of a command with a terminal, as they are. A terminal's stream has no frames, and a
+//! The bytes of what runs at a terminal, as they are. A terminal's stream has no frames, and a
 //! reader that looks for their heads in it misreads control characters: so the connection is made
 //! here, without one.
 
@@ -13,11 +13,19 @@ use tokio::net::UnixStream;
 use super::{Call, DockerEngine, QUICK, error};
 use crate::engine::{EngineError, ErrorKind};
 
-/// Starts a command that was made with a terminal; returns its bytes, both ways.
-pub(super) async fn start(engine: &DockerEngine, what: Call, id: &str) -> Result<TokioIo<Upgraded>, EngineError> {
+/// What makes the engine turn a connection into a stream of bytes.
+pub(super) struct Ask {
+    /// The path of the request, and what it asks for.
+    pub uri: String,
+    /// Its JSON; empty where there is none.
+    pub body: &'static [u8],
+}
+
+/// Joins something that was made with a terminal; returns its bytes, both ways.
+pub(super) async fn start(engine: &DockerEngine, what: Call, ask: Ask) -> Result<TokioIo<Upgraded>, EngineError> {
     let Call { operation, target } = what;
     let failed = |kind, message: String| EngineError::new(operation, &target, kind, message);
-    match tokio::time::timeout(QUICK, connect(engine, id)).await {
+    match tokio::time::timeout(QUICK, connect(engine, ask)).await {
         Ok(Ok(Ok(stream))) => Ok(stream),
         Ok(Ok(Err(status))) => Err(failed(ErrorKind::Other, format!("the engine answered {status} in place of a stream"))),
         Ok(Err(error)) => Err(failed(ErrorKind::Unavailable, error.to_string())),
@@ -25,20 +33,19 @@ pub(super) async fn start(engine: &DockerEngine, what: Call, id: &str) -> Result
     }
 }
 
-async fn connect(engine: &DockerEngine, id: &str) -> std::io::Result<Result<TokioIo<Upgraded>, StatusCode>> {
+async fn connect(engine: &DockerEngine, ask: Ask) -> std::io::Result<Result<TokioIo<Upgraded>, StatusCode>> {
     let socket = UnixStream::connect(&engine.address().path).await?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(socket)).await.map_err(std::io::Error::other)?;
     tokio::spawn(connection.with_upgrades());
-    let body = Full::new(Bytes::from_static(br#"{"Detach":false,"Tty":true}"#));
     let request = Request::builder()
         .method(Method::POST)
-        .uri(format!("/exec/{id}/start"))
+        .uri(ask.uri)
         .header(HOST, "engine")
         .header(CONTENT_TYPE, "application/json")
         .header(CONNECTION, "Upgrade")
         .header(UPGRADE, "tcp")
-        .body(body)
+        .body(Full::new(Bytes::from_static(ask.body)))
         .map_err(std::io::Error::other)?;
     let answer = sender.send_request(request).await.map_err(std::io::Error::other)?;
     if answer.status() != StatusCode::SWITCHING_PROTOCOLS {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Foreign, PullCourse, Script, SimEngine};
-use crate::engine::request::{CreateContainer, CreateNetwork, PullImage, Scope};
+use crate::engine::request::{CreateContainer, CreateNetwork, PullImage, Scope, Streams};
 use crate::engine::{Engine as _, ErrorKind};
 use crate::host::sim::SimClock;
 use crate::model::name::{ContainerId, InstanceId, ReplicaKey, StackName};
@@ -66,6 +66,7 @@ fn service(name: &str) -> CreateContainer {
         stop_grace: Duration::from_secs(10),
         logs: Some(LogBounds::default()),
         hardening: Hardening::default(),
+        streams: Streams::Log,
     }
 }
 
