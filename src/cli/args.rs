@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use super::output::ColorChoice;
 use super::{
-    check, completions, config, daemon, db, doctor, down, events, exec, guardian, logs, ps, restart, scale, schema, start, stop,
-    up,
+    check, completions, config, daemon, db, disable, doctor, down, enable, events, exec, guardian, logs, ps, restart, scale,
+    schema, start, stop, up,
 };
 
 /// Keeps an app and its Postgres running on one machine, from one stack.toml.
@@ -96,8 +96,11 @@ pub enum Verb {
     Psql(db::PsqlArgs),
     /// A script that completes witwd's words in a shell
     Completions(completions::CompletionsArgs),
+    /// Start this stack at boot, and have systemd keep it
+    Enable(enable::EnableArgs),
+    /// Start this stack at boot no more; what runs stays
+    Disable(disable::DisableArgs),
     /// The daemon in the foreground, for a service manager
-    #[command(hide = true)]
     Daemon(daemon::DaemonArgs),
     /// Keeps the daemon of `up -d` alive
     #[command(name = "__guardian", hide = true)]

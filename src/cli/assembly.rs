@@ -89,6 +89,7 @@ pub async fn supervise(parts: Parts, mut ends: Ends, mut ending: watch::Receiver
             }
             Some(down @ Command::Down(..)) => break (down, stack_to_end(&parts).await),
             // Who asked may be gone; there is nothing to hold yet.
+            Some(Command::Pulse(answer)) => drop(answer.send(())),
             Some(Command::Hand(_, answer)) => drop(answer.send(Err(supervisor::not_up()))),
         }
     };

@@ -8,6 +8,7 @@ mod args;
 mod assembly;
 mod attach;
 mod background;
+mod boot;
 mod by_hand;
 mod check;
 mod claim;
@@ -16,10 +17,12 @@ mod config;
 mod context;
 mod daemon;
 mod db;
+mod disable;
 mod docs;
 mod doctor;
 mod door;
 mod down;
+mod enable;
 mod events;
 mod exec;
 pub mod exit_code;
@@ -31,6 +34,7 @@ mod loader;
 mod log_reader;
 mod log_sources;
 mod logs;
+mod manager;
 mod merge;
 mod output;
 mod own_log;
@@ -118,6 +122,8 @@ async fn dispatch(globals: Globals, verb: Verb, output: Output) -> Done {
         Verb::Db(args) => db::run(&context, args).await,
         Verb::Psql(args) => db::psql(&context, args).await,
         Verb::Completions(args) => completions::run(&context, &args),
+        Verb::Enable(args) => enable::run(&context, args).await,
+        Verb::Disable(args) => disable::run(&context, args).await,
         Verb::Daemon(args) => daemon::run(&context, args).await,
         Verb::Guardian(args) => guardian::run(args).await,
         Verb::Other(words) => Err(words::unknown_verb(words.first().map_or("", String::as_str), &verbs())),

@@ -19,9 +19,9 @@ const OTHERS: [(&str, &str); 12] = [
 ];
 
 /// Verbs of the contract that this version does not have.
-const LATER: [&str; 23] = [
-    "enable", "disable", "top", "ls", "plan", "build", "pull", "port", "open", "run", "backup", "restore", "snapshot", "job",
-    "secret", "clean", "init", "import", "history", "export", "bundle", "promote", "watch",
+const LATER: [&str; 21] = [
+    "top", "ls", "plan", "build", "pull", "port", "open", "run", "backup", "restore", "snapshot", "job", "secret", "clean",
+    "init", "import", "history", "export", "bundle", "promote", "watch",
 ];
 
 /// Verbs of `db` of the contract that this version does not have.

@@ -53,6 +53,8 @@ pub enum Command {
     /// Restart, stop, start or scale some of it; answered with its generation and what is worth a
     /// word, or with why it makes no sense.
     Hand(Wish, oneshot::Sender<Result<(u64, Vec<String>), Refusal>>),
+    /// Say that the loop turns; changes nothing.
+    Pulse(oneshot::Sender<()>),
 }
 
 /// Why a wish was not accepted.
@@ -130,6 +132,13 @@ impl Handle {
         let (answer, answered) = oneshot::channel();
         self.commands.send(Command::Hand(wish, answer)).await.map_err(|_| Closed)?;
         Ok(answered.await.map_err(|_| Closed)??)
+    }
+
+    /// Returns when the supervisor's own loop has turned: one that hangs never answers.
+    pub async fn pulse(&self) -> Result<(), Closed> {
+        let (answer, answered) = oneshot::channel();
+        self.commands.send(Command::Pulse(answer)).await.map_err(|_| Closed)?;
+        answered.await.map_err(|_| Closed)
     }
 
     /// What a user is shown now.

@@ -14,24 +14,36 @@ use crate::model::workload::{ImageOrigin, PullPolicy, Workload};
 impl Supervisor {
     /// Accepts a request: what is so from now on, not what is done about it.
     pub(super) fn command(&mut self, command: Command) {
-        self.generation += 1;
-        self.history.failures.clear();
+        // Who asked may be gone; what was asked stays so.
         match command {
+            Command::Pulse(answer) => {
+                let _ = answer.send(());
+                return;
+            }
             Command::Up(up, answer) => {
+                let generation = self.next_generation();
                 self.accept_up(*up);
-                let _ = answer.send(self.generation);
+                let _ = answer.send(generation);
             }
             Command::Down(down, answer) => {
+                let generation = self.next_generation();
                 self.accept_down(&down);
-                let _ = answer.send(self.generation);
+                let _ = answer.send(generation);
             }
             Command::Hand(wish, answer) => {
-                let accepted = self.accept_wish(&wish).map(|notes| (self.generation, notes));
-                let _ = answer.send(accepted);
+                let generation = self.next_generation();
+                let _ = answer.send(self.accept_wish(&wish).map(|notes| (generation, notes)));
             }
         }
         self.looks.want();
         self.publish();
+    }
+
+    /// A request begins anew: what failed before it may be tried again.
+    fn next_generation(&mut self) -> u64 {
+        self.generation += 1;
+        self.history.failures.clear();
+        self.generation
     }
 
     /// What a person holds by hand from now on; written before it is answered.

@@ -10,5 +10,6 @@ mod guardian;
 mod joined;
 mod last_file;
 mod scenarios;
+mod service_manager;
 mod tidy;
 mod words;
