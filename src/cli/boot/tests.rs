@@ -94,6 +94,15 @@ fn a_path_with_both_kinds_of_quotes_is_refused() {
 }
 
 #[test]
+fn a_program_that_systemd_would_not_start_is_refused() {
+    for program in ["/opt/it's/witwd", "/opt/\"it\"/witwd", "/opt/i\\t/witwd"] {
+        let boot = Boot { words: vec![program.to_owned(), "daemon".to_owned()], ..boot(As::Root) };
+        let failure = Unit::of(&boot).expect_err("systemd refuses it");
+        assert!(failure.message.contains("starts no program"), "{}", failure.message);
+    }
+}
+
+#[test]
 fn an_agent_of_launchd() {
     expect![[r#"
         <?xml version="1.0" encoding="UTF-8"?>

@@ -43,6 +43,7 @@ impl Unit {
         text += "Wants=docker.service\nAfter=docker.service\n";
         let _ = writeln!(text, "RequiresMountsFor={}", path(&directory)?);
         text += "StartLimitIntervalSec=0\n\n[Service]\nType=notify\nNotifyAccess=main\n";
+        may_be_program(boot)?;
         let words: Vec<String> = boot.words.iter().map(|word| quoted(word)).collect();
         // The colon: no variable is meant by a dollar sign.
         let _ = writeln!(text, "ExecStart=:{}", words.join(" "));
@@ -77,6 +78,15 @@ fn owned(boot: &Boot, directory: &str) -> String {
     lines.extend(OF_SYSTEM.map(str::to_owned));
     lines.push(format!("ReadWritePaths={directory}"));
     lines.iter().fold(String::new(), |text, line| text + line + "\n")
+}
+
+/// systemd takes quotes and backslashes in arguments, and in no name of a program.
+fn may_be_program(boot: &Boot) -> Result<(), Failure> {
+    match boot.words.first().filter(|program| program.contains(['"', '\'', '\\'])) {
+        None => Ok(()),
+        Some(program) => Err(Failure::new(Exit::Failed, format!("systemd starts no program named {program}"))
+            .hint("`sudo install` it into /usr/local/bin and run that one")),
+    }
 }
 
 /// A percent sign that begins no specifier.
