@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use super::output::ColorChoice;
 use super::{
-    check, clean, completions, config, daemon, db, doctor, down, events, exec, guardian, images, init, logs, ls, open, plan,
-    port, ps, restart, run, scale, schema, start, stop, top, up,
+    check, clean, completions, config, daemon, db, disable, doctor, down, enable, events, exec, guardian, images, init, logs, ls,
+    open, plan, port, ps, restart, run, scale, schema, start, stop, top, up,
 };
 
 /// Keeps an app and its Postgres running on one machine, from one stack.toml.
@@ -116,8 +116,11 @@ pub enum Verb {
     Psql(db::PsqlArgs),
     /// A script that completes witwd's words in a shell
     Completions(completions::CompletionsArgs),
+    /// Start this stack at boot, and have systemd keep it
+    Enable(enable::EnableArgs),
+    /// Start this stack at boot no more; what runs stays
+    Disable(disable::DisableArgs),
     /// The daemon in the foreground, for a service manager
-    #[command(hide = true)]
     Daemon(daemon::DaemonArgs),
     /// Keeps the daemon of `up -d` alive
     #[command(name = "__guardian", hide = true)]

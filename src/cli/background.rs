@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::process::Child;
 use std::time::Duration;
 
+use super::boot::unit_of;
 use super::context::Context;
 use super::exit_code::{Exit, Failure};
-use super::handover::{Keeper, keeper};
+use super::handover::{Keeper, hand_to_unit, keeper};
 use super::place::Place;
 use crate::control::Client;
 use crate::host::lock::holder;
@@ -26,7 +27,13 @@ pub(super) const FIRST: &str = "--first=--wait";
 /// The daemon of the stack: the one that runs, or one that is started now for the `up` that follows,
 /// and whether it was. One of another version makes room for one of ours.
 pub(super) async fn daemon(context: &Context, place: &Place) -> Result<(Client, bool), Failure> {
-    match keeper(context, place).await? {
+    let keeper = keeper(context, place).await?;
+    if let Some(unit) = unit_of(place).filter(|unit| unit.is_enabled)
+        && !matches!(keeper, Keeper::Same(_))
+    {
+        return Ok((hand_to_unit(context, place, &unit, false).await?, false));
+    }
+    match keeper {
         Keeper::Same(client) => Ok((client, false)),
         Keeper::Other(former) => Ok((former.hand_over(context, place).await?, false)),
         Keeper::Nobody => Ok((start(context, place, &[FIRST]).await?, true)),
@@ -80,7 +87,7 @@ fn start_guardian(context: &Context, place: &Place, first: &[&str]) -> Result<Ch
 
 /// The path of this program. After an upgrade in place the kernel names the removed file: the path
 /// is what counts.
-fn own_path() -> Result<PathBuf, Failure> {
+pub(super) fn own_path() -> Result<PathBuf, Failure> {
     let path = std::env::current_exe().map_err(|error| Failure::of(Exit::Failed, "failed to find this program", &error))?;
     let text = path.to_string_lossy();
     Ok(text.strip_suffix(" (deleted)").map_or_else(|| path.clone(), PathBuf::from))

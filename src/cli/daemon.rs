@@ -2,28 +2,32 @@
 //! runs it in the foreground for a service manager or a guardian; `up` and `down` run it in their
 //! own process.
 
-use std::sync::Arc;
+use std::fs::File;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::writer::MakeWriterExt as _;
 
 use super::Done;
 use super::assembly::{Parts, is_wanted, supervise};
 use super::context::Context;
 use super::door;
-use super::exit_code::{Exit, Failure};
+use super::exit_code::{Exit, FINAL, Failure};
 use super::file::load;
 use super::live::{self, Live};
 use super::loader::{FileLoader, mentioned};
+use super::manager;
 use super::place::Place;
 use crate::control::protocol::{Hello, Up, VERSION};
 use crate::control::{Admission, ControlSocket, Downs, Loader as _, Peer, Records, Service, SocketAccess, serve};
 use crate::host::keep_own_id;
 use crate::host::lock::{StackLock, acquire};
-use crate::host::process::append_to;
+use crate::host::process::{append_to, is_stderr};
 use crate::host::runtime::keep_socket_address;
 use crate::model::stack::Reload;
 use crate::model::status::Status;
@@ -32,8 +36,16 @@ use crate::supervisor::{self, Handle, Occasion};
 /// How long a supervisor may take to let go of what is under way: in all, a daemon ends within 10 s.
 const LETTING_GO: Duration = Duration::from_secs(8);
 
+/// How often a log that this process writes is looked at.
+const LOG_ROUND: Duration = Duration::from_secs(30);
+
 /// Flags of `daemon`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "It tells a service manager when it serves, how the stack is and that its loop turns (sd_notify, watchdog).\n\
+                        SIGTERM ends the daemon; the stack runs on. After codes 2, 3 and 7 starting it again mends nothing.\n\n\
+                        Example:\n  witwd -f stack.toml daemon    `witwd enable` has systemd run this at boot"
+)]
 pub struct DaemonArgs {
     /// Do nothing before an `up` comes: its surroundings are newer than what was kept
     #[arg(long, hide = true)]
@@ -44,16 +56,31 @@ pub struct DaemonArgs {
 }
 
 pub(super) async fn run(context: &Context, args: DaemonArgs) -> Done {
-    log_to_stderr();
+    let begun = begin(context, args).await;
+    if begun.as_ref().is_err_and(|failure| !FINAL.contains(&failure.exit)) {
+        manager::slow_down(context.clock.as_ref()).await;
+    }
+    let daemon = begun?;
+    let told = manager::ready(&daemon.handle, &context.clock);
+    let exit = daemon.run(Signals::Both).await;
+    drop(told);
+    Ok(exit)
+}
+
+/// A daemon that serves and goes on with the stack.
+async fn begin(context: &Context, args: DaemonArgs) -> Result<Daemon, Failure> {
     let place = context.place()?;
+    log_to_stderr(context, &place);
     let reload = if args.live { Reload::Save } else { Reload::Up };
     let daemon = Daemon::start(context, &place, reload)?;
     let resumed = if args.wait { Ok(()) } else { daemon.resume(context).await };
-    if let Err(failure) = resumed {
-        daemon.end().await;
-        return Err(failure);
+    match resumed {
+        Ok(()) => Ok(daemon),
+        Err(failure) => {
+            daemon.end().await;
+            Err(failure)
+        }
     }
-    Ok(daemon.run(Signals::Both).await)
 }
 
 /// Which signals end a daemon. In a foreground `up`, Ctrl-C means the stack.
@@ -65,19 +92,44 @@ pub(super) enum Signals {
     Terminate,
 }
 
-fn log_to_stderr() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("WITWD_LOG").unwrap_or_else(|_| "info".into());
-    // A second one in a process is refused, and then the first one serves.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).try_init();
+/// Logs to standard error, and to where `witwd logs witwd` looks: under a guardian these are one.
+fn log_to_stderr(context: &Context, place: &Place) {
+    match own_log(place) {
+        Some(file) if !is_stderr(&file) => {
+            log_to(std::io::stderr.and(Mutex::new(file)));
+            keep_small(context, place);
+        }
+        _ => log_to(std::io::stderr),
+    }
 }
 
 /// The same for a daemon in the process of another verb, whose standard error is a person's.
-fn log_to_file(place: &Place) {
+fn log_to_file(context: &Context, place: &Place) {
+    if let Some(file) = own_log(place) {
+        log_to(Mutex::new(file));
+        keep_small(context, place);
+    }
+}
+
+fn log_to(writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("WITWD_LOG").unwrap_or_else(|_| "info".into());
-    // A log that can't be written is missed, and nothing else.
-    let Ok(file) = place.log().trim().and_then(|()| append_to(&place.log_path())) else { return };
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::sync::Mutex::new(file)).with_ansi(false);
-    let _ = log.try_init();
+    // A second one in a process is refused, and then the first one serves.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false).try_init();
+}
+
+/// The log beside the stack. One that can't be written is missed, and nothing else.
+fn own_log(place: &Place) -> Option<File> {
+    place.log().trim().and_then(|()| append_to(&place.log_path())).ok()
+}
+
+/// Where there is no guardian, the log is cut by who writes it.
+fn keep_small(context: &Context, place: &Place) {
+    let (clock, log) = (context.clock.clone(), place.log());
+    tokio::spawn(async move {
+        while log.trim().is_ok() {
+            clock.sleep(LOG_ROUND).await;
+        }
+    });
 }
 
 /// A daemon that holds the lock and serves its socket.
@@ -97,7 +149,7 @@ impl Daemon {
     /// A daemon in the process of another verb.
     pub(super) fn start_here(context: &Context, place: &Place) -> Result<Self, Failure> {
         let daemon = Self::start(context, place, Reload::Save)?;
-        log_to_file(place);
+        log_to_file(context, place);
         Ok(daemon)
     }
 
@@ -181,6 +233,7 @@ impl Daemon {
                 Exit::Failed
             }
         };
+        manager::stopping();
         self.end().await;
         exit
     }

@@ -53,6 +53,10 @@ const TABLE: [(Exit, u8, &str); 10] = [
     (Exit::NotRun, 125, "not_run"),
 ];
 
+/// Ends of a daemon after which starting it again mends nothing: its file can't be found, it can't be
+/// used and no earlier one was accepted, or another daemon holds the lock.
+pub const FINAL: [Exit; 3] = [Exit::Usage, Exit::InvalidFile, Exit::Held];
+
 impl Exit {
     /// The code that the process ends with.
     pub fn code(self) -> u8 {

@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Done;
-use super::exit_code::{Exit, Failure};
+use super::exit_code::{Exit, FINAL, Failure};
 use crate::host::{Clock, Journal, SystemClock, process};
 
 /// The delay before the first start after a death; it doubles with each quick death.
@@ -137,10 +137,10 @@ impl Guardian {
 }
 
 /// With which code the guardian ends after a daemon that ended with `code`; `None`: it is started
-/// again. It ended by itself (after `down`), the file is bad, or another one holds the lock.
+/// again. It ended by itself (after `down`), or starting it again mends nothing.
 fn final_exit(code: Option<i32>) -> Option<Exit> {
     let exit = Exit::of_code(u8::try_from(code?).ok()?);
-    matches!(exit, Exit::Done | Exit::Usage | Exit::InvalidFile | Exit::Held).then_some(exit)
+    (exit == Exit::Done || FINAL.contains(&exit)).then_some(exit)
 }
 
 /// Passes the wish to end on and waits for it.

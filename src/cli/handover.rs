@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::assembly::{self, is_readable};
 use super::background;
+use super::boot::Installed;
 use super::context::Context;
 use super::daemon::Daemon;
 use super::exit_code::{Exit, Failure};
@@ -62,8 +63,46 @@ pub(super) async fn keeper(context: &Context, place: &Place) -> Result<Keeper, F
         Err(ConnectError::NoDaemon | ConnectError::Stale(_)) => return Ok(Keeper::Nobody),
         Err(error) => return Err(error.into()),
     };
-    let guardian = guardian_of(hello.pid);
-    Ok(Keeper::Other(Former { hello, client, guardian }))
+    Ok(Keeper::Other(Former::of(hello, client)))
+}
+
+/// Has the daemon of a unit keep the stack, whoever keeps it now; `is_new`: also where it is that unit's
+/// daemon already, under an older text.
+pub(super) async fn hand_to_unit(context: &Context, place: &Place, unit: &Installed, is_new: bool) -> Result<Client, Failure> {
+    let Installed { systemd, name, .. } = unit;
+    if !systemd.is_of_user() && !rustix::process::geteuid().is_root() {
+        return kept_by_system(context, place, unit).await;
+    }
+    let former = match keeper(context, place).await? {
+        Keeper::Nobody => return of_this_version(systemd.start(context, place, "start", name).await?, name),
+        Keeper::Same(client) if !is_new && systemd.runs(name, client.hello().pid).await => return Ok(client),
+        Keeper::Same(client) => Former::of(client.hello().clone(), Some(client)),
+        Keeper::Other(former) => former,
+    };
+    let client = if systemd.runs(name, former.hello.pid).await {
+        systemd.start(context, place, "restart", name).await?
+    } else {
+        former.pass(context, place, async || systemd.start(context, place, "start", name).await).await?
+    };
+    of_this_version(client, name)
+}
+
+/// A unit of the system is root's to start: its daemon is waited for, after a `down` it is back at once.
+async fn kept_by_system(context: &Context, place: &Place, unit: &Installed) -> Result<Client, Failure> {
+    let client = background::join(context, place).await;
+    let client = client.map_err(|failure| failure.hint(format!("`sudo systemctl restart {}` starts its daemon", unit.name)))?;
+    of_this_version(client, &unit.name)
+}
+
+/// The unit may name another program than this one.
+fn of_this_version(client: Client, unit: &str) -> Result<Client, Failure> {
+    let found = &client.hello().version;
+    if *found == version() {
+        return Ok(client);
+    }
+    let words = format!("{unit} keeps this stack with witwd {found}, and this is witwd {}", version());
+    Err(Failure::new(Exit::Held, words)
+        .hint(format!("`systemctl restart {unit}` after an upgrade in place; `witwd enable` has it run this program")))
 }
 
 fn guardian_of(daemon: u32) -> Option<Guardian> {
@@ -73,29 +112,43 @@ fn guardian_of(daemon: u32) -> Option<Guardian> {
 }
 
 impl Former {
+    fn of(hello: Hello, client: Option<Client>) -> Self {
+        let guardian = guardian_of(hello.pid);
+        Self { hello, client, guardian }
+    }
+
     /// Has a daemon of this version in the background keep the stack instead.
     pub(super) async fn hand_over(self, context: &Context, place: &Place) -> Result<Client, Failure> {
-        self.end(context, place).await?;
-        match background::start(context, place, &[]).await {
-            Ok(client) => Ok(client),
-            Err(failure) => Err(self.bring_back(context, place, failure).await),
-        }
+        self.pass(context, place, async || background::start(context, place, &[]).await).await
     }
 
     /// The same with this process as the daemon.
     pub(super) async fn hand_over_here(self, context: &Context, place: &Place) -> Result<Daemon, Failure> {
-        self.end(context, place).await?;
-        let failure = match Daemon::start_here(context, place) {
-            Ok(daemon) => match daemon.resume(context).await {
-                Ok(()) => return Ok(daemon),
+        let here = async || {
+            let daemon = Daemon::start_here(context, place)?;
+            match daemon.resume(context).await {
+                Ok(()) => Ok(daemon),
                 Err(failure) => {
                     daemon.end().await;
-                    failure
+                    Err(failure)
                 }
-            },
-            Err(failure) => failure,
+            }
         };
-        Err(self.bring_back(context, place, failure).await)
+        self.pass(context, place, here).await
+    }
+
+    /// Ends it and starts its successor; where that one can't start, this one again.
+    async fn pass<T>(
+        self,
+        context: &Context,
+        place: &Place,
+        successor: impl AsyncFnOnce() -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.end(context, place).await?;
+        match successor().await {
+            Ok(successor) => Ok(successor),
+            Err(failure) => Err(self.bring_back(context, place, failure).await),
+        }
     }
 
     /// Ends it, once there is no reason why a new one could not go on.
@@ -104,7 +157,7 @@ impl Former {
         Runtime::open(&Surroundings::of_process())?;
         is_readable(context.disk.as_ref(), &place.state)?;
         let Hello { pid, version: former, .. } = &self.hello;
-        context.output.note(&format!("witwd {former} (process {pid}) keeps this stack: witwd {} takes over", version()));
+        context.output.note(&format!("witwd {former} (process {pid}) keeps this stack and hands it over"));
         self.ask_to_end().await?;
         let begun = context.clock.moment();
         while context.clock.moment().since(begun) < TO_END {

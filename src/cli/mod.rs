@@ -8,6 +8,7 @@ mod args;
 mod assembly;
 mod attach;
 mod background;
+mod boot;
 mod by_hand;
 mod check;
 mod claim;
@@ -18,10 +19,12 @@ mod context;
 mod daemon;
 mod db;
 mod db_url;
+mod disable;
 mod docs;
 mod doctor;
 mod door;
 mod down;
+mod enable;
 mod events;
 mod exec;
 pub mod exit_code;
@@ -37,6 +40,7 @@ mod log_reader;
 mod log_sources;
 mod logs;
 mod ls;
+mod manager;
 mod merge;
 mod needs;
 mod open;
@@ -141,6 +145,8 @@ async fn dispatch(globals: Globals, verb: Verb, output: Output) -> Done {
         Verb::Db(args) => db::run(&context, args).await,
         Verb::Psql(args) => db::psql(&context, args).await,
         Verb::Completions(args) => completions::run(&context, &args),
+        Verb::Enable(args) => enable::run(&context, args).await,
+        Verb::Disable(args) => disable::run(&context, args).await,
         Verb::Daemon(args) => daemon::run(&context, args).await,
         Verb::Guardian(args) => guardian::run(args).await,
         Verb::Other(words) => Err(words::unknown_verb(words.first().map_or("", String::as_str), &verbs())),

@@ -60,7 +60,9 @@ pub(super) fn text(status: &Status, now: Timestamp, width: usize, color: bool) -
     let mut lines = table(&head, &rows, color).into_iter();
     let heading = lines.next().unwrap_or_default();
     if status.items.is_empty() {
-        let _ = writeln!(text, "nothing of stack {} is there", status.stack);
+        // A daemon that starts after a `down` has read no file yet.
+        let whose = if status.stack.is_empty() { "this stack" } else { &format!("stack {}", status.stack) };
+        let _ = writeln!(text, "nothing of {whose} is there");
     } else {
         let _ = writeln!(text, "{heading}");
     }

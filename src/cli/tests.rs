@@ -252,13 +252,13 @@ fn colours_are_for_terminals_unless_asked_for() {
 
 #[test]
 fn a_stack_that_is_ready_says_where_to_find_it() {
-    expect![[r"
+    expect![[r#"
         stack shop is ready
           web  http://127.0.0.1:8080
           db   127.0.0.1:5432/tcp
         open http://127.0.0.1:8080
-        a reboot stops the stack: `witwd up -d` starts it again"]]
-    .assert_eq(&up::ready_text(&a_shop(), true));
+        a reboot stops the stack: `witwd enable` has it started at boot"#]]
+    .assert_eq(&up::ready_text(&a_shop(), Some(&up::Lasting::UntilReboot)));
     let everywhere = ItemStatus { ports: vec![port("0.0.0.0", 80, 8000)], ..item("web", KindName::Service, State::Running) };
     assert_eq!(to_open(&status(vec![everywhere]), None).as_deref(), Some("http://localhost"));
     assert_eq!(to_open(&status(Vec::new()), None), None);

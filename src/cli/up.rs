@@ -8,6 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use super::background;
+use super::boot::unit_of;
 use super::context::Context;
 use super::daemon::{Daemon, Signals, up_request};
 use super::exit_code::{Exit, Failure};
@@ -114,7 +115,7 @@ async fn detached(context: &Context, place: &Place, up: Up, limit: Duration) -> 
     progress.finish();
     match waited? {
         Waited::Settled(Outcome::Ready, status) => {
-            ready(context, &status, true)?;
+            ready(context, &status, Some(&lasting(place)))?;
             Ok(Exit::Done)
         }
         Waited::Settled(_, status) => Err(not_ready(context, &status, Exit::Failed).await),
@@ -127,25 +128,39 @@ async fn detached(context: &Context, place: &Place, up: Up, limit: Duration) -> 
     }
 }
 
+/// How long a stack in the background runs on.
+pub(super) enum Lasting {
+    /// Until the machine is switched off.
+    UntilReboot,
+    /// Beyond that: this unit starts it.
+    Boots(String),
+}
+
+fn lasting(place: &Place) -> Lasting {
+    let unit = unit_of(place).filter(|unit| unit.is_enabled);
+    unit.map_or(Lasting::UntilReboot, |unit| Lasting::Boots(unit.name))
+}
+
 /// What is said of a stack that is ready.
-fn ready(context: &Context, status: &Status, in_background: bool) -> Result<(), Failure> {
+fn ready(context: &Context, status: &Status, lasting: Option<&Lasting>) -> Result<(), Failure> {
     if context.output.json {
         return context.output.document(status);
     }
-    context.output.note(&ready_text(status, in_background));
+    context.output.note(&ready_text(status, lasting));
     Ok(())
 }
 
 /// Where to find what is published, and how long it lasts.
-pub(super) fn ready_text(status: &Status, in_background: bool) -> String {
+pub(super) fn ready_text(status: &Status, lasting: Option<&Lasting>) -> String {
     let mut lines = vec![format!("stack {} is ready", status.stack)];
     lines.extend(addresses(status).iter().map(|line| format!("  {line}")));
     if let Some(address) = to_open(status, None) {
         lines.push(format!("open {address}"));
     }
-    if in_background {
-        lines.push("a reboot stops the stack: `witwd up -d` starts it again".to_owned());
-    }
+    lines.extend(lasting.map(|lasting| match lasting {
+        Lasting::UntilReboot => "a reboot stops the stack: `witwd enable` has it started at boot".to_owned(),
+        Lasting::Boots(unit) => format!("{unit} starts it again at boot"),
+    }));
     lines.join("\n")
 }
 
@@ -232,7 +247,12 @@ async fn foreground(context: &Context, place: &Place, up: Up) -> Done {
 
 /// The daemon that runs, or this process as one. Who loses the race for the lock joins the winner.
 async fn daemon_here(context: &Context, place: &Place) -> Result<(Client, Option<Own>), Failure> {
-    let started = match keeper(context, place).await? {
+    let keeper = keeper(context, place).await?;
+    if unit_of(place).is_some_and(|unit| unit.is_enabled) {
+        // It would be back at once beside this process: what runs at boot is joined.
+        return Ok((background::daemon(context, place).await?.0, None));
+    }
+    let started = match keeper {
         Keeper::Same(client) => return Ok((client, None)),
         Keeper::Other(former) => former.hand_over_here(context, place).await,
         Keeper::Nobody => Daemon::start_here(context, place),
@@ -272,7 +292,7 @@ async fn attend(context: &Context, (client, own): (&Client, bool), mut follower:
         }
         if interrupts == 0 && !announced && follower.outcome() == Outcome::Ready {
             announced = true;
-            follower.last.as_ref().map_or(Ok(()), |status| ready(context, status, false))?;
+            follower.last.as_ref().map_or(Ok(()), |status| ready(context, status, None))?;
         }
     }
 }

@@ -67,6 +67,14 @@ pub fn start_in_background(program: &Path, arguments: &[OsString], directory: &P
         .spawn()
 }
 
+/// Whether what this process writes to standard error goes into this file.
+pub fn is_stderr(file: &File) -> bool {
+    match (rustix::fs::fstat(rustix::stdio::stderr()), rustix::fs::fstat(file)) {
+        (Ok(stderr), Ok(file)) => (stderr.st_dev, stderr.st_ino) == (file.st_dev, file.st_ino),
+        _ => false,
+    }
+}
+
 /// A file open for appending, mode 0600, made where missing with its directory.
 pub fn append_to(path: &Path) -> io::Result<File> {
     use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};

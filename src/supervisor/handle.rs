@@ -91,6 +91,8 @@ pub enum Command {
     File(FileStatus),
     /// Tell what is known. Changes nothing. Dropped without an answer by who was asked for nothing yet.
     Tell(oneshot::Sender<Box<Known>>),
+    /// Say that the loop turns; changes nothing.
+    Pulse(oneshot::Sender<()>),
 }
 
 /// Why a wish was not accepted.
@@ -185,6 +187,13 @@ impl Handle {
         let (answer, answered) = oneshot::channel();
         self.commands.send(Command::Tell(answer)).await.map_err(|_| Closed)?;
         Ok(answered.await.ok().map(|known| *known))
+    }
+
+    /// Returns when the supervisor's own loop has turned: one that hangs never answers.
+    pub async fn pulse(&self) -> Result<(), Closed> {
+        let (answer, answered) = oneshot::channel();
+        self.commands.send(Command::Pulse(answer)).await.map_err(|_| Closed)?;
+        answered.await.map_err(|_| Closed)
     }
 
     /// What a user is shown now.

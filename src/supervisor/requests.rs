@@ -16,7 +16,9 @@ use crate::model::workload::{ImageOrigin, PullPolicy, Workload};
 impl Supervisor {
     /// Accepts a request: what is so from now on, not what is done about it.
     pub(super) fn command(&mut self, command: Command) {
+        // Who asked may be gone; what was asked stays so.
         match command {
+            Command::Pulse(answer) => return answer.send(()).unwrap_or_default(),
             Command::Tell(answer) => return drop(answer.send(Box::new(self.known()))),
             Command::File(file) => {
                 self.accept_file(file);

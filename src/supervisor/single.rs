@@ -41,7 +41,7 @@ impl Machine {
     pub fn single(self, stack: Arc<Stack>) -> Single {
         let passwords = known_passwords(self.disk.clone(), &self.state_directory, &stack);
         let (sender, events) = mpsc::unbounded_channel();
-        Single { context: self.context(Arc::new(passwords), sender), stack, events }
+        Single { context: self.context(&Arc::new(passwords), sender), stack, events }
     }
 }
 

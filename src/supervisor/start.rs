@@ -118,7 +118,7 @@ impl Machine {
         let (events, events_end) = mpsc::unbounded_channel();
         let prober = Arc::new(SystemProber::new(self.engine.clone(), self.clock.clone(), passwords.clone()));
         let daemon = self.daemon.clone();
-        let context = self.context(passwords, events);
+        let context = self.context(&passwords, events);
         let known = Known { history, ..Known::default() };
         let beginning = Beginning { stack, first: Some(first), known, state, daemon, prober, ends };
         run(context, events_end, beginning, ending).await;
@@ -126,8 +126,8 @@ impl Machine {
     }
 
     /// What actions are carried out with.
-    pub(super) fn context(self, passwords: Arc<Passwords>, events: mpsc::UnboundedSender<Event>) -> Context {
-        let keeper = Arc::new(self.keeper(&passwords));
+    pub(super) fn context(self, passwords: &Arc<Passwords>, events: mpsc::UnboundedSender<Event>) -> Context {
+        let keeper = Arc::new(self.keeper(passwords));
         Context {
             engine: self.engine,
             clock: self.clock,

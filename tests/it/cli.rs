@@ -55,6 +55,9 @@ fn help_shows_every_verb_with_an_example() {
         "db",
         "psql",
         "completions",
+        "enable",
+        "disable",
+        "daemon",
     ] {
         assert!(help.contains(&format!("\n  {verb} ")), "{verb} is not in the help");
         let of_verb = text(&witwd(directory.path()).args([verb, "--help"]).assert().code(0).get_output().stdout);
@@ -75,7 +78,7 @@ fn words_of_other_tools_are_answered_with_ours() {
 #[test]
 fn verbs_of_later_versions_say_so() {
     let directory = scratch();
-    for word in ["backup", "restore", "history", "watch", "promote", "enable"] {
+    for word in ["backup", "restore", "history", "watch", "promote"] {
         let said = text(&witwd(directory.path()).arg(word).assert().code(2).get_output().stderr);
         assert!(said.contains("is not in this version"), "{said}");
     }

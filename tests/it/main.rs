@@ -11,5 +11,6 @@ mod init;
 mod joined;
 mod last_file;
 mod scenarios;
+mod service_manager;
 mod tidy;
 mod words;

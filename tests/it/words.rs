@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::cli::witwd;
 
 /// Verbs that the help does not list.
-const HIDDEN: [&str; 2] = ["daemon", "__guardian"];
+const HIDDEN: [&str; 1] = ["__guardian"];
 
 /// What clap lists: the verbs of a help text.
 fn listed(help: &str) -> BTreeSet<String> {
