@@ -228,10 +228,13 @@ impl Daemon {
                 tracing::info!("{name}: the daemon ends, the stack stays");
                 Exit::Done
             }
-            ended = &mut self.supervisor => {
+            // It was asked to end, and did while the branch above had just been looked at.
+            ended = &mut self.supervisor => if *self.ending.borrow() {
+                Exit::Done
+            } else {
                 tracing::error!("the supervisor ended by itself: {ended:?}");
                 Exit::Failed
-            }
+            },
         };
         manager::stopping();
         self.end().await;
