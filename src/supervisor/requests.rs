@@ -24,6 +24,10 @@ impl Supervisor {
                 self.accept_file(file);
                 return self.publish();
             }
+            // A stack that is to be down stays so, and whoever waits for that is not told of another request.
+            Command::Up(up, answer) if up.occasion == Occasion::Saved && self.history.goal == Goal::Down => {
+                return answer.send(self.generation).unwrap_or_default();
+            }
             Command::Up(up, answer) => {
                 self.accept_up(*up);
                 let _ = answer.send(self.next_generation());
@@ -90,9 +94,6 @@ impl Supervisor {
 
     fn accept_up(&mut self, up: Up) {
         if up.occasion == Occasion::Saved {
-            if self.history.goal == Goal::Down {
-                return;
-            }
             self.forgive_changed(&up.stack);
         } else {
             self.history.goal = Goal::Up;

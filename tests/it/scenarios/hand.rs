@@ -74,6 +74,19 @@ fn count(machine: &Machine, operation: Operation) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_save_neither_starts_what_is_down_nor_hides_that_it_is() {
+    let machine = Machine::new();
+    let demo = stack(DEMO);
+    let daemon = machine.daemon(&demo);
+    daemon.up_and_wait(&demo).await;
+    let down = daemon.handle.down(witwd::supervisor::Down::default()).await.expect("a daemon that lives");
+    let saved = witwd::supervisor::Up { occasion: witwd::supervisor::Occasion::Saved, ..witwd::supervisor::Up::of(demo) };
+    assert_eq!(daemon.handle.up(saved).await.expect("a daemon that lives"), down);
+    daemon.settled(down, |status| status.converged).await;
+    assert_eq!(machine.containers(), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stop_holds_over_saves_a_killed_daemon_and_a_reboot() {
     let (machine, daemon, demo) = running(DEMO).await;
     ask(&daemon, stop("app"), |status| is_stopped(status, "app")).await;
