@@ -3,17 +3,37 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::{UnixListener, UnixStream};
 
-/// Forwards to the engine and remembers the first line of every request. Ends when dropped.
+/// A request as the engine got it.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// `POST`.
+    pub method: String,
+    /// The path with its query: `/containers/create?name=web-1`.
+    pub target: String,
+    /// What was sent with it.
+    pub body: Bytes,
+}
+
+impl Asked {
+    /// The path alone.
+    fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or_default()
+    }
+}
+
+/// Forwards to the engine and remembers every request. Ends when dropped.
 pub struct Recorder {
     /// Where it listens.
     pub socket: PathBuf,
-    seen: Arc<Mutex<Vec<String>>>,
+    seen: Arc<Mutex<Vec<Asked>>>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -27,9 +47,14 @@ impl Recorder {
         Self { socket, seen, task }
     }
 
+    /// Every request until now.
+    pub fn asked(&self) -> Vec<Asked> {
+        self.seen.lock().expect("no panic while requests are noted").clone()
+    }
+
     /// `METHOD /path` of every request until now.
     pub fn seen(&self) -> Vec<String> {
-        self.seen.lock().expect("no panic while requests are noted").clone()
+        self.asked().iter().map(|asked| format!("{} {}", asked.method, asked.path())).collect()
     }
 
     /// Those that change something.
@@ -44,7 +69,7 @@ impl Drop for Recorder {
     }
 }
 
-async fn serve(listener: UnixListener, seen: Arc<Mutex<Vec<String>>>) {
+async fn serve(listener: UnixListener, seen: Arc<Mutex<Vec<Asked>>>) {
     while let Ok((stream, _)) = listener.accept().await {
         let seen = seen.clone();
         tokio::spawn(async move {
@@ -56,12 +81,15 @@ async fn serve(listener: UnixListener, seen: Arc<Mutex<Vec<String>>>) {
 
 async fn forward(
     request: Request<Incoming>,
-    seen: Arc<Mutex<Vec<String>>>,
+    seen: Arc<Mutex<Vec<Asked>>>,
 ) -> Result<Response<Incoming>, Box<dyn std::error::Error + Send + Sync>> {
-    let line = format!("{} {}", request.method(), request.uri().path());
-    seen.lock().expect("no panic while requests are noted").push(line);
+    let target = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
+    let (head, body) = request.into_parts();
+    let body = body.collect().await?.to_bytes();
+    let asked = Asked { method: head.method.to_string(), target, body: body.clone() };
+    seen.lock().expect("no panic while requests are noted").push(asked);
     let stream = UnixStream::connect("/var/run/docker.sock").await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
-    Ok(sender.send_request(request).await?)
+    Ok(sender.send_request(Request::from_parts(head, Full::new(body))).await?)
 }

@@ -1,0 +1,66 @@
+//! Speed beside raw engine calls and docker compose: ratios from one run, never a number alone.
+//!
+//! `make bench` runs all of it; `cargo bench --bench speed -- up crash` only what begins with these
+//! words. Everything is measured with the release binary on the engine of this machine. What is
+//! compared is measured in turns, so that a busy moment hits all of them.
+
+#![expect(clippy::disallowed_methods, reason = "a measurement asks the real clock")]
+#![expect(clippy::print_stdout, reason = "the table is the result")]
+#![expect(clippy::unwrap_used, reason = "a measurement that can't go on has failed")]
+
+mod compose;
+mod crash;
+mod database;
+mod idle;
+mod lifecycle;
+mod measure;
+mod planning;
+#[path = "../../tests/docker/private.rs"]
+#[expect(dead_code, reason = "shared with the tests, which ask it more")]
+mod private;
+mod program;
+mod raw;
+#[path = "../../tests/docker/recorder.rs"]
+mod recorder;
+#[path = "../../tests/docker/stack.rs"]
+#[expect(dead_code, reason = "shared with the tests, which ask it more")]
+mod stack;
+#[path = "../../tests/docker/support.rs"]
+#[expect(dead_code, reason = "shared with the tests, which ask it more")]
+mod support;
+#[path = "../../tests/it/scenarios/world.rs"]
+#[expect(dead_code, reason = "shared with the tests, which ask it more")]
+mod world;
+
+use compose::Compose;
+
+/// What can be measured, by the word it is chosen with.
+const ALL: [&str; 8] = ["program", "planning", "up", "unchanged", "idle", "crash", "database", "build"];
+
+fn main() {
+    let chosen: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let wants = |word: &str| chosen.is_empty() || chosen.iter().any(|start| word.starts_with(start.as_str()));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let compose = Compose::find();
+    println!("{}", compose.as_ref().map_or("docker compose is not installed".to_owned(), Compose::describe));
+    for word in ALL.into_iter().filter(|word| wants(word)) {
+        match word {
+            "program" => program::start_and_size(),
+            "planning" => planning::plan_of_a_thousand(),
+            "build" => program::release_build(),
+            word => runtime.block_on(measured(word, compose.as_ref())),
+        }
+    }
+}
+
+/// The measurements that need an engine.
+async fn measured(word: &str, compose: Option<&Compose>) {
+    match word {
+        "up" => lifecycle::up_and_down(compose).await,
+        "unchanged" => lifecycle::unchanged(compose).await,
+        "idle" => idle::idle().await,
+        "crash" => crash::crash_to_running().await,
+        "database" => database::database_then_app().await,
+        _ => unreachable!("every word of ALL has its measurement"),
+    }
+}
