@@ -24,6 +24,7 @@ mod postgres_tls;
 mod private;
 mod probes;
 mod proxy;
+#[expect(dead_code, reason = "shared with the benchmarks, which replay what was sent")]
 mod recorder;
 mod registry;
 mod run;
