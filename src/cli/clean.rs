@@ -12,9 +12,9 @@ use super::Done;
 use super::assembly;
 use super::context::Context;
 use super::exit_code::{Exit, Failure, chain};
-use crate::engine::Engine as _;
 use crate::engine::docker::DockerEngine;
 use crate::engine::request::{BuiltImage, Scope};
+use crate::engine::{Engine as _, EngineError, ErrorKind};
 use crate::host::process::is_alive;
 use crate::model::name::{ContainerId, ImageId, InstanceId, StackName};
 use crate::model::observed::{Container, ContainerState, Observed, Owner};
@@ -66,6 +66,9 @@ fn as_text<S: serde::Serializer>(id: &impl std::fmt::Display, serializer: S) -> 
     serializer.collect_str(id)
 }
 
+/// How long the engine may take to remove what somebody else is removing.
+const REMOVAL: Duration = Duration::from_secs(10);
+
 pub(super) async fn run(context: &Context, args: CleanArgs) -> Done {
     let place = context.place()?;
     let (stack, instance) = context.identity(&place).await?;
@@ -77,7 +80,7 @@ pub(super) async fn run(context: &Context, args: CleanArgs) -> Done {
     items.extend(images(&observed, built, &accepted));
     let (mut removed, mut failed) = (Vec::new(), Vec::new());
     for item in items {
-        let outcome = if args.dry_run { Ok(()) } else { remove(&engine, &item.what).await };
+        let outcome = if args.dry_run { Ok(()) } else { remove(context, &engine, &item.what).await };
         match outcome {
             Ok(()) => removed.push(item),
             Err(error) => failed.push(chain(&error)),
@@ -130,11 +133,20 @@ pub(super) fn images(observed: &Observed, built: Vec<BuiltImage>, accepted: &BTr
     unused.map(|image| Unused { what: Thing::Image { id: image.id }, cause: cause.clone(), bytes: Some(image.bytes) }).collect()
 }
 
-async fn remove(engine: &DockerEngine, what: &Thing) -> Result<(), crate::engine::EngineError> {
+async fn remove(context: &Context, engine: &DockerEngine, what: &Thing) -> Result<(), EngineError> {
     match what {
         Thing::Container { id, .. } => {
             engine.stop(id, Duration::ZERO).await?;
-            engine.remove(id).await
+            let begun = context.clock.moment();
+            loop {
+                match engine.remove(id).await {
+                    // The daemon saw its end too, and is about it.
+                    Err(error) if error.kind == ErrorKind::RemovalInProgress && context.clock.moment().since(begun) < REMOVAL => {
+                        context.clock.sleep(Duration::from_millis(50)).await;
+                    }
+                    outcome => return outcome,
+                }
+            }
         }
         Thing::Image { id } => engine.remove_image(id).await,
     }
