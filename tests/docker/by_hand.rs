@@ -1,7 +1,7 @@
 //! `restart`, `stop`, `start` and `scale` with the real binary on the real engine.
 
 use crate::stack::{TestStack, text};
-use crate::support::{SOON, docker, eventually};
+use crate::support::{SOON, docker, end_of, eventually};
 use crate::up::kill_with_guardian;
 
 const THREE: &str = r#"
@@ -83,5 +83,5 @@ async fn what_is_held_by_hand_survives_the_daemon_and_its_containers_and_ends_wi
     let status = stack.ps();
     assert!(status["items"].as_array().expect("items").iter().all(|item| item["ready"] == true && item["held"] == false));
     stack.done(&["down"]);
-    assert!(daemon.wait().expect("it ends").success());
+    assert!(end_of(&mut daemon).success());
 }

@@ -11,7 +11,7 @@ use witwd::model::name::ContainerId;
 
 use crate::private::PrivateEngine;
 use crate::stack::{TestStack, text};
-use crate::support::{SOON, TestEngine, eventually, kind};
+use crate::support::{SOON, TestEngine, end_of, eventually, kind};
 
 const ONE: &str = r#"
 name = "NAME"
@@ -152,7 +152,7 @@ async fn a_network_goes_while_many_leave_it_and_the_engine_is_killed() {
     eventually(SOON, "some are gone", async || (engine.done(&["ps", "-q"]).lines().count() < MANY).then_some(())).await;
     engine.kill();
     for mut removal in removals {
-        removal.wait().expect("its end");
+        end_of(&mut removal);
     }
     engine.launch().await;
     // Removals are repeated as the supervisor would; then nothing keeps the network.

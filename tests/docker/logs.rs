@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use crate::stack::{TestStack, text};
-use crate::support::{SOON, docker, eventually};
+use crate::support::{SOON, docker, end_of, eventually};
 
 const SAYING: &str = r#"
 name = "NAME"
@@ -82,7 +82,7 @@ async fn the_daemon_has_a_log_in_the_background_and_in_the_foreground() {
     let out = stack.done(&["logs", "witwd", "web", "--json"]);
     assert!(["\"witwd\"", "\"web\""].iter().all(|name| out.contains(name)), "{out}");
     Command::new("kill").args(["-INT", &foreground.id().to_string()]).status().expect("kill");
-    assert!(foreground.wait().expect("an end").success());
+    assert!(end_of(&mut foreground).success());
 }
 
 #[tokio::test(flavor = "multi_thread")]

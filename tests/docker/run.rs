@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::{Child, Stdio};
 
 use crate::stack::{TestStack, text};
-use crate::support::{SOON, docker, eventually};
+use crate::support::{SOON, docker, end_of, eventually};
 use crate::terminal::Person;
 
 const APP: &str = r#"
@@ -96,7 +96,7 @@ async fn beside_a_daemon_nothing_else_changes_and_nobody_takes_it_for_the_servic
     assert!(stack.done(&["exec", "app", "/tiny", "env", "HOSTNAME"]).contains("app"), "the service, not the one-off container");
     signal("-INT", &child);
     // The code that it gives to every signal that asks it to end.
-    assert_eq!(child.wait().expect("an end").code(), Some(143));
+    assert_eq!(end_of(&mut child).code(), Some(143));
     assert_eq!((one_offs(&stack), stack.identities()), (Vec::new(), before.clone()));
 
     stack.done(&["stop", "cache"]);
@@ -113,13 +113,13 @@ async fn a_signal_reaches_it_and_a_client_that_is_killed_leaves_nothing_for_long
     let mut child = begin(&stack, &sleeps);
     printed(&one_off(&stack).await, "here").await;
     signal("-TERM", &child);
-    assert_eq!((child.wait().expect("an end").code(), one_offs(&stack)), (Some(7), Vec::new()));
+    assert_eq!((end_of(&mut child).code(), one_offs(&stack)), (Some(7), Vec::new()));
 
     let mut child = begin(&stack, &["run", "app", "/tiny", "stdin"]);
     let container = one_off(&stack).await;
     eventually(SOON, "it runs", async || (crate::support::inspect(&container)["State"]["Running"] == true).then_some(())).await;
     child.kill().expect("killed");
-    child.wait().expect("an end");
+    end_of(&mut child);
     // Its input ended, so it did; the daemon takes away what is left.
     eventually(SOON, "nothing is left", async || one_offs(&stack).is_empty().then_some(())).await;
 }
@@ -170,7 +170,7 @@ async fn clean_removes_old_builds_and_what_a_killed_client_left_and_nothing_else
     let before = stack.identities();
     assert!(!stack.done(&["clean", "--dry-run"]).contains("container"), "its client waits for it");
     child.kill().expect("killed");
-    child.wait().expect("an end");
+    end_of(&mut child);
 
     let said = stack.done(&["clean", "--dry-run"]);
     assert!(said.contains("would remove container") && said.contains("would remove image"), "{said}");

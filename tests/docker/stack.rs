@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde_json::Value;
 
 use crate::private::PrivateEngine;
-use crate::support::{TINY, connect, docker, remove_labelled, tiny};
+use crate::support::{ENDLESS, TINY, connect, docker, ended, remove_labelled, tiny};
 
 /// A directory with a `stack.toml` under a name of its own. All that it leaves on the engine goes
 /// with it, by its label.
@@ -84,7 +84,7 @@ impl TestStack {
 
     /// Runs a verb to its end.
     pub fn run(&self, words: &[&str]) -> Output {
-        self.command(words).output().expect("the binary runs")
+        ended(self.command(words))
     }
 
     /// Runs a verb that must succeed; returns what it printed.
@@ -155,9 +155,9 @@ impl TestStack {
 impl Drop for TestStack {
     fn drop(&mut self) {
         // The daemon first, or it would make anew what is removed.
-        let ended = self.command(&["down", "--volumes", "--yes"]).output();
+        let down = assert_cmd::Command::from_std(self.command(&["down", "--volumes", "--yes"])).timeout(ENDLESS).output();
         if std::thread::panicking() {
-            eprintln!("the daemon's log:\n{}\nits end: {ended:?}", self.log());
+            eprintln!("the daemon's log:\n{}\nits end: {down:?}", self.log());
         }
         // By its directory: a test may have run it under other names too.
         let directory = self.path().canonicalize().unwrap_or_else(|_| self.path());

@@ -2,8 +2,9 @@
 //! what the test made, by its label and nothing else.
 
 use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Child, Command, ExitStatus, Output};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -194,9 +195,36 @@ pub fn inspect(object: &str) -> serde_json::Value {
     objects[0].clone()
 }
 
+/// How long a command may take: one that takes longer hangs, and a test that hangs tells nobody why.
+pub const ENDLESS: Duration = Duration::from_secs(8 * 60);
+
+/// Runs a command to its end; fails, and kills it, where it does not come to one.
+pub fn ended(command: Command) -> Output {
+    let shown = format!("{command:?}");
+    let output = assert_cmd::Command::from_std(command).timeout(ENDLESS).output();
+    let output = output.unwrap_or_else(|error| panic!("{shown}: {error}"));
+    assert_ne!(output.status.signal(), Some(9), "was killed, or did not end within {ENDLESS:?}: {shown}\n{output:?}");
+    output
+}
+
+/// Waits for the end of a process; fails, and kills it, where it does not come to one.
+pub fn end_of(child: &mut Child) -> ExitStatus {
+    let pause = Duration::from_millis(20);
+    for _ in 0..ENDLESS.as_millis() / pause.as_millis() {
+        if let Some(status) = child.try_wait().expect("a child") {
+            return status;
+        }
+        std::thread::sleep(pause);
+    }
+    let _ = child.kill();
+    panic!("process {} did not end within {ENDLESS:?}", child.id());
+}
+
 /// Runs the engine's own command line: for what the adapter must not be trusted with in its test.
 pub fn docker(words: &[&str]) -> Output {
-    Command::new("docker").args(words).output().expect("the docker command")
+    let mut command = Command::new("docker");
+    command.args(words);
+    ended(command)
 }
 
 /// Removes all that carries this label, `name=value`; `engine` are the options that say on which engine.

@@ -6,7 +6,7 @@ use std::process::Output;
 
 use crate::postgres_data::{of, query, stack as with_postgres};
 use crate::stack::{TestStack, text};
-use crate::support::{SOON, docker, eventually};
+use crate::support::{SOON, docker, ended, eventually};
 use crate::up::kill_with_guardian;
 
 const ONE: &str = r#"
@@ -85,8 +85,9 @@ fn copies_are_others(stack: &TestStack) {
     std::fs::remove_file(copy.join(".witwd/socket")).expect("the address of the daemon");
     let before = stack.identities();
     for words in [["up", "-d"].as_slice(), &["up", "-d", "--take-over"]] {
-        let output = stack.command(words).current_dir(&copy).output().expect("the binary runs");
-        refused(&output, &["is still there"]);
+        let mut command = stack.command(words);
+        command.current_dir(&copy);
+        refused(&ended(command), &["is still there"]);
     }
     assert_eq!(stack.identities(), before);
 }
@@ -123,7 +124,8 @@ async fn nothing_is_taken_from_a_directory_that_is_there_or_held() {
     std::fs::rename(stack.path(), &aside).expect("moving the directory");
     let mut elsewhere = other.command(&["up", "-d", "--take-over"]);
     let runtime = stack.path().parent().expect("a parent").join("run");
-    refused(&elsewhere.env("WITWD_RUNTIME_DIR", runtime).output().expect("the binary runs"), &["its daemon", "runs"]);
+    elsewhere.env("WITWD_RUNTIME_DIR", runtime);
+    refused(&ended(elsewhere), &["its daemon", "runs"]);
     std::fs::rename(&aside, stack.path()).expect("moving it back");
     assert_eq!(stack.identities(), before);
 }
@@ -140,7 +142,9 @@ async fn a_state_that_is_removed_under_a_daemon_lets_no_second_one_in() {
 }
 
 fn up_as(stack: &TestStack, version: &str) -> Output {
-    stack.command(&["up", "-d"]).env("WITWD_VERSION_IN_TESTS", version).output().expect("the binary runs")
+    let mut command = stack.command(&["up", "-d"]);
+    command.env("WITWD_VERSION_IN_TESTS", version);
+    ended(command)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -190,7 +194,9 @@ fn brought_back(stack: &TestStack, daemon: u64) {
     // A binary whose path is gone can't start a guardian.
     let mut command = std::process::Command::new("sh");
     command.args(["-c", "exec 3<\"$1\"; rm \"$1\"; exec /proc/self/fd/3 up -d", "sh"]).arg(&copy).current_dir(stack.path());
-    let output = with_surroundings(&mut command, stack).env("WITWD_VERSION_IN_TESTS", "0.2.0").output().expect("sh runs");
+    with_surroundings(&mut command, stack);
+    command.env("WITWD_VERSION_IN_TESTS", "0.2.0");
+    let output = ended(command);
     let complaint = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{complaint}");
     assert!(complaint.contains("could not take the stack over") && complaint.contains("0.1.7 was started again"), "{complaint}");
@@ -199,12 +205,11 @@ fn brought_back(stack: &TestStack, daemon: u64) {
     assert_eq!(stack.identities(), before);
 }
 
-fn with_surroundings<'a>(command: &'a mut std::process::Command, stack: &TestStack) -> &'a mut std::process::Command {
+fn with_surroundings(command: &mut std::process::Command, stack: &TestStack) {
     let of_binary = stack.command(&[]);
     for (name, value) in of_binary.get_envs() {
         command.env(name, value.unwrap_or_default());
     }
-    command
 }
 
 #[tokio::test(flavor = "multi_thread")]

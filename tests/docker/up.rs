@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::recorder::Recorder;
 use crate::stack::{TestStack, text};
-use crate::support::{SOON, docker, eventually, inspect};
+use crate::support::{SOON, docker, end_of, eventually, inspect};
 
 const TWO: &str = r#"
 name = "NAME"
@@ -160,7 +160,7 @@ async fn two_ups_at_once_join() {
     let children: Vec<_> =
         (0..4).map(|_| stack.command(&["up", "-d"]).stdout(std::process::Stdio::null()).spawn().expect("up")).collect();
     for mut child in children {
-        assert!(child.wait().expect("an end").success(), "{}", stack.log());
+        assert!(end_of(&mut child).success(), "{}", stack.log());
     }
     assert_eq!(stack.identities().len(), 2);
 }
