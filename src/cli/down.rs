@@ -1,6 +1,8 @@
 //! `down`: stop and remove the stack. With no daemon the supervisor runs in this process.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::time::Duration;
 
 use clap::Args;
 use tokio::task::JoinHandle;
@@ -12,13 +14,17 @@ use super::daemon::{Daemon, Signals};
 use super::exit_code::{Exit, Failure};
 use super::file;
 use super::follow::Follower;
+use super::paint::printable;
 use super::place::Place;
 use super::progress::Progress;
+use super::ps::item_name;
 use crate::control::Client;
 use crate::control::protocol::{Down, Request};
 use crate::engine::request::Scope;
+use crate::host::Clock;
 use crate::model::name::{InstanceId, StackName};
 use crate::model::observed::{Observed, Owner};
+use crate::model::status::Status;
 
 /// Flags of `down`.
 #[derive(Debug, Args)]
@@ -30,6 +36,9 @@ pub struct DownArgs {
     /// Don't ask
     #[arg(long)]
     yes: bool,
+    /// How long to wait until all is gone; what is left is said then, and the daemon goes on with it
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration)]
+    timeout: Duration,
 }
 
 pub(super) async fn run(context: &Context, args: DownArgs) -> Done {
@@ -42,21 +51,53 @@ pub(super) async fn run(context: &Context, args: DownArgs) -> Done {
     let engine = context.engine().await?;
     let scope = Scope { instance: Some(instance.clone()), ..Scope::of(&stack) };
     let observed = engine.observe(&scope).await?;
-    let lost = if args.volumes { volumes(&observed, &data_name(context, &place, &stack), &instance) } else { Vec::new() };
+    let lost = if args.volumes { volumes(&observed, &data_name(context, &place, &stack)?, &instance) } else { BTreeSet::new() };
     confirm_loss(context, &args, &lost)?;
     if running.is_none() && lost.is_empty() && is_gone(&observed, &stack, &instance) {
         context.output.note(&format!("nothing of stack {stack} is there"));
         return Ok(Exit::Done);
     }
     let (client, own) = daemon_for(context, &place, running).await?;
-    let mut follower = Follower::new(client.lines(&Request::Down(Down { volumes: args.volumes })).await?);
+    let mut follower = Follower::new(client.lines(&Request::Down(Down { volumes: lost })).await?);
     let mut progress = Progress::new(context.output);
-    while follower.next(&mut progress).await? {}
+    let in_time = until_ended(&mut follower, &mut progress, context.clock.as_ref(), args.timeout).await?;
     progress.finish();
+    if !in_time {
+        return Err(not_down(follower.last.as_deref(), &stack));
+    }
     if let Some(own) = own {
         own.await.map_err(|error| Failure::of(Exit::Failed, "the daemon broke", &error))?;
     }
     over(context, &follower, &stack)
+}
+
+/// Follows until the daemon ends; whether it did before `limit` was over.
+async fn until_ended(
+    follower: &mut Follower,
+    progress: &mut Progress,
+    clock: &dyn Clock,
+    limit: Duration,
+) -> Result<bool, Failure> {
+    let mut over = std::pin::pin!(clock.sleep(limit));
+    loop {
+        tokio::select! {
+            biased;
+            goes_on = follower.next(progress) => if !goes_on? { return Ok(true) },
+            () = &mut over => return Ok(false),
+        }
+    }
+}
+
+/// What is left, and why.
+fn not_down(last: Option<&Status>, stack: &StackName) -> Failure {
+    let items = last.into_iter().flat_map(|status| &status.items).filter(|item| item.container.is_some());
+    let items = items.map(|item| (item_name(item), item.cause.clone()));
+    let others = last.into_iter().flat_map(|status| &status.others).map(|other| (other.target.clone(), other.cause.clone()));
+    let words = |(name, cause): (String, String)| if cause.is_empty() { name } else { format!("{name}: {}", printable(&cause)) };
+    let left: Vec<String> = items.chain(others).map(words).collect();
+    let why = if left.is_empty() { "the engine does not say what is left".to_owned() } else { left.join("; ") };
+    Failure::new(Exit::TimedOut, format!("stack {stack} is not down yet: {why}"))
+        .hint("that it is to be down is remembered; `witwd down` again goes on where it stands")
 }
 
 /// The daemon's last words say whether it was done: it may also have died of something else.
@@ -88,15 +129,20 @@ async fn daemon_for(
 }
 
 /// Volumes that go with the stack.
-pub(super) fn volumes(observed: &Observed, stack: &StackName, instance: &InstanceId) -> Vec<String> {
+pub(super) fn volumes(observed: &Observed, stack: &StackName, instance: &InstanceId) -> BTreeSet<String> {
     let ours = |owner: &Option<(StackName, InstanceId)>| owner.as_ref().is_some_and(|(name, by)| name == stack && by == instance);
     observed.volumes.iter().filter(|volume| ours(&volume.owner)).map(|volume| volume.name.clone()).collect()
 }
 
-/// The name that the stack's volumes carry.
-fn data_name(context: &Context, place: &Place, stack: &StackName) -> StackName {
-    let loaded = context.look(place).ok().filter(|loaded| loaded.stack.name() == stack);
-    loaded.map_or_else(|| stack.clone(), |loaded| loaded.stack.data_name().clone())
+/// The name that the stack's volumes carry: as it was accepted last, for that is what a daemon runs.
+fn data_name(context: &Context, place: &Place, stack: &StackName) -> Result<StackName, Failure> {
+    let now = context.request_to_look(place)?;
+    let reading = match context.kept(place)? {
+        Some(kept) => file::resume(now, &kept).ok(),
+        None => file::read(now, None).ok(),
+    };
+    let loaded = reading.map(|reading| reading.loaded).filter(|loaded| loaded.stack.name() == stack);
+    Ok(loaded.map_or_else(|| stack.clone(), |loaded| loaded.stack.data_name().clone()))
 }
 
 fn is_gone(observed: &Observed, stack: &StackName, instance: &InstanceId) -> bool {
@@ -108,11 +154,11 @@ fn is_gone(observed: &Observed, stack: &StackName, instance: &InstanceId) -> boo
 }
 
 /// Names what will be lost and asks, unless `--yes` said so already.
-fn confirm_loss(context: &Context, args: &DownArgs, volumes: &[String]) -> Result<(), Failure> {
+fn confirm_loss(context: &Context, args: &DownArgs, volumes: &BTreeSet<String>) -> Result<(), Failure> {
     if volumes.is_empty() {
         return Ok(());
     }
-    let loss = format!("the data in {} will be lost", volumes.join(", "));
+    let loss = format!("the data in {} will be lost", volumes.iter().map(String::as_str).collect::<Vec<_>>().join(", "));
     context.output.error(&format!("{loss}; this version takes no last set before that"));
     if args.yes {
         return Ok(());

@@ -269,6 +269,7 @@ fn status(stack: &Stack, way: Way, actions: &[Action]) -> Status {
         engine: EngineStatus::Up,
         converged: false,
         reached: false,
+        others: Vec::new(),
         items: workloads.map(|workload| item(workload, way)).collect(),
         notes: Vec::new(),
     }

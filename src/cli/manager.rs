@@ -112,6 +112,7 @@ mod tests {
             engine: EngineStatus::Up,
             converged: false,
             reached: false,
+            others: Vec::new(),
             items: Vec::new(),
             notes: Vec::new(),
         }

@@ -156,7 +156,7 @@ impl Needs {
             context.output.note("what was started stays: somebody asked for more of the stack");
             return Ok(());
         }
-        let mut follower = Follower::new(client.lines(&Request::Down(Down { volumes: false })).await?);
+        let mut follower = Follower::new(client.lines(&Request::Down(Down::default())).await?);
         let mut progress = Progress::plain(context.output.silent());
         while follower.next(&mut progress).await? {}
         if follower.is_down { Ok(()) } else { Err(Failure::new(Exit::Failed, "the daemon ended before all was removed")) }

@@ -167,6 +167,7 @@ pub(super) fn remarks(status: &Status) -> Vec<String> {
     if status.file.pending {
         remarks.push(format!("Pending: {}. `witwd up` applies it.", status.file.reasons.join("; ")));
     }
+    remarks.extend(status.others.iter().map(|other| printable(&format!("{}: {}", other.target, other.cause))));
     remarks.extend(status.notes.iter().map(|note| printable(note)));
     remarks
 }

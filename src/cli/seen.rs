@@ -60,6 +60,7 @@ pub(super) fn describe(name: &StackName, instance: &InstanceId, loaded: Option<&
         engine: EngineStatus::Up,
         converged: false,
         reached: false,
+        others: Vec::new(),
         items: sorted(items),
         notes: loaded.map(|loaded| loaded.not_carried_out.clone()).unwrap_or_default(),
     }

@@ -74,6 +74,7 @@ fn status(items: Vec<ItemStatus>) -> Status {
         engine: EngineStatus::Up,
         converged: true,
         reached: true,
+        others: Vec::new(),
         items,
         notes: Vec::new(),
     }

@@ -204,7 +204,8 @@ pub(super) fn not_ready_text(status: &Status, items: &[&ItemStatus]) -> String {
     if items.is_empty() {
         // All that is to run is ready, and something else is not as the file says.
         let waiting = status.items.iter().filter(|item| !item.cause.is_empty()).map(|item| of_item(&item));
-        let waiting: Vec<String> = waiting.collect();
+        let others = status.others.iter().map(|other| printable(&format!("{}: {}", other.target, other.cause)));
+        let waiting: Vec<String> = waiting.chain(others).collect();
         return format!("stack {} runs, but not as stack.toml says: {}", status.stack, waiting.join("; "));
     }
     format!("stack {} is not ready: {}", status.stack, items.join("; "))
@@ -300,7 +301,7 @@ async fn attend(context: &Context, (client, own): (&Client, bool), mut follower:
 async fn interrupted(context: &Context, client: &Client, follower: &mut Follower, count: u32) -> Result<(), Failure> {
     if count == 1 {
         context.output.note("stopping the stack; Ctrl-C again kills it");
-        *follower = Follower::new(client.lines(&Request::Down(Down { volumes: false })).await?);
+        *follower = Follower::new(client.lines(&Request::Down(Down::default())).await?);
         return Ok(());
     }
     context.output.note("killing");

@@ -1,7 +1,7 @@
 //! What is said over the control socket: HTTP/1.1, JSON bodies, streams of one JSON object a line.
 //! Fields and lines are added, never renamed; what a side does not know it leaves out of account.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -119,11 +119,11 @@ impl std::fmt::Debug for Up {
 }
 
 /// Stop and remove everything.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Down {
-    /// Volumes too: the user was asked and said yes.
-    pub volumes: bool,
+    /// These volumes too, by their engine names: the user saw them named and said yes.
+    pub volumes: BTreeSet<String>,
 }
 
 /// A line of a stream.

@@ -50,6 +50,7 @@ fn status(converged: bool, items: Vec<ItemStatus>) -> Status {
         engine: EngineStatus::Up,
         converged,
         reached: converged,
+        others: Vec::new(),
         items,
         notes: Vec::new(),
     }

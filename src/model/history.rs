@@ -184,8 +184,8 @@ pub struct Pace {
 pub struct History {
     /// What the user asked for last.
     pub goal: Goal,
-    /// The user asked for `down --volumes`, saw what is lost, and said yes.
-    pub drop_volumes: bool,
+    /// The volumes, by their engine names, that a user of `down --volumes` saw named as lost, and said yes.
+    pub drop_volumes: BTreeSet<String>,
     /// Only these are to be changed (`up NAME...`), with what they need; empty: all.
     pub only: BTreeSet<WorkloadName>,
     /// What may begin without data although older data lies unused.

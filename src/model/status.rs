@@ -30,6 +30,19 @@ pub struct Status {
     /// Parts of the file that this version reads but does not carry out, one sentence each.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// What is in the way and belongs to no item: a volume or network that can't be removed, a container
+    /// that the file does not name any more.
+    #[serde(default)]
+    pub others: Vec<OtherStatus>,
+}
+
+/// Something that is in the way of the stack as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherStatus {
+    /// What it is about: `network`, `volume demo_media`.
+    pub target: String,
+    /// Why.
+    pub cause: String,
 }
 
 impl Status {
@@ -46,6 +59,7 @@ impl Status {
             reached: false,
             items: Vec::new(),
             notes: Vec::new(),
+            others: Vec::new(),
         }
     }
 }

@@ -7,7 +7,7 @@ use super::inputs::Inputs;
 use super::orphans::end;
 use super::pass::Pass;
 use crate::model::name::WorkloadName;
-use crate::model::observed::Container;
+use crate::model::observed::{Container, VolumeSeen};
 
 /// The plan of a stack that is to be down.
 pub fn plan(inputs: &Inputs<'_>) -> Plan {
@@ -46,14 +46,13 @@ fn remove_network(pass: &mut Pass<'_>) {
     }
 }
 
-/// The one place that plans the removal of a volume: where the user's command carries it.
+/// The one place that plans the removal of a volume: where the user's command names it. One that was
+/// made since stays.
 fn drop_volumes(pass: &mut Pass<'_>) {
     let inputs = pass.inputs;
-    if !inputs.history.drop_volumes {
-        return;
-    }
     let owner = Some(inputs.stack.volume_owner(inputs.instance));
-    for volume in inputs.observed.volumes.iter().filter(|volume| volume.owner == owner) {
+    let is_named = |volume: &&VolumeSeen| inputs.history.drop_volumes.contains(&volume.name);
+    for volume in inputs.observed.volumes.iter().filter(|volume| volume.owner == owner).filter(is_named) {
         pass.act(Action::RemoveVolume { name: volume.name.clone() }, "witwd down --volumes");
     }
 }

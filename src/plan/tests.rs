@@ -538,7 +538,13 @@ fn a_renamed_stack_owns_the_volumes_of_its_old_name_to_the_end() {
     let world = || World::demo().made_under("old", "old_db-17", Some("db")).stack_renamed_from("old").down();
     world().check(expect![[""]]);
     let mut dropped = world();
-    dropped.history.drop_volumes = true;
+    dropped.history.drop_volumes = ["old_db-17".to_owned()].into();
+    dropped.clone().check(expect![[r#"
+        remove-volume volume old_db-17 | witwd down --volumes
+    "#]]);
+    // What was made since nobody saw named; what is named and not of this stack is not touched.
+    dropped = dropped.made_under("old", "old_since", None).made_under("elsewhere", "elsewhere_media", None);
+    dropped.history.drop_volumes.insert("elsewhere_media".to_owned());
     dropped.check(expect![[r#"
         remove-volume volume old_db-17 | witwd down --volumes
     "#]]);

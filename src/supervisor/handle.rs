@@ -72,8 +72,9 @@ impl Up {
 /// Stop and remove containers and network, in reverse order.
 #[derive(Debug, Default)]
 pub struct Down {
-    /// Remove the stack's volumes too: the user was asked and said yes.
-    pub volumes: bool,
+    /// Remove these volumes too, by their engine names, where they are the stack's: the user saw them
+    /// named and said yes.
+    pub volumes: BTreeSet<String>,
 }
 
 /// What the supervisor can be asked. Each is answered when it is accepted, not when it is done:

@@ -1,5 +1,7 @@
 //! From what is known to what a user is shown: pure.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::by_hand::{self, Part};
@@ -7,7 +9,9 @@ use crate::model::health::Verdict;
 use crate::model::history::{Goal, Target};
 use crate::model::name::{ReplicaKey, WorkloadName};
 use crate::model::observed::{Container, ContainerState};
-use crate::model::status::{DaemonStatus, EngineStatus, ExitStatus, FileStatus, Health, ItemStatus, PortStatus, State, Status};
+use crate::model::status::{
+    DaemonStatus, EngineStatus, ExitStatus, FileStatus, Health, ItemStatus, OtherStatus, PortStatus, State, Status,
+};
 use crate::model::workload::{Kind, KindName, Workload};
 use crate::plan::{Action, Inputs, Plan, is_ready, restart, verdict_of, words_of};
 
@@ -19,7 +23,7 @@ pub struct Report<'a> {
     /// The plan.
     pub plan: &'a Plan,
     /// Progress of pulls and builds, in words.
-    pub progress: &'a std::collections::BTreeMap<Target, String>,
+    pub progress: &'a BTreeMap<Target, String>,
     /// Whether the engine answers.
     pub engine: EngineStatus,
     /// Who keeps the stack; `None` where nobody does.
@@ -43,6 +47,7 @@ pub fn report(report: &Report<'_>) -> Status {
         engine: report.engine,
         converged: is_so(report, &items, |_| true),
         reached: is_so(report, &items, |item| item.meant),
+        others: others(report, &items),
         items: sorted(items),
         notes: report.notes.to_vec(),
     }
@@ -68,6 +73,22 @@ fn is_about(inputs: &Inputs<'_>, target: &Target, item: &ItemStatus) -> bool {
         Target::Volume(_) => item.name.parse().is_ok_and(|name| volumes_of(inputs, &name).contains(target)),
         Target::Network | Target::EngineVolume(_) => false,
     }
+}
+
+/// What is in the way and shown by no item; also while it is tried again.
+fn others(report: &Report<'_>, items: &[ItemStatus]) -> Vec<OtherStatus> {
+    let inputs = report.inputs;
+    let is_shown = |target: &Target| items.iter().any(|item| is_about(inputs, target, item) || waits_for(inputs, target, item));
+    let failed = inputs.history.failures.iter().map(|(target, failure)| (target, &failure.error));
+    let blocked = report.plan.blocked.iter().map(|blocked| (&blocked.target, &blocked.cause));
+    let causes: BTreeMap<&Target, &String> = failed.chain(blocked).filter(|(target, _)| !is_shown(target)).collect();
+    let other = |(target, cause): (&Target, &String)| OtherStatus { target: target.to_string(), cause: cause.clone() };
+    causes.into_iter().map(other).collect()
+}
+
+/// Whether an item that is not there yet tells what stands in the way of the network.
+fn waits_for(inputs: &Inputs<'_>, target: &Target, item: &ItemStatus) -> bool {
+    *target == Target::Network && inputs.history.goal == Goal::Up && item.meant && !item.ready
 }
 
 /// Postgres first, then services, then jobs, each by name: what is looked for is in one place.

@@ -97,7 +97,7 @@ impl Supervisor {
             self.forgive_changed(&up.stack);
         } else {
             self.history.goal = Goal::Up;
-            self.history.drop_volumes = false;
+            self.history.drop_volumes.clear();
             self.history.only.clone_from(&up.only);
             self.history.fresh.stack |= up.fresh.stack;
             self.history.fresh.volumes.extend(up.fresh.volumes.iter().cloned());
@@ -157,7 +157,7 @@ impl Supervisor {
 
     fn accept_down(&mut self, down: &Down) {
         self.history.goal = Goal::Down;
-        self.history.drop_volumes = down.volumes;
+        self.history.drop_volumes.clone_from(&down.volumes);
         self.history.by_hand.forget_renewals();
         // Nobody waits for an image of a stack that is to be down.
         self.give_up_transfers(|_| true);

@@ -262,6 +262,44 @@ async fn only_a_down_that_says_so_removes_a_volume() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_volume_that_others_use_is_told_by_a_down_and_removed_by_the_next() {
+    let stack = TestStack::new("used", KEPT).await;
+    stack.done(&["up", "-d"]);
+    let volume = format!("{}_kept", stack.name);
+    let (label, mounted) = (format!("{}={}", crate::support::TEST, stack.name), format!("{volume}:/kept"));
+    let holder = ["run", "-d", "--label", &label, "-v", &mounted, crate::support::TINY, "sleep"];
+    let theirs = text(&docker(&holder).stdout).trim().to_owned();
+    let output = stack.run(&["down", "--volumes", "--yes", "--timeout", "3s"]);
+    docker(&["rm", "-f", &theirs]);
+    let complaint = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(5), "{complaint}");
+    assert!(complaint.contains(&format!("volume {volume}: ")) && complaint.contains("in use"), "{complaint}");
+    stack.done(&["down", "--volumes", "--yes"]);
+    assert!(!docker(&["volume", "inspect", &volume]).status.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_down_removes_is_named_also_where_the_file_says_another_name_by_now() {
+    let stack = TestStack::new("lossname", KEPT).await;
+    stack.done(&["up", "-d"]);
+    let volume = format!("{}_kept", stack.name);
+    stack.done(&["down"]);
+    let old = stack.name.clone();
+    stack.write(&KEPT.replace("name = \"NAME\"", &format!("name = \"{old}-new\"\nrenamed_from = \"{old}\"")));
+    stack.done(&["up", "-d"]);
+    // What runs has the data of the old name, and the file does not say so any more.
+    for file in [KEPT.replace("NAME", &format!("{old}-new")), "name = ".to_owned()] {
+        stack.write(&file);
+        let refused = stack.run(&["down", "--volumes"]);
+        let complaint = text(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(6), "{complaint}");
+        assert!(complaint.contains(&volume) && docker(&["volume", "inspect", &volume]).status.success(), "{complaint}");
+    }
+    stack.done(&["down", "--volumes", "--yes"]);
+    assert!(!docker(&["volume", "inspect", &volume]).status.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn another_name_in_the_file_leaves_no_stack_behind() {
     let stack = TestStack::new("renamed", TWO).await;
     stack.done(&["up", "-d"]);

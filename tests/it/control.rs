@@ -31,6 +31,7 @@ fn status(converged: bool) -> Status {
         engine: EngineStatus::Up,
         converged,
         reached: converged,
+        others: Vec::new(),
         items: Vec::new(),
         notes: Vec::new(),
     }
@@ -207,9 +208,9 @@ async fn down_and_end_are_told_apart() {
     let mut daemon = Played::start();
     let client = daemon.client().await;
     let asking = client.clone();
-    tokio::spawn(async move { asking.lines(&Request::Down(protocol::Down { volumes: true })).await });
+    tokio::spawn(async move { asking.lines(&Request::Down(protocol::Down { volumes: ["demo_data".to_owned()].into() })).await });
     let Some(Command::Down(down, _)) = daemon.ends.commands.recv().await else { panic!("a down") };
-    assert!(down.volumes);
+    assert_eq!(down.volumes, ["demo_data".to_owned()].into());
     client.end().await.expect("an answer");
     daemon.server.await.expect("the server ends");
     assert!(matches!(Client::connect(client_socket(&daemon.directory).as_path()).await, Err(ConnectError::NoDaemon)));

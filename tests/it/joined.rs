@@ -105,6 +105,7 @@ fn status(directory: &Path) -> Status {
         engine: EngineStatus::Up,
         converged: true,
         reached: true,
+        others: Vec::new(),
         items: Vec::new(),
         notes: Vec::new(),
     }
