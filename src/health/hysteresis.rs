@@ -93,6 +93,17 @@ impl Hysteresis {
         }
     }
 
+    /// A failure that counts against nobody's life: something that the run depends on is not ready. What
+    /// was counted until now begins anew, so that it is judged by what follows; its readiness is another matter.
+    pub fn excuse(&mut self) {
+        for track in [&mut self.startup, &mut self.liveness].into_iter().flatten() {
+            track.bad = 0;
+            if track.state == Some(false) {
+                track.state = None;
+            }
+        }
+    }
+
     /// The run has lasted long enough to be called ready where there is no readiness probe.
     pub fn settle(&mut self) {
         self.settled = true;

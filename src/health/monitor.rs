@@ -1,9 +1,11 @@
 //! Who is probed: one task for each subject, and a bound on all of them together.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
@@ -45,15 +47,43 @@ pub(super) struct Shared {
     pub prober: Arc<dyn Prober>,
     pub permits: Semaphore,
     pub events: mpsc::Sender<HealthEvent>,
-    doubtful_until: Mutex<Moment>,
+    doubt: Mutex<Doubt>,
 }
 
+/// How far the clocks were apart when they were read last, and until when failures are no verdict.
+struct Doubt {
+    apart: SignedDuration,
+    until: Moment,
+}
+
+/// A jump of the wall clock against the monotonic one that is more than clocks being set right: the
+/// machine slept.
+const JUMP: SignedDuration = SignedDuration::from_secs(5);
+/// For this long after it woke, what a machine finds says more about its sleep than about those it asks.
+const DOUBTFUL: Duration = Duration::from_secs(30);
+
 impl Shared {
-    /// Until when failures are taken for probes that could not be made.
-    pub fn doubtful_until(&self) -> MutexGuard<'_, Moment> {
-        self.doubtful_until.lock().expect("no panic while this moment is held")
+    /// Whether the machine has just woken: failures are then taken for probes that could not be made.
+    /// Asked with every result, for timers notice nothing of a sleep.
+    pub fn is_in_doubt(&self) -> bool {
+        let now = self.clock.moment();
+        let apart = apart(self.clock.as_ref());
+        let mut doubt = self.doubt.lock().expect("no panic while doubt is held");
+        if (apart - doubt.apart).abs() > JUMP {
+            doubt.until = now + DOUBTFUL;
+        }
+        doubt.apart = apart;
+        now < doubt.until
     }
 }
+
+fn apart(clock: &dyn Clock) -> SignedDuration {
+    let since_start = SignedDuration::try_from(clock.moment().since_start()).unwrap_or(SignedDuration::MAX);
+    clock.wall().as_duration() - since_start
+}
+
+/// By what a task is told something while it runs.
+pub(super) type Levers = (Arc<Notify>, Arc<AtomicBool>);
 
 /// Probes what it is told to watch and sends verdicts that changed. Dropping it ends all probing.
 pub struct Monitor {
@@ -64,6 +94,7 @@ pub struct Monitor {
 struct Task {
     watched: Watched,
     hasten: Arc<Notify>,
+    excused: Arc<AtomicBool>,
     handle: JoinHandle<()>,
 }
 
@@ -76,8 +107,8 @@ impl Drop for Task {
 impl Monitor {
     /// A monitor that watches nobody yet. A receiver that is slow holds probing up; it loses nothing.
     pub fn new(clock: Arc<dyn Clock>, prober: Arc<dyn Prober>, events: mpsc::Sender<HealthEvent>) -> Self {
-        let doubtful_until = Mutex::new(Moment::default());
-        let shared = Shared { clock, prober, permits: Semaphore::new(AT_ONCE), events, doubtful_until };
+        let doubt = Mutex::new(Doubt { apart: apart(clock.as_ref()), until: Moment::default() });
+        let shared = Shared { clock, prober, permits: Semaphore::new(AT_ONCE), events, doubt };
         Self { shared: Arc::new(shared), tasks: BTreeMap::new() }
     }
 
@@ -106,11 +137,12 @@ impl Monitor {
         }
     }
 
-    /// For this long, failures are no verdict: the machine has just woken, and what it finds says
-    /// more about its sleep than about those it asks.
-    pub fn doubt_failures(&self, lasting: Duration) {
-        let until = self.shared.clock.moment() + lasting;
-        *self.shared.doubtful_until() = until;
+    /// From now on failures of exactly these count against nobody's life: something that they depend on
+    /// is not ready.
+    pub fn excuse(&self, subjects: &BTreeSet<Subject>) {
+        for (subject, task) in &self.tasks {
+            task.excused.store(subjects.contains(subject), Ordering::Relaxed);
+        }
     }
 
     /// How many are watched.
@@ -119,8 +151,8 @@ impl Monitor {
     }
 
     fn begin(&self, subject: Subject, watched: Watched) -> Task {
-        let hasten = Arc::new(Notify::new());
-        let probing = Watcher::new(self.shared.clone(), subject, &watched, hasten.clone()).run();
-        Task { watched, hasten, handle: tokio::spawn(probing) }
+        let (hasten, excused) = Levers::default();
+        let probing = Watcher::new(self.shared.clone(), subject, &watched, (hasten.clone(), excused.clone())).run();
+        Task { watched, hasten, excused, handle: tokio::spawn(probing) }
     }
 }

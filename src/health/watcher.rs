@@ -1,12 +1,13 @@
 //! The task that probes one subject, one probe at a time.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use super::hysteresis::Hysteresis;
-use super::monitor::{HealthEvent, Shared, Watched};
+use super::monitor::{HealthEvent, Levers, Shared, Watched};
 use super::prober::{Asked, Outcome};
 use super::schedule::Schedule;
 use crate::model::health::{Subject, Verdict};
@@ -24,6 +25,7 @@ pub(super) struct Watcher {
     subject: Subject,
     asked: Asked,
     hasten: Arc<Notify>,
+    excused: Arc<AtomicBool>,
     schedule: Schedule,
     hysteresis: Hysteresis,
     sent: Verdict,
@@ -40,7 +42,7 @@ enum Next {
 }
 
 impl Watcher {
-    pub fn new(shared: Arc<Shared>, subject: Subject, watched: &Watched, hasten: Arc<Notify>) -> Self {
+    pub fn new(shared: Arc<Shared>, subject: Subject, watched: &Watched, (hasten, excused): Levers) -> Self {
         let now = shared.clock.moment();
         let (asked, seed) = match &subject {
             Subject::Run(run) => {
@@ -62,6 +64,7 @@ impl Watcher {
             shared,
             subject,
             hasten,
+            excused,
             first_seen: now,
             running_for: watched.running_for,
         }
@@ -113,6 +116,9 @@ impl Watcher {
         for purpose in &slot.purposes {
             self.hysteresis.feed(*purpose, &outcome, running_for);
         }
+        if self.excused.load(Ordering::Relaxed) {
+            self.hysteresis.excuse();
+        }
         self.schedule.done(index, &outcome, now);
     }
 
@@ -126,15 +132,10 @@ impl Watcher {
             outcome = self.shared.prober.probe(&self.asked, probe) => outcome,
             () = self.shared.clock.sleep(probe.timeout + GUARD) => Outcome::NotMade("the probe hangs".to_owned()),
         };
-        match outcome {
-            Outcome::Failure(words) if self.in_doubt() => Outcome::NotMade(words),
-            outcome => outcome,
+        match (self.shared.is_in_doubt(), outcome) {
+            (true, Outcome::Failure(words)) => Outcome::NotMade(words),
+            (_, outcome) => outcome,
         }
-    }
-
-    fn in_doubt(&self) -> bool {
-        let until = *self.shared.doubtful_until();
-        self.shared.clock.moment() < until
     }
 
     /// Sends the verdict where it changed; `false` when nobody listens any more.

@@ -27,7 +27,7 @@ pub use action::{Action, Blocked, Plan, Planned};
 pub use data::older_names;
 pub use divergence::Divergence;
 pub use fields::fields;
-pub use gates::{is_ready, not_carried_out, verdict_of, waits_for_hand, words_of};
+pub use gates::{is_ready, liveness_counts, not_carried_out, verdict_of, waits_for_hand, words_of};
 pub use held::held;
 pub use images::{WantedImage, wanted_image};
 pub use inputs::{InFlight, Inputs, is_kept};

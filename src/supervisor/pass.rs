@@ -1,6 +1,6 @@
 //! One pass: what was seen is noted, a plan is made, what is not under way is begun.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::EngineError;
 use crate::health::Watched;
@@ -8,9 +8,9 @@ use crate::model::family::Families;
 use crate::model::health::Subject;
 use crate::model::history::Target;
 use crate::model::name::{ReplicaKey, WorkloadName};
-use crate::model::observed::{ContainerState, Observed};
+use crate::model::observed::{Container, ContainerState, Observed};
 use crate::model::status::EngineStatus;
-use crate::plan::{Action, InFlight, Inputs, Plan, is_ready, plan};
+use crate::plan::{Action, InFlight, Inputs, Plan, is_ready, liveness_counts, plan};
 
 use super::handle::Published;
 use super::note;
@@ -116,7 +116,8 @@ impl Supervisor {
         let Some(observed) = self.observed.take() else { return };
         let in_flight = self.in_flight();
         self.note_paces(&observed, &in_flight);
-        let made = self.with_inputs(&observed, &in_flight, plan);
+        let (made, excused) = self.with_inputs(&observed, &in_flight, |inputs| (plan(inputs), excused(inputs)));
+        self.monitor.excuse(&excused);
         for planned in &made.actions {
             self.begin(&observed, planned);
         }
@@ -197,4 +198,11 @@ impl Supervisor {
         self.ends.published.send_replace(next);
         self.progress_waits = false;
     }
+}
+
+/// The runs whose failures say nothing about themselves.
+fn excused(inputs: &Inputs<'_>) -> BTreeSet<Subject> {
+    let waiting = inputs.stack.in_order().filter(|workload| !liveness_counts(inputs, workload));
+    let runs = waiting.flat_map(|workload| inputs.of_workload(&workload.name)).filter_map(Container::run);
+    runs.map(Subject::Run).collect()
 }

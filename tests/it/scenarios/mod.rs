@@ -2,6 +2,7 @@
 
 mod converging;
 mod hand;
+mod healing;
 mod kept_logs;
 mod killed;
 mod renamed;

@@ -41,6 +41,7 @@ pub struct Machine {
     pub clock: Arc<SimClock>,
     pub disk: Arc<SimDisk>,
     pub keeper: Arc<SimKeeper>,
+    pub prober: Arc<SimProber>,
 }
 
 impl Machine {
@@ -52,7 +53,8 @@ impl Machine {
             engine.publish(image, PullCourse::Takes(Duration::from_secs(2)));
         }
         engine.guard(&"demo".parse().expect("a name"), &instance());
-        Self { engine, keeper: Arc::new(SimKeeper::new(clock.clone())), clock, disk: Arc::default() }
+        let (keeper, prober) = (Arc::new(SimKeeper::new(clock.clone())), Arc::new(SimProber::new(engine.clone())));
+        Self { engine, keeper, prober, clock, disk: Arc::default() }
     }
 
     fn state(&self) -> StateFile {
@@ -85,7 +87,7 @@ impl Machine {
             transfers: Semaphore::new(TRANSFERS),
         };
         let (handle, ends) = channel(blank());
-        let prober = Arc::new(SimProber::new(self.engine.clone()));
+        let prober = self.prober.clone();
         let stack = stack.clone();
         let beginning = Beginning { stack, first: None, known, state, daemon: None, prober, ends };
         let task = tokio::spawn(run(context, events_end, beginning, std::future::pending()));
