@@ -29,6 +29,11 @@ pub trait Engine: Send + Sync {
     /// What it is; also the question whether it answers at all.
     async fn info(&self) -> Result<EngineInfo, EngineError>;
 
+    /// Where a `docker` command finds this engine (`DOCKER_HOST`), where one could.
+    fn docker_host(&self) -> Option<String> {
+        None
+    }
+
     /// One look at everything: lossless, sorted, consistent as far as the engine is.
     async fn observe(&self, scope: &Scope) -> Result<Observed, EngineError>;
 

@@ -13,6 +13,7 @@ pub mod group;
 pub mod instance;
 mod journal;
 pub mod kept;
+mod lines;
 pub mod listeners;
 pub mod lock;
 pub mod process;
@@ -27,6 +28,7 @@ pub use clock::{Clock, SystemClock};
 pub use disk::{Disk, DiskError, SystemDisk};
 pub use instance::{instance_id, keep_own_id};
 pub use journal::Journal;
+pub use lines::Lines;
 pub use rng::{Rng, SystemRng, letters_and_digits};
 pub use shadow::ShadowDisk;
 

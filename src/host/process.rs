@@ -22,6 +22,14 @@ pub fn terminate(pid: u32) -> io::Result<()> {
     }
 }
 
+/// Ends a process and all that it started, where it leads a group of its own; one that is gone is fine.
+pub fn kill_group(leader: u32) {
+    if let Some(leader) = raw(leader) {
+        // The only error that there can be is that nobody is left.
+        let _ = rustix::process::kill_process_group(leader, Signal::KILL);
+    }
+}
+
 fn raw(pid: u32) -> Option<Pid> {
     i32::try_from(pid).ok().and_then(Pid::from_raw)
 }

@@ -35,7 +35,8 @@ pub async fn build(context: &Context, stack: &Stack, workload: &Workload, refere
     };
     let id = match build {
         Build::Command(words) => {
-            let command = BuildCommand { words, directory: stack.directory(), image: reference };
+            let docker_host = context.engine.docker_host();
+            let command = BuildCommand { words, directory: stack.directory(), image: reference, docker_host };
             let made = context.commands.run(&command, progress_sink(context, workload)).await;
             made.map_err(|what| {
                 ActionError::transient(format!("failed to build {reference} with `{}`: {what}", words.join(" ")))

@@ -7,14 +7,14 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 use super::archive::STATE;
 use super::build::{OPERATION, SILENCE, Sources, failed};
 use super::{DockerEngine, error};
 use crate::engine::request::{BuildImage, Progress};
-use crate::engine::{EngineError, ErrorKind, ProgressSink};
+use crate::engine::{Engine as _, EngineError, ErrorKind, ProgressSink};
+use crate::host::Lines;
 
 /// How many of the last lines an error carries.
 const LAST: usize = 40;
@@ -37,7 +37,7 @@ pub(super) async fn is_here(engine: &DockerEngine) -> bool {
 fn docker(engine: &DockerEngine) -> Command {
     let surroundings = &engine.inner.surroundings;
     let mut command = Command::new("docker");
-    command.env("DOCKER_HOST", format!("unix://{}", engine.address().path.display())).env_remove("DOCKER_CONTEXT");
+    command.envs(engine.docker_host().map(|host| ("DOCKER_HOST", host))).env_remove("DOCKER_CONTEXT");
     if let Some(path) = &surroundings.path {
         command.env("PATH", path);
     }
@@ -69,9 +69,9 @@ pub(super) async fn build(
     let mut child = command.spawn().map_err(io)?;
     let mut last = std::collections::VecDeque::with_capacity(LAST);
     if let Some(stderr) = child.stderr.take() {
-        let mut lines = BufReader::new(stderr).lines();
+        let mut lines = Lines::of(stderr);
         loop {
-            let line = tokio::time::timeout(SILENCE, lines.next_line()).await;
+            let line = tokio::time::timeout(SILENCE, lines.next()).await;
             let line = line.map_err(|_| error::timeout(OPERATION, &request.tag, SILENCE))?;
             let Some(line) = line.map_err(io)? else { break };
             if last.len() == LAST {

@@ -191,6 +191,10 @@ fn fine<T: Default>(outcome: Result<T, EngineError>, kinds: &[ErrorKind]) -> Res
 
 #[async_trait]
 impl Engine for DockerEngine {
+    fn docker_host(&self) -> Option<String> {
+        Some(format!("unix://{}", self.address().path.display()))
+    }
+
     async fn info(&self) -> Result<EngineInfo, EngineError> {
         facts::info(self).await
     }
