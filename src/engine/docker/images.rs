@@ -98,8 +98,12 @@ pub(super) async fn pull(engine: &DockerEngine, request: &PullImage, progress: P
     loop {
         let left = deadline.since(engine.inner.clock.moment());
         let Ok(message) = tokio::time::timeout(left, messages.next()).await else {
-            let message = format!("no progress for {} s", request.inactivity.as_secs());
-            return Err(failed(ErrorKind::Timeout, message));
+            let seconds = request.inactivity.as_secs();
+            // The engine tells of an image only once its registry has answered.
+            if watch.layers.is_empty() {
+                return Err(failed(ErrorKind::RegistryUnreachable, format!("no registry answered within {seconds} s")));
+            }
+            return Err(failed(ErrorKind::Timeout, format!("no progress for {seconds} s")));
         };
         match message {
             None => break,
@@ -155,7 +159,8 @@ pub(super) fn of_pull(mut error: EngineError) -> EngineError {
 }
 
 /// What a registry that does not answer reads like.
-const UNREACHABLE: [&str; 10] = [
+const UNREACHABLE: [&str; 11] = [
+    "context deadline exceeded",
     "no such host",
     "connection refused",
     "network is unreachable",
@@ -184,7 +189,9 @@ const DENIED: [&str; 8] = [
 pub(super) fn of_pull_text(message: &str) -> ErrorKind {
     let text = message.to_lowercase();
     let any = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
-    if any(&UNREACHABLE) {
+    // The first question of all is `/v2/`: who hangs up on that has answered nothing.
+    let hung_up = text.contains("/v2/\": ") && ["eof", "connection reset by peer"].iter().any(|end| text.ends_with(end));
+    if hung_up || any(&UNREACHABLE) {
         ErrorKind::RegistryUnreachable
     } else if any(&DENIED) {
         ErrorKind::ImageDenied

@@ -130,6 +130,9 @@ fn what_a_registry_says_is_told_apart() {
         "Get https://registry-1.docker.io/v2/: dial tcp: lookup registry-1.docker.io: no such host",
         "net/http: TLS handshake timeout",
         "dial tcp 1.2.3.4:443: i/o timeout",
+        "Get \"https://registry-1.docker.io/v2/\": context deadline exceeded",
+        "Get \"https://registry-1.docker.io/v2/\": EOF",
+        "Get \"https://registry-1.docker.io/v2/\": read tcp 10.0.0.2:1->1.2.3.4:443: read: connection reset by peer",
     ];
     let denied = [
         "pull access denied for nope, repository does not exist or may require 'docker login'",
