@@ -174,6 +174,18 @@ impl Passwords {
         Some(Fingerprint { key_id: inner.store.key_id(), mac: hex(&mac.finalize().into_bytes()[..16]) })
     }
 
+    /// A digest of texts, some of them secret: keyed, so that nobody who reads it can try out what they
+    /// might be.
+    pub fn keyed_digest(&self, texts: &[String]) -> Option<String> {
+        let inner = self.inner();
+        let mut mac = Hmac::<Sha256>::new_from_slice(inner.store.key()).ok()?;
+        for text in texts {
+            mac.update(&(text.len() as u64).to_be_bytes());
+            mac.update(text.as_bytes());
+        }
+        Some(hex(&mac.finalize().into_bytes()[..16]))
+    }
+
     /// The files that a workload's container needs below `/run/secrets`: for a Postgres of ours its
     /// superuser's password. The entrypoint reads it as root and again as the server's user.
     pub fn files_for(&self, workload: &Workload) -> Vec<FileToPut> {

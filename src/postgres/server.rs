@@ -41,31 +41,32 @@ impl Work<'_> {
                 }
                 Refusal::NotYet(_) if !late => self.clock.sleep(PAUSE).await,
                 Refusal::NotYet(words) => return Err(PostgresError::Silent(self.name.clone(), words)),
-                Refusal::WrongPassword(words) | Refusal::Other(words) => return Err(self.no_entry(SUPERUSER, SUPERUSER, words)),
+                other => return Err(self.no_entry(SUPERUSER, SUPERUSER, other.words())),
             }
         }
     }
 
     /// A connection of the superuser to a database.
     pub async fn open(&self, database: &str) -> Result<Session, PostgresError> {
-        let refused = |refusal| match refusal {
+        let refused = |refusal: Refusal| match refusal {
             Refusal::NotYet(words) => PostgresError::Silent(self.name.clone(), words),
-            Refusal::WrongPassword(words) | Refusal::Other(words) => self.no_entry(database, SUPERUSER, words),
+            other => self.no_entry(database, SUPERUSER, other.words()),
         };
         self.try_open(database, SUPERUSER).await?.map_err(refused)
     }
 
-    /// Whether the password that we know of a role is the server's. One that is let in no further
-    /// for another reason has the right password.
+    /// Whether the password that we know of a role is known to be the server's. Only what is asked after
+    /// it says so: one that is refused for want of a database or of a right to it has the right password.
+    /// Another refusal says nothing of it, and setting it again does no harm.
     pub async fn password_fits(&self, role: &str) -> Result<bool, PostgresError> {
         match self.try_open(self.postgres.database.as_str(), role).await? {
             Ok(session) => {
                 session.close(self.clock).await;
                 Ok(true)
             }
-            Err(Refusal::WrongPassword(_)) => Ok(false),
             Err(Refusal::NotYet(words)) => Err(PostgresError::Silent(self.name.clone(), words)),
-            Err(Refusal::Other(_)) => Ok(true),
+            Err(Refusal::BehindTheDoor(_)) => Ok(true),
+            Err(Refusal::WrongPassword(_) | Refusal::Other(_)) => Ok(false),
         }
     }
 
@@ -146,18 +147,32 @@ enum Refusal {
     NotYet(String),
     /// Its password does not fit.
     WrongPassword(String),
+    /// Its password fits, and then the database is not there, or it has no right to connect to it.
+    BehindTheDoor(String),
     /// Anything else.
     Other(String),
 }
 
 impl Refusal {
+    fn words(self) -> String {
+        match self {
+            Self::NotYet(words) | Self::WrongPassword(words) | Self::BehindTheDoor(words) | Self::Other(words) => words,
+        }
+    }
+
     fn of(error: &tokio_postgres::Error) -> Self {
         let code = error.code();
         match trouble(error) {
             Trouble::Silent(words) => Self::NotYet(words),
             Trouble::Answered(words) if code == Some(&SqlState::CANNOT_CONNECT_NOW) => Self::NotYet(words),
             Trouble::Answered(words) if code == Some(&SqlState::INVALID_PASSWORD) => Self::WrongPassword(words),
+            Trouble::Answered(words) if code.is_some_and(is_asked_later) => Self::BehindTheDoor(words),
             Trouble::Answered(words) => Self::Other(words),
         }
     }
+}
+
+/// What a server asks only once it knows who comes (`InitPostgres` after `PerformAuthentication`).
+fn is_asked_later(code: &SqlState) -> bool {
+    [SqlState::INVALID_CATALOG_NAME, SqlState::UNDEFINED_DATABASE, SqlState::INSUFFICIENT_PRIVILEGE].contains(code)
 }

@@ -106,6 +106,15 @@ fn password_of(role: &str) -> Template {
 }
 
 #[test]
+fn a_digest_of_passwords_is_of_no_use_to_who_reads_it() {
+    let stack_of = |seed: u64| Passwords::open(Arc::new(SimDisk::default()), Arc::new(SimRng::new(seed)), "/state".into());
+    let digest = |seed: u64, word: &str| stack_of(seed).unwrap().0.keyed_digest(&["app".to_owned(), word.to_owned()]).unwrap();
+    assert_eq!(digest(1, "letmein"), digest(1, "letmein"));
+    assert_ne!(digest(1, "letmein"), digest(2, "letmein"), "the same password under another key");
+    assert_ne!(digest(1, "letmein"), digest(1, "letmeout"));
+}
+
+#[test]
 fn a_password_is_made_once_and_kept() {
     let disk = Arc::new(SimDisk::default());
     let (passwords, damage) = open(&disk, 1);

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use secrecy::ExposeSecret as _;
-use sha2::{Digest as _, Sha256};
 
 use crate::engine::request::FileToPut;
-use crate::model::hash::{Fingerprint, hex};
+use crate::model::hash::Fingerprint;
 use crate::model::name::ContainerId;
 use crate::model::stack::Stack;
 use crate::model::template::{Part, Template};
@@ -15,7 +14,7 @@ use crate::model::workload::Workload;
 use crate::postgres::{Caretaker, Freshness, Passwords, ProvisionRequest, Provisioned, SUPERUSER};
 
 /// Raised when provisioning learns to note more of a server, so that it is done once again.
-const NOTED: &str = "2/";
+const NOTED: &str = "3";
 
 /// Passwords and provisioning. The real one is [`PostgresKeeper`].
 #[async_trait]
@@ -116,16 +115,13 @@ impl Keeper for PostgresKeeper {
 
     fn wanted(&self, workload: &Workload) -> Option<String> {
         let postgres = workload.postgres().filter(|postgres| !postgres.is_external())?;
-        let mut digest = Sha256::new();
-        digest.update(NOTED);
         let shape = (&postgres.database, &postgres.user, &postgres.databases, &postgres.roles, &postgres.extensions);
-        digest.update(format!("{shape:?}"));
         let superuser = SUPERUSER.parse().ok();
-        for role in postgres.roles.keys().chain([&postgres.user]).chain(superuser.as_ref()) {
-            let password = self.passwords.get(&workload.name, role);
-            digest.update(password.map_or_else(String::new, |password| format!("/{}", password.expose_secret())));
-        }
-        Some(hex(&digest.finalize()[..16]))
+        let roles = postgres.roles.keys().chain([&postgres.user]).chain(superuser.as_ref());
+        let password = |role| self.passwords.get(&workload.name, role);
+        let passwords = roles.map(|role| password(role).map(|password| password.expose_secret().to_owned()).unwrap_or_default());
+        let texts: Vec<String> = [NOTED.to_owned(), format!("{shape:?}")].into_iter().chain(passwords).collect();
+        self.passwords.keyed_digest(&texts)
     }
 
     async fn provision(

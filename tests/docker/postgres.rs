@@ -385,4 +385,11 @@ async fn passwords_that_do_not_fit_are_set_anew() {
     assert_eq!(done.created, ["password of role app"]);
     assert_eq!(server.ask(&others).await, Outcome::Success);
     assert_eq!(server.provision_with(&others, &given, Freshness::Settled).await.unwrap(), nothing());
+    // A refusal for another reason says nothing of the password, which was changed meanwhile.
+    let change = "ALTER ROLE app NOLOGIN PASSWORD 'another'";
+    let said = docker(&["exec", "-u", "postgres", &server.container.0, "psql", "-X", "-c", change]);
+    assert!(said.status.success(), "{said:?}");
+    server.provision_with(&others, &given, Freshness::Settled).await.unwrap();
+    docker(&["exec", "-u", "postgres", &server.container.0, "psql", "-X", "-c", "ALTER ROLE app LOGIN"]);
+    assert_eq!(server.ask(&others).await, Outcome::Success);
 }
