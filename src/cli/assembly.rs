@@ -195,9 +195,8 @@ pub fn known_passwords(disk: Arc<dyn Disk>, place: &Place, stack: &Stack) -> Pas
 }
 
 /// Whether the stack is to run, as far as the supervisor's own state says: not after a `down`.
-pub fn is_wanted(parts: &Parts) -> Result<bool, Failure> {
-    let goal = machine(parts).goal().map_err(|error| Failure::new(Exit::Failed, chain(&error)))?;
-    Ok(goal == Goal::Up)
+pub fn is_wanted(parts: &Parts) -> bool {
+    machine(parts).goal() == Goal::Up
 }
 
 /// Whether the state beside a stack can be read by a daemon of this version.

@@ -201,7 +201,7 @@ impl Daemon {
     /// of now can't be used, with the one that was accepted. Without an earlier `up` this is the first
     /// one, under this process's own environment.
     pub(super) async fn resume(&self, context: &Context) -> Result<(), Failure> {
-        if !is_wanted(&self.parts)? {
+        if !is_wanted(&self.parts) {
             return Ok(());
         }
         let (up, warnings) = if let Some(kept) = context.kept(&self.parts.place)? {

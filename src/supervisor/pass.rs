@@ -181,6 +181,7 @@ impl Supervisor {
         let nothing = Observed::default();
         let observed = self.observed.as_ref().unwrap_or(&nothing);
         let in_flight = self.in_flight();
+        let notes: Vec<String> = self.warnings.iter().chain(&self.notes).cloned().collect();
         let status = self.with_inputs(observed, &in_flight, |inputs| {
             report(&Report {
                 inputs,
@@ -189,7 +190,7 @@ impl Supervisor {
                 engine: self.engine,
                 daemon: self.daemon.as_ref(),
                 file: &self.file,
-                notes: &self.notes,
+                notes: &notes,
             })
         });
         let looked = self.seen_generation == self.generation && self.engine == EngineStatus::Up && self.observed.is_some();

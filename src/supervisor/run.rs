@@ -43,6 +43,8 @@ pub struct Supervisor {
     /// The file behind `stack`, and what is wrong with it as it is now.
     pub(super) file: FileStatus,
     pub(super) notes: Vec<String>,
+    /// What was lost of what was known when it began.
+    pub(super) warnings: Vec<String>,
     /// Digests of definition and context of the builds of `stack`.
     pub(super) builds: BTreeMap<WorkloadName, String>,
     pub(super) history: History,
@@ -111,6 +113,8 @@ pub struct Beginning {
     pub first: Option<Command>,
     /// What is known.
     pub known: Known,
+    /// What was lost of it: told once as events, and in `ps` while this supervisor runs.
+    pub warnings: Vec<String>,
     /// Where it is kept.
     pub state: StateFile,
     /// Who we are, for `ps`.
@@ -137,6 +141,9 @@ pub async fn run(
     let monitor = Monitor::new(context.clock.clone(), beginning.prober.clone(), verdicts_sender);
     let first = beginning.first.take();
     let mut supervisor = Supervisor::new(context.clone(), monitor, beginning);
+    for words in &supervisor.warnings {
+        supervisor.journal.record("state-lost", &"stack", words.clone());
+    }
     if let Some(first) = first {
         supervisor.command(first);
     }
@@ -180,6 +187,7 @@ impl Supervisor {
             file: FileStatus::applied(beginning.stack.directory().join("stack.toml").display().to_string()),
             stack: beginning.stack,
             notes: Vec::new(),
+            warnings: beginning.warnings,
             builds: BTreeMap::new(),
             history: beginning.known.history,
             observed: None,

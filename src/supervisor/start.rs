@@ -93,8 +93,9 @@ pub enum PreviewError {
 
 impl Machine {
     /// What the user asked for last, as far as it is remembered.
-    pub fn goal(&self) -> Result<Goal, StartError> {
-        Ok(self.state_file().load()?.0.goal)
+    pub fn goal(&self) -> Goal {
+        // What can't be understood is moved aside, and told, by who begins with it.
+        self.state_file().look().goal
     }
 
     fn state_file(&self) -> StateFile {
@@ -112,15 +113,13 @@ impl Machine {
         let mut state = self.state_file();
         let (history, unusable) = state.load()?;
         let (passwords, damage) = self.passwords()?;
-        for words in unusable.into_iter().chain(damage.map(|damage| damage.to_string())) {
-            tracing::warn!("{words}");
-        }
+        let warnings = unusable.into_iter().chain(damage.map(|damage| damage.to_string())).collect();
         let (events, events_end) = mpsc::unbounded_channel();
         let prober = Arc::new(SystemProber::new(self.engine.clone(), self.clock.clone(), passwords.clone()));
         let daemon = self.daemon.clone();
         let context = self.context(&passwords, events);
         let known = Known { history, ..Known::default() };
-        let beginning = Beginning { stack, first: Some(first), known, state, daemon, prober, ends };
+        let beginning = Beginning { stack, first: Some(first), known, warnings, state, daemon, prober, ends };
         run(context, events_end, beginning, ending).await;
         Ok(())
     }

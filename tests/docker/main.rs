@@ -17,6 +17,7 @@ mod faults;
 mod images;
 mod live;
 mod logs;
+mod lost_state;
 mod plan;
 mod postgres;
 mod postgres_data;

@@ -223,7 +223,7 @@ async fn what_nothing_is_remembered_of_is_looked_into_before_it_is_started() {
 
     // Something that is no data directory.
     let odd = format!("{}-odd", stack.name);
-    let label = format!("dev.witwd.stack={}", stack.name);
+    let label = format!("dev.witwd.directory={}", stack.path().canonicalize().expect("its directory").display());
     docker(&["volume", "create", "--label", &label, &odd]);
     docker(&["run", "--rm", "-v", &format!("{odd}:/x"), "--entrypoint", "touch", IMAGE, "/x/file"]);
     stack.write(&format!("{}[volumes]\n{odd} = {{ external = true }}\n", text_of(IMAGE, &odd)));

@@ -115,6 +115,7 @@ async fn foresee(question: Question, clock: Arc<VirtualClock>) -> Preview {
         stack: up.stack.clone(),
         first: Some(Command::Up(Box::new(up.clone()), answer)),
         known: known.clone(),
+        warnings: Vec::new(),
         state: StateFile::new(disk, "/state.json".into()),
         daemon: None,
         prober: Arc::new(StillProber::new(engine.clone(), &known.verdicts)),

@@ -89,7 +89,7 @@ impl Machine {
         let (handle, ends) = channel(blank());
         let prober = self.prober.clone();
         let stack = stack.clone();
-        let beginning = Beginning { stack, first: None, known, state, daemon: None, prober, ends };
+        let beginning = Beginning { stack, first: None, known, warnings: Vec::new(), state, daemon: None, prober, ends };
         let task = tokio::spawn(run(context, events_end, beginning, std::future::pending()));
         Daemon { handle, task }
     }
