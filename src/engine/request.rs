@@ -1,13 +1,13 @@
 //! What primitives are asked with, in words of our own: no type of bollard leaves the adapter.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::model::name::{ContainerId, ImageId, InstanceId, StackName, WorkloadName};
-use crate::model::observed::Identity;
+use crate::model::observed::{Identity, PublishedSeen};
 use crate::model::workload::{Hardening, LogBounds, PublishedPort};
 
 /// What an observation is to contain.
@@ -68,8 +68,12 @@ pub struct CreateContainer {
     pub aliases: Vec<String>,
     /// `NAME:ADDRESS`.
     pub extra_hosts: Vec<String>,
-    /// Published ports.
+    /// Published ports. A free one is chosen when the container is made, and is then its own.
     pub ports: Vec<PublishedPort>,
+    /// What was meant by a free port before: it is meant again where it can be had.
+    pub remembered: Vec<RememberedPort>,
+    /// TCP ports that are asked from here: published on 127.0.0.1 where the engine hides addresses.
+    pub asked: BTreeSet<u16>,
     /// Volumes by engine name and binds by absolute path.
     pub mounts: Vec<MountRequest>,
     /// Paths in memory.
@@ -92,6 +96,25 @@ pub struct CreateContainer {
     pub hardening: Hardening,
     /// Who reads its output and writes its input.
     pub streams: Streams,
+}
+
+/// The port of this machine that an earlier container of the same replica had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RememberedPort {
+    /// What was published.
+    pub seen: PublishedSeen,
+    /// Whether it is bound now by a container that ends before this one starts.
+    pub is_held: bool,
+}
+
+impl CreateContainer {
+    /// The port that was meant by a free one before, where it was `is_free` or can be had soon.
+    pub fn remembered_port(&self, port: &PublishedPort, is_free: impl Fn(u16) -> bool) -> Option<u16> {
+        let is_same =
+            |seen: &PublishedSeen| (seen.address, seen.container, seen.protocol) == (port.address, port.container, port.protocol);
+        let known = self.remembered.iter().find(|known| is_same(&known.seen))?;
+        (known.is_held || is_free(known.seen.host)).then_some(known.seen.host)
+    }
 }
 
 /// Who reads the output of a container and writes its input.

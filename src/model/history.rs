@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::by_hand::ByHand;
 use super::family::{Examined, Family};
 use super::name::{ContainerId, ImageId, ReplicaKey, VolumeName, WorkloadName};
-use super::observed::{Exit, RunId};
+use super::observed::{Exit, PublishedSeen, RunId};
 use super::time::Moment;
 
 /// What the user asked for last.
@@ -208,6 +208,8 @@ pub struct History {
     pub postgres: BTreeMap<WorkloadName, PostgresHistory>,
     /// What looks into containers that were not started yet have shown; asked again after a restart.
     pub examined: BTreeMap<ContainerId, Examined>,
+    /// What `auto` meant of the ports of each replica: kept for the life of the stack.
+    pub ports: BTreeMap<ReplicaKey, Vec<PublishedSeen>>,
     /// How quickly workloads stop and become ready.
     pub paces: BTreeMap<WorkloadName, Pace>,
     /// Failed actions that wait to be tried again.

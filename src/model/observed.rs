@@ -166,7 +166,7 @@ pub struct Identity {
 }
 
 /// A bound port.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct PublishedSeen {
     /// Address on the host.
     pub address: IpAddr,

@@ -45,6 +45,15 @@ pub struct Probe {
 }
 
 impl Probe {
+    /// The TCP port that it asks; a query goes to the server's own.
+    fn asked_port(&self) -> Option<u16> {
+        match self.check {
+            Check::Http { .. } | Check::Tcp => self.port,
+            Check::Postgres => Some(5432),
+            Check::Exec(_) | Check::Image => None,
+        }
+    }
+
     /// A probe with the numbers of `stack-reference.md`: every 10 s, 5 s, 3 failures, 1 success, 60 s.
     pub fn new(check: Check, port: Option<u16>) -> Self {
         Self {
@@ -85,6 +94,11 @@ pub struct Probes {
 pub const SETTLED: Duration = Duration::from_millis(300);
 
 impl Probes {
+    /// The ports that they ask.
+    pub fn ports(&self) -> std::collections::BTreeSet<u16> {
+        [&self.startup, &self.readiness, &self.liveness].into_iter().flatten().filter_map(Probe::asked_port).collect()
+    }
+
     /// One probe that serves as readiness and liveness.
     pub fn both(probe: Probe) -> Self {
         Self { startup: None, readiness: Some(probe.clone()), liveness: Some(probe) }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::engine::Engine;
-use crate::engine::request::CreateNetwork;
+use crate::engine::request::{CreateNetwork, RememberedPort};
 use crate::host::{Clock, Disk};
 use crate::model::name::{ContainerId, InstanceId, ReplicaKey, WorkloadName};
 use crate::model::stack::Stack;
@@ -59,6 +59,8 @@ pub struct Order {
     pub data_directory: DataDirectory,
     /// Whose log is kept, for `remove`.
     pub leaving: Option<Leaving>,
+    /// The ports that the replica had, for `create`.
+    pub ports: Vec<RememberedPort>,
 }
 
 /// Carries out one action.
@@ -81,7 +83,7 @@ pub async fn apply(context: &Context, stack: &Stack, order: &Order) -> Result<Ef
         Action::RemoveVolume { name } => engine.remove_volume(name).await?,
         Action::Create { key, name, image } => {
             let place = (key.clone(), name.clone(), image.clone());
-            create_container(context, stack, find(stack, &key.name)?, place).await?;
+            create_container(context, stack, find(stack, &key.name)?, place, order.ports.clone()).await?;
         }
         Action::Examine { key, container } => {
             let found = crate::postgres::examine(engine.as_ref(), find(stack, &key.name)?, container).await?;
@@ -132,9 +134,10 @@ async fn create_container(
     stack: &Stack,
     workload: &Workload,
     place: (ReplicaKey, String, String),
+    ports: Vec<RememberedPort>,
 ) -> Result<(), ActionError> {
     make_secrets_directory(context, workload, &place.0)?;
-    let request = create::container_request(context, stack, workload, place)?;
+    let request = create::container_request(context, stack, workload, place, ports)?;
     context.engine.create(&request).await?;
     Ok(())
 }

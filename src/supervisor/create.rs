@@ -1,8 +1,9 @@
 //! From a workload to the request that makes its container.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use crate::engine::request::{CreateContainer, CreateVolume, MountFrom, MountRequest, Streams};
+use crate::engine::request::{CreateContainer, CreateVolume, MountFrom, MountRequest, RememberedPort, Streams};
 use crate::model::name::{ReplicaKey, VolumeName};
 use crate::model::observed::Identity;
 use crate::model::stack::Stack;
@@ -25,6 +26,7 @@ pub fn container_request(
     stack: &Stack,
     workload: &Workload,
     place: (ReplicaKey, String, String),
+    remembered: Vec<RememberedPort>,
 ) -> Result<CreateContainer, ActionError> {
     let (key, name, image) = place;
     let settings = workload.container.clone();
@@ -51,6 +53,8 @@ pub fn container_request(
         aliases: workload.network_names().into_iter().collect(),
         extra_hosts: settings.extra_hosts,
         ports: settings.ports,
+        remembered,
+        asked: workload.probes().ports(),
         mounts,
         tmpfs: settings.tmpfs,
         shm_size: settings.shm_size,
@@ -91,13 +95,14 @@ pub fn one_off_request(
     let OneOff { process, image, command, streams, env } = one_off;
     let key = ReplicaKey { name: workload.name.clone(), replica: process };
     let name = format!("{}-{}-run-{process}", stack.name(), workload.name);
-    let made = container_request(context, stack, workload, (key, name, image))?;
+    let made = container_request(context, stack, workload, (key, name, image), Vec::new())?;
     Ok(CreateContainer {
         identity: Identity { kind: KindName::Run, spec: None, ..made.identity },
         // Some engines make a name on the network of it.
         hostname: format!("run-{process}"),
         aliases: Vec::new(),
         ports: Vec::new(),
+        asked: BTreeSet::new(),
         command: command.or(made.command),
         env: env.into_iter().chain(made.env).collect(),
         streams,

@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::model::health::{Subject, Verdicts};
 use crate::model::history::{AcceptedImage, History, LastExit, Pace};
 use crate::model::name::{InstanceId, ReplicaKey, VolumeName, WorkloadName};
-use crate::model::observed::{Container, ContainerState, Exit, Observed, Owner};
+use crate::model::observed::{Container, ContainerState, Exit, Observed, Owner, PublishedSeen};
 use crate::model::stack::Stack;
 use crate::model::time::Moment;
-use crate::model::workload::Workload;
+use crate::model::workload::{PublishedPort, Workload};
 use crate::plan::{is_kept, older_names, restart};
 
 /// An end that was seen for the first time.
@@ -61,6 +61,27 @@ fn note_exit(history: &mut History, container: &Container, now: Moment) -> Optio
 pub fn note_runs(history: &mut History, stack: &Stack, instance: &InstanceId, observed: &Observed) {
     let is_ours = |container: &&Container| container.owner(stack.name(), instance) == Owner::Ours && is_kept(container);
     history.by_hand.note_runs(observed.containers.iter().filter(is_ours));
+}
+
+/// Keeps what was meant by a free port: it is meant again by the next container of the same replica.
+pub fn note_ports(history: &mut History, stack: &Stack, instance: &InstanceId, observed: &Observed) {
+    for container in observed.containers.iter().filter(|container| container.state.is_up() && is_kept(container)) {
+        let Some(identity) = container.identity.as_ref().filter(|_| container.owner(stack.name(), instance) == Owner::Ours)
+        else {
+            continue;
+        };
+        let ports = stack.workload(&identity.key.name).map(|workload| workload.container.ports.as_slice()).unwrap_or_default();
+        let is_free_one = |seen: &&PublishedSeen| {
+            let is_same = |port: &&PublishedPort| {
+                (port.address, port.container, port.protocol) == (seen.address, seen.container, seen.protocol)
+            };
+            ports.iter().find(is_same).is_some_and(|port| port.host.is_none())
+        };
+        let chosen: Vec<PublishedSeen> = container.published.iter().filter(is_free_one).cloned().collect();
+        if !chosen.is_empty() {
+            history.ports.insert(identity.key.clone(), chosen);
+        }
+    }
 }
 
 /// Drops verdicts of runs that are over, and keeps since when each replica is ready.

@@ -6,11 +6,12 @@ use std::panic::AssertUnwindSafe;
 use futures_util::FutureExt as _;
 use jiff::{RoundMode, TimestampRound, Unit};
 
+use crate::engine::request::RememberedPort;
 use crate::model::family::{Family, Glibc};
 use crate::model::health::Subject;
 use crate::model::history::{AcceptedImage, Failure, FailureKind, History, PostgresHistory, Target, retry_delay};
 use crate::model::name::{ContainerId, ReplicaKey, WorkloadName};
-use crate::model::observed::{Container, ContainerState, Observed};
+use crate::model::observed::{Container, ContainerState, Observed, PublishedSeen};
 use crate::plan::{Action, Planned, is_kept};
 
 use super::apply::{Order, apply};
@@ -38,7 +39,8 @@ impl Supervisor {
             self.starting.insert(key.clone(), since);
         }
         let data_directory = self.data_directory(observed, &action);
-        let order = Order { data_directory, leaving: self.leaving(observed, &action), action: action.clone() };
+        let (leaving, ports) = (self.leaving(observed, &action), self.remembered_ports(observed, &action));
+        let order = Order { data_directory, leaving, ports, action: action.clone() };
         let (context, stack) = (self.context.clone(), self.stack.clone());
         let task = self.tasks.spawn(async move {
             // A panic in here is an outcome like any other: the loop goes on.
@@ -106,6 +108,15 @@ impl Supervisor {
         let mode = if has_ended(&self.history, key, container) { RoundMode::Ceil } else { RoundMode::Floor };
         let round = TimestampRound::new().smallest(Unit::Second).mode(mode);
         DataDirectory { freshness, run_began: run.and_then(|run| run.started_at.round(round).ok()) }
+    }
+
+    /// The ports that the replica of a container to be made had, and has where its old one is up.
+    fn remembered_ports(&self, observed: &Observed, action: &Action) -> Vec<RememberedPort> {
+        let Action::Create { key, .. } = action else { return Vec::new() };
+        let own = |seen: &&Container| is_kept(seen) && seen.identity.as_ref().is_some_and(|identity| &identity.key == key);
+        let held: Vec<&PublishedSeen> = observed.containers.iter().filter(own).flat_map(|seen| &seen.published).collect();
+        let ports = self.history.ports.get(key).into_iter().flatten();
+        ports.map(|seen| RememberedPort { seen: seen.clone(), is_held: held.contains(&seen) }).collect()
     }
 
     /// Whose log goes with a container that is to be removed.

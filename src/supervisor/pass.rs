@@ -56,6 +56,7 @@ impl Supervisor {
         if self.look_generation == self.generation {
             note::note_runs(&mut self.history, stack, instance, observed);
         }
+        note::note_ports(&mut self.history, stack, instance, observed);
         note::end_fresh(&mut self.history, stack, instance, observed);
         note::note_left(&mut self.history, stack, instance, observed);
         note::adopt_images(&mut self.history, &self.stack, &self.context.instance, observed);

@@ -8,7 +8,7 @@ use super::by_hand::{self, Part};
 use crate::model::health::Verdict;
 use crate::model::history::{Goal, Target};
 use crate::model::name::{ReplicaKey, WorkloadName};
-use crate::model::observed::{Container, ContainerState};
+use crate::model::observed::{Container, ContainerState, PublishedSeen};
 use crate::model::status::{
     DaemonStatus, EngineStatus, ExitStatus, FileStatus, Health, ItemStatus, OtherStatus, PortStatus, State, Status,
 };
@@ -226,6 +226,7 @@ fn show_container(item: &mut ItemStatus, inputs: &Inputs<'_>, workload: &Workloa
     item.ports = container
         .published
         .iter()
+        .filter(|port| is_for_others(workload, port))
         .map(|port| PortStatus {
             address: port.address.to_string(),
             host: port.host,
@@ -238,6 +239,12 @@ fn show_container(item: &mut ItemStatus, inputs: &Inputs<'_>, workload: &Workloa
         item.health = health_of(&verdict, probed);
         item.cause = words_of(inputs, workload, container).unwrap_or_default();
     }
+}
+
+/// Whether a port is published because the file says so, and not only for our own probes.
+fn is_for_others(workload: &Workload, port: &PublishedSeen) -> bool {
+    let is_declared = workload.container.ports.iter().any(|declared| declared.container == port.container);
+    is_declared || !workload.probes().ports().contains(&port.container)
 }
 
 fn since(container: &Container) -> Timestamp {

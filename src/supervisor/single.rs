@@ -84,5 +84,5 @@ impl Single {
 }
 
 fn order(action: &Action) -> Order {
-    Order { action: action.clone(), data_directory: DataDirectory::default(), leaving: None }
+    Order { action: action.clone(), data_directory: DataDirectory::default(), leaving: None, ports: Vec::new() }
 }

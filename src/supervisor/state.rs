@@ -12,6 +12,7 @@ use crate::host::{Disk, DiskError};
 use crate::model::by_hand::ByHand;
 use crate::model::history::{AcceptedImage, Fresh, Goal, History, LastExit, Pace, PostgresHistory, ReplicaHistory};
 use crate::model::name::{ReplicaKey, WorkloadName};
+use crate::model::observed::PublishedSeen;
 
 /// The state file below the stack's `.witwd`.
 pub const STATE_FILE: &str = "state.json";
@@ -60,6 +61,8 @@ struct Kept {
     left: BTreeSet<String>,
     #[serde(default)]
     by_hand: ByHand,
+    #[serde(default)]
+    ports: Vec<(ReplicaKey, Vec<PublishedSeen>)>,
     #[serde(default)]
     paces: BTreeMap<WorkloadName, Pace>,
 }
@@ -149,6 +152,7 @@ impl Kept {
             begin_fresh: history.fresh.clone(),
             left: history.left.clone(),
             by_hand: history.by_hand.clone(),
+            ports: history.ports.iter().map(|(key, ports)| (key.clone(), ports.clone())).collect(),
             paces: BTreeMap::new(),
         }
     }
@@ -163,6 +167,7 @@ impl Kept {
             fresh: self.begin_fresh,
             left: self.left,
             by_hand: self.by_hand,
+            ports: self.ports.into_iter().collect(),
             paces: self.paces,
             ..History::default()
         }

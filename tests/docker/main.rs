@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+mod auto_port;
 mod browser;
 mod build;
 mod by_hand;
@@ -14,6 +15,7 @@ mod demo;
 mod engine;
 mod everyday;
 mod faults;
+mod hidden;
 mod images;
 mod live;
 mod logs;

@@ -93,6 +93,8 @@ impl TestEngine {
             aliases: Vec::new(),
             extra_hosts: Vec::new(),
             ports: Vec::new(),
+            remembered: Vec::new(),
+            asked: std::collections::BTreeSet::new(),
             mounts: Vec::new(),
             tmpfs: Vec::new(),
             shm_size: None,

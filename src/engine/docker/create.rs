@@ -1,6 +1,7 @@
 //! A container to be made, in the engine's words.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use bollard::models::{
@@ -11,9 +12,10 @@ use sha2::{Digest, Sha256};
 
 use super::context::hex;
 use super::facts::Facts;
+use super::local_port;
 use crate::engine::labels;
 use crate::engine::request::{CreateContainer, CreateVolume, ImageFacts, MountFrom, Streams};
-use crate::model::workload::{KindName, LogBounds};
+use crate::model::workload::{KindName, LogBounds, Protocol, PublishedPort};
 
 /// A path that the image declares a volume and that nothing is mounted on. In a service or
 /// postgres it gets a volume with a name, for an anonymous one would be lost with its container.
@@ -62,7 +64,8 @@ pub(super) fn body(request: &CreateContainer, facts: &Facts, image: &ImageFacts,
     let mut all_labels: HashMap<String, String> = request.labels.clone().into_iter().collect();
     all_labels.extend(labels::of_container(&request.identity));
     let attached = request.streams != Streams::Log;
-    let ports = request.ports.iter().map(|port| format!("{}/{}", port.container, port.protocol.as_str()));
+    let ports = bound_ports(request, facts.info.direct);
+    let exposed = ports.iter().map(|port| format!("{}/{}", port.container, port.protocol.as_str())).collect();
     ContainerCreateBody {
         hostname: Some(request.hostname.clone()),
         user: request.user.clone(),
@@ -71,7 +74,7 @@ pub(super) fn body(request: &CreateContainer, facts: &Facts, image: &ImageFacts,
         entrypoint: request.entrypoint.clone().map(no_entrypoint),
         image: Some(request.image.clone()),
         working_dir: request.workdir.clone(),
-        exposed_ports: Some(ports.collect()),
+        exposed_ports: Some(exposed),
         labels: Some(all_labels),
         stop_signal: request.stop_signal.clone(),
         stop_timeout: i64::try_from(whole_seconds(request.stop_grace)).ok(),
@@ -81,7 +84,7 @@ pub(super) fn body(request: &CreateContainer, facts: &Facts, image: &ImageFacts,
         open_stdin: Some(attached),
         stdin_once: Some(attached),
         tty: Some(request.streams == Streams::Terminal),
-        host_config: Some(host_config(request, facts, image, kept)),
+        host_config: Some(HostConfig { port_bindings: Some(port_bindings(&ports)), ..host_config(request, facts, image, kept) }),
         networking_config: networking(request),
         ..Default::default()
     }
@@ -97,7 +100,6 @@ fn host_config(request: &CreateContainer, facts: &Facts, image: &ImageFacts, kep
     let hardening = &request.hardening;
     HostConfig {
         network_mode: Some(request.network.clone().unwrap_or_else(|| "none".to_owned())),
-        port_bindings: Some(port_bindings(request)),
         extra_hosts: Some(extra_hosts(request)),
         mounts: Some(mounts(request, kept)),
         tmpfs: Some(request.tmpfs.iter().map(|path| tmpfs(path)).map(|(path, options)| (path.into(), options.into())).collect()),
@@ -129,10 +131,25 @@ fn brings_init(request: &CreateContainer, image: &ImageFacts) -> bool {
     entrypoint.first().is_some_and(|first| first == "/init")
 }
 
+/// What is published, a number for each: what was meant by a free port before, else one that is free
+/// now. What is asked from here is published too where the engine hides addresses; the engine chooses.
+fn bound_ports(request: &CreateContainer, direct: bool) -> Vec<PublishedPort> {
+    let mut ports = request.ports.clone();
+    for port in ports.iter_mut().filter(|port| port.host.is_none()) {
+        let is_free = |host| local_port::is_free(port.address, host, port.protocol);
+        port.host = request.remembered_port(port, is_free).or_else(|| local_port::free(port.address, port.protocol));
+    }
+    let is_published = |asked: u16| request.ports.iter().any(|port| (port.container, port.protocol) == (asked, Protocol::Tcp));
+    let hidden = request.asked.iter().filter(|asked| !direct && !is_published(**asked));
+    let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    ports.extend(hidden.map(|asked| PublishedPort { address, host: None, container: *asked, protocol: Protocol::Tcp }));
+    ports
+}
+
 /// An address is always sent: without one the engine would listen on all of them.
-fn port_bindings(request: &CreateContainer) -> PortMap {
+fn port_bindings(ports: &[PublishedPort]) -> PortMap {
     let mut bindings = PortMap::new();
-    for port in &request.ports {
+    for port in ports {
         let binding = PortBinding {
             host_ip: Some(port.address.to_string()),
             host_port: Some(port.host.map(|host| host.to_string()).unwrap_or_default()),

@@ -21,6 +21,7 @@ mod facts;
 mod ignore;
 mod images;
 mod interactive;
+mod local_port;
 mod logs;
 mod networks;
 mod observe;

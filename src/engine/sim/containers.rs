@@ -41,7 +41,7 @@ impl World {
             command: request.command.clone().unwrap_or_default(),
             env: request.env.clone(),
             mounts: request.mounts.clone(),
-            ports: request.ports.clone(),
+            ports: self.chosen_ports(request),
             published: Vec::new(),
             networks: request
                 .network
@@ -107,6 +107,17 @@ impl World {
         }
         self.begin_run(id, script, now);
         Ok(Applied::Done)
+    }
+
+    /// The ports of a container, a number for each: what was meant before, else one that nobody has.
+    fn chosen_ports(&mut self, request: &CreateContainer) -> Vec<PublishedPort> {
+        let mut ports = request.ports.clone();
+        for port in ports.iter_mut().filter(|port| port.host.is_none()) {
+            let seen = |host| PublishedSeen { address: port.address, host, container: port.container, protocol: port.protocol };
+            let known = request.remembered_port(port, |host| !self.port_is_taken(&seen(host)));
+            port.host = Some(known.unwrap_or_else(|| self.free_port(port)));
+        }
+        ports
     }
 
     fn bind_ports(&mut self, id: &ContainerId) -> Result<Vec<PublishedSeen>, EngineError> {

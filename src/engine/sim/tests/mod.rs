@@ -56,6 +56,8 @@ fn service(name: &str) -> CreateContainer {
         aliases: Vec::new(),
         extra_hosts: Vec::new(),
         ports: Vec::new(),
+        remembered: Vec::new(),
+        asked: std::collections::BTreeSet::new(),
         mounts: Vec::new(),
         tmpfs: Vec::new(),
         shm_size: None,
