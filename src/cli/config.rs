@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::Done;
 use super::context::Context;
 use super::exit_code::Exit;
+use super::output::Output;
 use super::paint::{Ink, paint};
 use super::table::table;
 use crate::config::{EnvOrigin, Loaded, resolved};
@@ -27,7 +28,7 @@ pub(super) fn run(context: &Context, args: &ConfigArgs) -> Done {
     if context.output.json {
         context.output.document(&document(&loaded))?;
     } else if args.origin {
-        context.output.data(&origins_text(&loaded, context.output.color()))?;
+        context.output.data(&origins_text(&loaded, Output::width().unwrap_or(usize::MAX), context.output.color()))?;
     } else {
         context.output.data(&text(&loaded))?;
     }
@@ -57,13 +58,13 @@ fn text(loaded: &Loaded) -> String {
     text + "\n" + &resolved(loaded)
 }
 
-fn origins_text(loaded: &Loaded, color: bool) -> String {
+fn origins_text(loaded: &Loaded, width: usize, color: bool) -> String {
     if loaded.env_origins.is_empty() {
         return paint(color, Ink::Dim, "the file mentions no ${env.…}") + "\n";
     }
     let row = |(name, origin): (&String, &EnvOrigin)| vec![(name.clone(), Ink::Plain), (origin_text(origin), Ink::Plain)];
     let rows: Vec<_> = loaded.env_origins.iter().map(row).collect();
-    table(&["NAME", "FROM"], &rows, color).join("\n") + "\n"
+    table(&["NAME", "FROM"], &rows, width, color).join("\n") + "\n"
 }
 
 fn origin_text(origin: &EnvOrigin) -> String {

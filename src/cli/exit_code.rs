@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt::Write as _;
 
+use super::fit::hang;
 use crate::config::InvalidFile;
 use crate::control::protocol::Fault;
 use crate::control::{ClientError, ConnectError};
@@ -56,6 +57,9 @@ const TABLE: [(Exit, u8, &str); 10] = [
 /// Ends of a daemon after which starting it again mends nothing: its file can't be found, it can't be
 /// used and no earlier one was accepted, or another daemon holds the lock.
 pub const FINAL: [Exit; 3] = [Exit::Usage, Exit::InvalidFile, Exit::Held];
+
+/// Where the words of an error begin, behind what they are.
+const INDENT: usize = 7;
 
 impl Exit {
     /// The code that the process ends with.
@@ -128,14 +132,20 @@ impl Failure {
         serde_json::json!({ "error": error })
     }
 
-    /// The text for people.
+    /// The text for people, a line for each thing that is said.
     pub fn text(&self) -> String {
+        self.text_within(usize::MAX)
+    }
+
+    /// The same on a terminal of this width; places in a file stay as they are.
+    pub fn text_within(&self, width: usize) -> String {
+        let hung = |text: &str| text.lines().map(|line| hang(line, width, INDENT)).collect::<Vec<_>>().join("\n");
         let mut text = self.snippets.iter().fold(String::new(), |text, snippet| text + snippet.trim_end() + "\n\n");
         if !self.message.is_empty() {
-            let _ = writeln!(text, "error: {}", self.message);
+            let _ = writeln!(text, "{}", hung(&format!("error: {}", self.message)));
         }
         if let Some(hint) = &self.hint {
-            let _ = writeln!(text, " hint: {hint}");
+            let _ = writeln!(text, "{}", hung(&format!(" hint: {hint}")));
         }
         text
     }

@@ -10,7 +10,8 @@ use tokio::sync::mpsc;
 use super::context::Context;
 use super::exit_code::Failure;
 use super::log_sources::{Part, Piece, Source, Sources, Whose, collect, piece, since};
-use super::logs::{document, line_text};
+use super::log_text::{label_width, line_text};
+use super::logs::document;
 use super::merge::{Merge, forward};
 use super::output::Output;
 use super::own_log::OwnLog;
@@ -31,7 +32,8 @@ pub(super) struct Reader {
     sources: Option<Sources>,
     /// The daemon's own, where it is wanted.
     own: Option<OwnLog>,
-    width: usize,
+    /// The longest label.
+    longest: usize,
     inks: BTreeMap<String, usize>,
 }
 
@@ -39,7 +41,7 @@ impl Reader {
     /// A reader of these logs, of which nothing was shown.
     pub(super) fn new(context: &Context, sources: Option<Sources>, own: Option<OwnLog>) -> Self {
         let (output, clock) = (context.output, context.clock.clone());
-        let mut reader = Self { output, clock, sources, own, width: 0, inks: BTreeMap::new() };
+        let mut reader = Self { output, clock, sources, own, longest: 0, inks: BTreeMap::new() };
         reader.know_sources();
         reader
     }
@@ -53,7 +55,7 @@ impl Reader {
     /// Gives each that is shown its ink and the labels their width.
     fn know(&mut self, shown: &[Whose]) {
         for whose in shown {
-            self.width = self.width.max(whose.label().len());
+            self.longest = self.longest.max(whose.label().len());
             let next = self.inks.len();
             self.inks.entry(whose.name.clone()).or_insert(next);
         }
@@ -148,8 +150,11 @@ impl Reader {
         if self.output.json {
             return self.output.document(&document(&whose.name, whose.replica, line));
         }
+        let columns = Output::width();
+        let label = (whose.label(), label_width(self.longest, columns));
         let ink = Ink::Name(self.inks.get(&whose.name).copied().unwrap_or(0));
-        self.output.data(&(line_text(&whose.label(), self.width, ink, &line.line, self.output.color()) + "\n"))
+        let text = line_text((&label.0, label.1), ink, &line.line, columns, self.output.color());
+        self.output.data(&(text + "\n"))
     }
 }
 

@@ -11,7 +11,6 @@ use super::loader::workloads;
 use super::log_reader::Reader;
 use super::log_sources::{Part, Selection, Sources};
 use super::own_log::{OWN, OwnLog};
-use super::paint::{Ink, paint, printable, printable_colored};
 use super::place::Place;
 use crate::engine::request::{LogLine, LogQuery};
 use crate::model::name::ContainerId;
@@ -126,14 +125,7 @@ pub(super) async fn follow_from_now(context: Context, place: Place) {
     }
 }
 
-/// A line of a log for people.
-pub(super) fn line_text(label: &str, width: usize, ink: Ink, line: &str, color: bool) -> String {
-    // Colours of the app are kept on a terminal; anything else that could move its cursor is not.
-    let line = if color { printable_colored(line) } else { printable(line) };
-    format!("{} {line}", paint(color, ink, &format!("{label:width$} |")))
-}
-
-/// The same for programs.
+/// A line of a log for programs.
 pub(super) fn document(name: &str, replica: u32, line: &LogLine) -> serde_json::Value {
     let stream = if line.stderr { "stderr" } else { "stdout" };
     serde_json::json!({ "at": line.at, "name": name, "replica": replica, "stream": stream, "line": line.line })

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::Done;
 use super::context::Context;
 use super::exit_code::{Exit, Failure};
+use super::output::Output;
 use super::paint::{Ink, printable};
 use super::table::{Cell, table};
 use crate::control::{Client, ConnectError};
@@ -39,15 +40,18 @@ pub(super) enum Daemon {
 /// A stack of this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Listed {
-    name: String,
-    directory: String,
-    daemon: Daemon,
+    /// The stack.
+    pub name: String,
+    /// Where its file lies.
+    pub directory: String,
+    /// Whether somebody keeps it.
+    pub daemon: Daemon,
     /// The daemon's process, where it answers this user.
-    pid: Option<u32>,
+    pub pid: Option<u32>,
     /// Containers of services and postgres servers that run.
-    running: usize,
+    pub running: usize,
     /// All of them.
-    total: usize,
+    pub total: usize,
 }
 
 /// What a stack has on the engine.
@@ -76,7 +80,7 @@ pub(super) async fn run(context: &Context, _: LsArgs) -> Done {
     } else if items.is_empty() {
         context.output.note("no stack has a container on this machine");
     } else {
-        context.output.data(&text(&items, context.output.color()))?;
+        context.output.data(&text(&items, Output::width().unwrap_or(usize::MAX), context.output.color()))?;
     }
     Ok(Exit::Done)
 }
@@ -120,7 +124,7 @@ fn held(state: &Path) -> Daemon {
 }
 
 /// The table.
-pub(super) fn text(items: &[Listed], color: bool) -> String {
+pub(super) fn text(items: &[Listed], width: usize, color: bool) -> String {
     let row = |item: &Listed| -> Vec<Cell> {
         let (daemon, ink) = match item.daemon {
             Daemon::Up => ("up", Ink::Green),
@@ -135,5 +139,5 @@ pub(super) fn text(items: &[Listed], color: bool) -> String {
         ]
     };
     let rows: Vec<Vec<Cell>> = items.iter().map(row).collect();
-    table(&["NAME", "RUNNING", "DAEMON", "DIRECTORY"], &rows, color).join("\n") + "\n"
+    table(&["NAME", "RUNNING", "DAEMON", "DIRECTORY"], &rows, width, color).join("\n") + "\n"
 }

@@ -1,7 +1,8 @@
 //! Where everything that a person or a program reads goes through: data to standard output, the
 //! rest to standard error.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal, Write as _};
+use std::os::fd::AsFd;
 
 use serde::Serialize;
 
@@ -65,12 +66,12 @@ impl Output {
 
     /// The width of what data is shown on; `None` where it is no terminal.
     pub fn width() -> Option<usize> {
-        let stdout = io::stdout();
-        if !stdout.is_terminal() {
-            return None;
-        }
-        let size = rustix::termios::tcgetwinsize(&stdout).ok()?;
-        (size.ws_col > 0).then(|| usize::from(size.ws_col))
+        columns(&io::stdout())
+    }
+
+    /// The width of what notes and errors are shown on; without end where it is no terminal.
+    pub fn note_width() -> usize {
+        columns(&io::stderr()).unwrap_or(usize::MAX)
     }
 
     /// Writes data, which brings its own line ends.
@@ -112,7 +113,16 @@ impl Output {
         if self.json {
             let _ = self.document(&failure.document());
         } else {
-            self.error(&failure.text());
+            self.error(&failure.text_within(Self::note_width()));
         }
     }
+}
+
+/// How many columns a terminal has; `None` where it is none, or says nothing of it.
+fn columns(stream: &(impl IsTerminal + AsFd)) -> Option<usize> {
+    if !stream.is_terminal() {
+        return None;
+    }
+    let size = rustix::termios::tcgetwinsize(stream).ok()?;
+    (size.ws_col > 0).then(|| usize::from(size.ws_col))
 }

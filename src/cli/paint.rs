@@ -20,6 +20,9 @@ pub enum Ink {
 /// Colours that can be told apart on dark and light grounds, without red: it means trouble.
 const NAMES: [&str; 6] = ["36", "35", "34", "32", "33", "96"];
 
+/// How far a tab moves at most.
+const TAB: usize = 8;
+
 /// `text` in `ink`, where `color` says so.
 pub fn paint(color: bool, ink: Ink, text: &str) -> String {
     let code = match ink {
@@ -49,6 +52,26 @@ pub fn printable_colored(text: &str) -> String {
         rest = &rest[at + sequence.len().max(1)..];
     }
     kept + &printable(rest)
+}
+
+/// How many characters of a line are seen: colours take no room, a tab as much as it can.
+pub fn visible(text: &str) -> usize {
+    let widths = text.chars().map(|letter| if letter == '\t' { TAB } else { 1 });
+    widths.sum::<usize>() - sequences(text).map(|sequence| sequence.chars().count()).sum::<usize>()
+}
+
+/// The colours that are on after `text`, where these were on before it.
+pub fn ink_after(ink: String, text: &str) -> String {
+    sequences(text).fold(ink, |ink, sequence| match &sequence[2..sequence.len() - 1] {
+        "" | "0" => String::new(),
+        codes if codes.starts_with("0;") => sequence.to_owned(),
+        _ => ink + sequence,
+    })
+}
+
+/// The sequences of a text that change colours.
+fn sequences(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices('\u{1b}').map(|(at, _)| color_sequence(&text[at..])).filter(|sequence| !sequence.is_empty())
 }
 
 /// The sequence at the beginning of `text`, where it only changes colours; else nothing.

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::Value as Json;
 
+use super::fit::{hang, wrap};
 use super::paint::{Ink, paint, printable};
-use super::table::wrap;
 use crate::model::preview::{FieldChange, Preview, PreviewAction};
 
 /// The longest value that is shown whole.
@@ -35,7 +35,7 @@ pub(super) fn text(preview: &Preview, actions: bool, width: usize, color: bool) 
     if actions && !preview.actions.is_empty() {
         let _ = writeln!(text, "\n{}", paint(color, Ink::Dim, "actions:"));
         for action in &preview.actions {
-            let _ = writeln!(text, "  {}", printable(&action.line));
+            let _ = writeln!(text, "{}", hang(&format!("  {}", printable(&action.line)), width, 4));
         }
     }
     if !text.is_empty() {
@@ -56,8 +56,10 @@ pub(super) fn text(preview: &Preview, actions: bool, width: usize, color: bool) 
 fn lines(changes: &[Change], blocked: &[Change], width: usize, color: bool) -> String {
     let all = || changes.iter().chain(blocked);
     let first = all().map(|change| change.word.len()).max().unwrap_or(0) + 2;
-    let second = all().map(|change| change.target.chars().count()).max().unwrap_or(0) + 2;
+    let longest = all().map(|change| change.target.chars().count()).max().unwrap_or(0);
+    let second = longest.min(width / 3) + 2;
     let left = width.saturating_sub(first + second).max(NARROWEST);
+    let below = format!("\n{:indent$}", "", indent = first + second);
     let mut text = String::new();
     for (index, change) in all().enumerate() {
         if index == changes.len() && index > 0 {
@@ -65,7 +67,11 @@ fn lines(changes: &[Change], blocked: &[Change], width: usize, color: bool) -> S
         }
         let word = paint(color, change.ink, change.word);
         let _ = write!(text, "{word}{:pad$}{:<second$}", "", change.target, pad = first - change.word.len());
-        let _ = writeln!(text, "{}", wrap(&change.words, left).join(&format!("\n{:indent$}", "", indent = first + second)));
+        if change.target.chars().count() + 2 > second {
+            // A long name has a line of its own.
+            text.push_str(&below);
+        }
+        let _ = writeln!(text, "{}", wrap(&change.words, left).join(&below));
     }
     text
 }

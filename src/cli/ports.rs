@@ -1,5 +1,6 @@
 //! Published ports as a person reads and opens them. Pure.
 
+use super::fit::hang;
 use crate::model::status::{ItemStatus, PortStatus, Status};
 use crate::model::wish::Chosen;
 use crate::model::workload::{KindName, Protocol};
@@ -17,14 +18,15 @@ pub fn host_text(port: &PortStatus) -> String {
     format!("{address}:{}", port.host)
 }
 
-/// What to say of the published ports of a stack that is ready: a line each, services first.
-pub fn addresses(status: &Status) -> Vec<String> {
+/// What to say of the published ports of a stack that is ready: a line each, services first, indented;
+/// what does not fit into `room` goes on below.
+pub fn addresses(status: &Status, room: usize) -> Vec<String> {
     let mut items: Vec<&ItemStatus> = status.items.iter().filter(|item| !item.ports.is_empty()).collect();
     items.sort_by_key(|item| (item.kind != KindName::Service, &item.name, item.replica));
     let width = items.iter().map(|item| item.name.len()).max().unwrap_or(0);
     let line = |item: &&ItemStatus| {
         let addresses: Vec<String> = item.ports.iter().map(|port| address(item.kind, port)).collect();
-        format!("{:width$}  {}", item.name, addresses.join("  "))
+        hang(&format!("  {:width$}  {}", item.name, addresses.join("  ")), room, width + 4)
     };
     items.iter().map(line).collect()
 }

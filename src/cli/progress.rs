@@ -6,10 +6,14 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use super::fit::{cut, hang};
 use super::output::Output;
 use super::paint::{Ink, paint, printable};
 use super::ps::{state_ink, state_text};
 use crate::model::status::{EngineStatus, EventRecord, ItemStatus, State, Status};
+
+/// The spinner before a line that moves, and the gap behind it.
+const SPINNER: usize = 2;
 
 /// What was shown of each replica.
 type Shown = BTreeMap<(String, u32), String>;
@@ -58,7 +62,7 @@ impl Progress {
         let lines = changes(&mut self.shown, status);
         match &mut self.moving {
             Some(moving) => moving.show(status),
-            None => lines.iter().for_each(|line| self.output.note(line)),
+            None => lines.iter().for_each(|line| self.output.note(&hang(line, Output::note_width(), 4))),
         }
     }
 
@@ -101,11 +105,10 @@ impl Progress {
 impl Moving {
     fn show(&mut self, status: &Status) {
         let width = status.items.iter().map(|item| label(item).len()).max().unwrap_or(0);
+        let room = Output::note_width().saturating_sub(SPINNER);
         for item in &status.items {
             let bar = self.bars.entry((item.name.clone(), item.replica)).or_insert_with(|| spinner(&self.all));
-            let cause = printable(&item.cause);
-            let state = paint(true, state_ink(item), &settled_text(item));
-            bar.set_message(format!("{:width$}  {state}  {}", label(item), paint(true, Ink::Dim, &cause)));
+            bar.set_message(moving_text(item, width, room, true));
             if item.ready || matches!(item.state, State::Completed | State::Stopped) {
                 bar.disable_steady_tick();
             } else {
@@ -135,6 +138,18 @@ impl Moving {
 fn spinner(all: &MultiProgress) -> ProgressBar {
     let style = ProgressStyle::with_template("{spinner} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
     all.add(ProgressBar::new_spinner().with_style(style))
+}
+
+/// A line that moves: whom it is about in a column of this width, its state, and as much of the cause as
+/// there is room for. The whole cause is said where it is the end of it, and by `ps`.
+pub(super) fn moving_text(item: &ItemStatus, width: usize, room: usize, color: bool) -> String {
+    let state = settled_text(item);
+    let left = room.saturating_sub(width.max(label(item).len()) + state.len() + 4);
+    let line = format!("{:width$}  {}", label(item), paint(color, state_ink(item), &state));
+    match cut(&printable(&item.cause), left) {
+        cause if cause.is_empty() => line,
+        cause => format!("{line}  {}", paint(color, Ink::Dim, &cause)),
+    }
 }
 
 fn label(item: &ItemStatus) -> String {

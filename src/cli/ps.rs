@@ -9,12 +9,13 @@ use super::Done;
 use super::context::Context;
 use super::exit_code::{Exit, Failure};
 use super::file;
+use super::fit::wrap;
 use super::output::Output;
 use super::paint::{Ink, paint, printable};
 use super::place::Place;
 use super::ports::port_text;
 use super::seen;
-use super::table::{Cell, age, table, wrap};
+use super::table::{Cell, age, table};
 use crate::model::status::{EngineStatus, FileStatus, Health, ItemStatus, State, Status};
 
 /// Flags of `ps`.
@@ -52,12 +53,12 @@ pub(super) fn with_file(status: Status, now: FileStatus) -> Status {
     Status { file: FileStatus { path, ok, errors, ..status.file }, ..status }
 }
 
-/// The table and what is to be said beside it.
+/// The table and what is to be said beside it, in lines of at most `width`.
 pub(super) fn text(status: &Status, now: Timestamp, width: usize, color: bool) -> String {
     let mut text = String::new();
     let head = ["NAME", "STATE", "HEALTH", "RESTARTS", "PORTS", "SINCE"];
     let rows: Vec<Vec<Cell>> = status.items.iter().map(|item| row(item, now)).collect();
-    let mut lines = table(&head, &rows, color).into_iter();
+    let mut lines = table(&head, &rows, width, color).into_iter();
     let heading = lines.next().unwrap_or_default();
     if status.items.is_empty() {
         // A daemon that starts after a `down` has read no file yet.

@@ -7,12 +7,13 @@ use jiff::Timestamp;
 
 use super::context::chosen_profiles;
 use super::exit_code::{Exit, Failure, chain};
+use super::fit::wrap;
 use super::output::ColorChoice;
 use super::paint::{Ink, printable, printable_colored};
 use super::ports::to_open;
-use super::table::{age, wrap};
+use super::table::age;
 use super::words::unknown_verb;
-use super::{db, doctor, events, logs, plan_text, progress, ps, runs, target, up};
+use super::{db, doctor, events, log_text, logs, plan_text, progress, ps, runs, target, up};
 use crate::engine::request::EngineInfo;
 use crate::host::kept::Kept;
 use crate::model::name::{ContainerId, ImageId, InstanceId, ReplicaKey, StackName};
@@ -24,6 +25,7 @@ use crate::model::status::{
 use crate::model::workload::{KindName, Protocol, PublishedPort};
 
 mod everyday;
+mod widths;
 
 const NOW: i64 = 1_767_300_000;
 
@@ -259,7 +261,7 @@ fn a_stack_that_is_ready_says_where_to_find_it() {
           db   127.0.0.1:5432/tcp
         open http://127.0.0.1:8080
         a reboot stops the stack: `witwd enable` has it started at boot"#]]
-    .assert_eq(&up::ready_text(&a_shop(), Some(&up::Lasting::UntilReboot)));
+    .assert_eq(&up::ready_text(&a_shop(), Some(&up::Lasting::UntilReboot), 80));
     let everywhere = ItemStatus { ports: vec![port("0.0.0.0", 80, 8000)], ..item("web", KindName::Service, State::Running) };
     assert_eq!(to_open(&status(vec![everywhere]), None).as_deref(), Some("http://localhost"));
     assert_eq!(to_open(&status(Vec::new()), None), None);
@@ -392,7 +394,7 @@ fn what_an_app_writes_can_not_take_over_a_terminal() {
     let text = "\u{1b}[31mred\u{1b}[0m \u{1b}[2J\u{1b}]0;title\u{7}\rend";
     assert_eq!(printable(text), "[31mred[0m [2J]0;titleend");
     assert_eq!(printable_colored(text), "\u{1b}[31mred\u{1b}[0m [2J]0;titleend");
-    assert_eq!(logs::line_text("web", 4, Ink::Plain, "a\rb", false), "web  | ab");
+    assert_eq!(log_text::line_text(("web", 4), Ink::Plain, "a\rb", None, false), "web  | ab");
 }
 
 #[test]

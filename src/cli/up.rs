@@ -15,6 +15,7 @@ use super::exit_code::{Exit, Failure};
 use super::follow::{Follower, Waited};
 use super::handover::{Keeper, keeper};
 use super::logs;
+use super::output::Output;
 use super::paint::printable;
 use super::place::Place;
 use super::ports::{addresses, to_open};
@@ -146,14 +147,14 @@ fn ready(context: &Context, status: &Status, lasting: Option<&Lasting>) -> Resul
     if context.output.json {
         return context.output.document(status);
     }
-    context.output.note(&ready_text(status, lasting));
+    context.output.note(&ready_text(status, lasting, Output::note_width()));
     Ok(())
 }
 
-/// Where to find what is published, and how long it lasts.
-pub(super) fn ready_text(status: &Status, lasting: Option<&Lasting>) -> String {
+/// Where to find what is published, and how long it lasts, on a terminal of this width.
+pub(super) fn ready_text(status: &Status, lasting: Option<&Lasting>, width: usize) -> String {
     let mut lines = vec![format!("stack {} is ready", status.stack)];
-    lines.extend(addresses(status).iter().map(|line| format!("  {line}")));
+    lines.extend(addresses(status, width));
     if let Some(address) = to_open(status, None) {
         lines.push(format!("open {address}"));
     }

@@ -9,10 +9,11 @@ use ratatui::widgets::Widget as _;
 
 use super::view::View;
 use crate::cli::events::{event_ink, event_text};
+use crate::cli::fit::wrap;
 use crate::cli::paint::{Ink, printable};
 use crate::cli::ports::port_text;
 use crate::cli::ps::{cause_text, health_ink, health_text, item_name, remarks, state_ink, state_text};
-use crate::cli::table::{Cell, age, widths, wrap};
+use crate::cli::table::{Cell, age, widths};
 use crate::model::status::{ItemStatus, Status};
 
 const HEAD: [&str; 8] = ["NAME", "STATE", "HEALTH", "RESTARTS", "CPU", "MEMORY", "SINCE", "PORTS"];
