@@ -69,7 +69,8 @@ fn origins_text(loaded: &Loaded, width: usize, color: bool) -> String {
 
 fn origin_text(origin: &EnvOrigin) -> String {
     match origin {
-        EnvOrigin::Environment => "the environment, or what was kept of it".to_owned(),
+        EnvOrigin::Environment => "the environment".to_owned(),
+        EnvOrigin::Kept => "kept of the environment of the last `up`".to_owned(),
         EnvOrigin::File(path) => path.display().to_string(),
         EnvOrigin::Default => "the default in the file".to_owned(),
     }

@@ -59,7 +59,7 @@ impl Context {
             profiles: chosen_profiles(&self.globals.profiles, kept),
             environment: environment(),
             env_files,
-            memory: None,
+            ..LoadRequest::default()
         })
     }
 
@@ -68,9 +68,7 @@ impl Context {
         let kept = self.kept(place)?;
         let mut request = self.request_of_up(place)?;
         if let Some(kept) = kept {
-            for (name, value) in kept.environment {
-                request.environment.entry(name).or_insert(value);
-            }
+            request.kept = kept.environment;
             request.name = request.name.or(kept.name);
             if request.env_files.is_empty() {
                 request.env_files = kept.env_files;

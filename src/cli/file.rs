@@ -70,7 +70,7 @@ pub(super) fn surroundings(kept: &Kept, file: std::path::PathBuf) -> LoadRequest
         profiles: kept.profiles.clone(),
         environment: kept.environment.clone(),
         env_files: kept.env_files.clone(),
-        memory: None,
+        ..LoadRequest::default()
     }
 }
 

@@ -173,7 +173,7 @@ impl FileLoader {
             profiles: up.profiles.clone(),
             environment: up.environment.clone(),
             env_files: up.env_files.clone(),
-            memory: None,
+            ..LoadRequest::default()
         }
     }
 

@@ -412,6 +412,15 @@ fn an_event_is_a_line() {
 }
 
 #[test]
+fn a_line_of_a_container_is_a_document_with_the_fields_of_the_contract() {
+    let line = |stderr, at| crate::engine::request::LogLine { at, stderr, line: "GET /\tok".into() };
+    expect![[r#"{"at":"2026-01-01T20:40:00Z","line":"GET /\tok","name":"web","replica":2,"stream":"stdout"}"#]]
+        .assert_eq(&logs::document("web", 2, &line(false, Some(at(0)))).to_string());
+    expect![[r#"{"at":null,"line":"GET /\tok","name":"db","replica":1,"stream":"stderr"}"#]]
+        .assert_eq(&logs::document("db", 1, &line(true, None)).to_string());
+}
+
+#[test]
 fn the_previous_run_is_the_last_that_is_over() {
     use crate::model::history::LastExit;
     use crate::model::observed::{Exit as Ended, RunId};

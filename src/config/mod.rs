@@ -60,8 +60,10 @@ pub struct LoadRequest {
     pub name: Option<String>,
     /// `--profile` or `WITWD_PROFILE`.
     pub profiles: Vec<String>,
-    /// The environment of the caller, or what of it was kept.
+    /// The environment of the caller; of a daemon that of the last `up`.
     pub environment: BTreeMap<String, String>,
+    /// What was kept of the environment of the last `up`: for names that the caller's does not have.
+    pub kept: BTreeMap<String, String>,
     /// `--env-file`.
     pub env_files: Vec<PathBuf>,
     /// What the disk said when the stack was read before, to be asked instead of the disk.
@@ -73,6 +75,8 @@ pub struct LoadRequest {
 pub enum EnvOrigin {
     /// The environment.
     Environment,
+    /// What was kept of the environment of the last `up`.
+    Kept,
     /// A file: `--env-file` or `.env`.
     File(PathBuf),
     /// The default in the reference itself.

@@ -25,9 +25,9 @@ pub(super) struct Sources {
     pub with_file: BTreeSet<String>,
 }
 
-/// The variables that `${env.…}` may mean: the caller's, then the files.
+/// The variables that `${env.…}` may mean: the caller's, those kept of it, then the files.
 pub(super) fn environment(request: &LoadRequest, diagnostics: &Diagnostics, files: &Files) -> Environment {
-    let mut layers = vec![(EnvOrigin::Environment, request.environment.clone())];
+    let mut layers = vec![(EnvOrigin::Environment, request.environment.clone()), (EnvOrigin::Kept, request.kept.clone())];
     for path in request.env_files.iter().rev() {
         layers.extend(dotenv_file(path, true, diagnostics, files));
     }

@@ -4,6 +4,7 @@ mod by_hand;
 mod cli;
 mod control;
 mod converge;
+mod documents;
 mod engine_contract;
 mod group;
 mod guardian;
