@@ -13,5 +13,6 @@ mod joined;
 mod last_file;
 mod scenarios;
 mod service_manager;
+mod terminal;
 mod tidy;
 mod words;

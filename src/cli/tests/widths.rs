@@ -254,7 +254,7 @@ fn plan_gives_a_long_name_a_line_of_its_own_and_says_what_is_held() {
 fn ls_folds_a_long_directory() {
     let listed = ls::Listed {
         name: "market".into(),
-        directory: "/home/somebody/work/customers/market/environments/development/stack".into(),
+        directory: "/srv/customers/of-the-market/environments/development/stack".into(),
         daemon: ls::Daemon::Up,
         pid: None,
         running: 3,
@@ -264,9 +264,8 @@ fn ls_folds_a_long_directory() {
     fits(&text, 60);
     expect![[r#"
         NAME    RUNNING  DAEMON  DIRECTORY
-        market  3/3      up      /home/somebody/work/customers/
-                                 market/environments/development/
-                                 stack
+        market  3/3      up      /srv/customers/of-the-market/
+                                 environments/development/stack
     "#]]
     .assert_eq(&text);
 }
