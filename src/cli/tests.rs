@@ -25,6 +25,7 @@ use crate::model::status::{
 use crate::model::workload::{KindName, Protocol, PublishedPort};
 
 mod everyday;
+mod readme;
 mod widths;
 
 const NOW: i64 = 1_767_300_000;

@@ -42,6 +42,8 @@ pub use handle::{Closed, Command, Down, Ends, HandError, Handle, Occasion, Publi
 pub use keeper::{Keeper, KeeperError, PostgresKeeper};
 pub use kept_logs::{KeptLog, KeptLogs, Leaving, border, last_run};
 pub use known::Known;
+#[cfg(test)]
+pub(crate) use preview::GAPS;
 pub use preview::{Question, look, preview};
 pub use report::{JOBS_ARE_NOT_RUN, Report, port_of, report, sorted};
 pub use requests::not_up;

@@ -14,7 +14,7 @@ use crate::supervisor::handle::Up;
 use crate::supervisor::known::Known;
 
 const PULLS: &str = "what a pull or build brings is known only then: where it is another image, what runs on it is recreated";
-const GAPS: &str = "gaps are estimates: from how long it took last time, else as quickly as a small app does";
+pub(crate) const GAPS: &str = "gaps are estimates: from how long it took last time, else as quickly as a small app does";
 
 /// What a preview is told from.
 pub struct Told<'a> {

@@ -14,6 +14,9 @@ mod course;
 mod document;
 mod twins;
 
+#[cfg(test)]
+pub(crate) use document::GAPS;
+
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
