@@ -47,7 +47,7 @@ enum Next {
 /// Follows until `ending` is true.
 pub(super) async fn follow(live: Live, mut ending: watch::Receiver<bool>) {
     let following = async {
-        let (files, changes) = FileWatch::new();
+        let (files, changes) = FileWatch::new(live.loader.parts.clock.clone(), &live.loader.parts.place.directory);
         Following { live, files, suspect: None }.run(changes).await;
     };
     tokio::select! {

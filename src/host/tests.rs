@@ -1,6 +1,7 @@
 //! Tests of the machine's seams: the real disk and the simulated one behave alike.
 
 mod machine;
+mod watch;
 
 use super::sim::{SimDisk, SimRng};
 use super::{Disk, SystemDisk, SystemRng, letters_and_digits};
