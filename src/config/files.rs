@@ -146,7 +146,7 @@ impl Files {
     /// All files below `directory`, in order of name; links are not followed, `.git` and `.witwd`
     /// are left out.
     fn walk(&self, directory: &Path) -> Result<Vec<PathBuf>, String> {
-        let mut files = Vec::new();
+        let (mut files, mut directories) = (Vec::new(), Vec::new());
         let mut open = vec![directory.to_owned()];
         while let Some(next) = open.pop() {
             if files.len() + open.len() > MOST {
@@ -160,9 +160,11 @@ impl Files {
                     _ => {}
                 }
             }
+            directories.push(next);
         }
         files.sort();
-        self.asked.borrow_mut().extend(files.iter().cloned());
+        // Also those in which nothing is yet.
+        self.asked.borrow_mut().extend(files.iter().cloned().chain(directories));
         Ok(files)
     }
 }

@@ -148,3 +148,18 @@ fn the_secret_itself_is_never_in_the_definition() {
     let shown = format!("{:?}{}", loaded.definitions, crate::config::resolved(&loaded));
     assert!(!shown.contains("hunter2"), "{shown}");
 }
+
+#[test]
+fn directories_below_a_pattern_of_inputs_are_watched_also_while_they_are_empty() {
+    let text = "name = \"app\"\n[services.web]\nimage = \"a:1\"\ninputs = [\"src/**/*.txt\", \"whole\"]\n";
+    let stack = Stack::of(text).with("src/a.txt", "1").with("whole/b", "1");
+    let base = stack.request.file.parent().expect("a directory").to_owned();
+    for name in ["src/new/deep", "whole/new", "src/.git/objects"] {
+        std::fs::create_dir_all(base.join(name)).expect("a directory");
+    }
+    let files = stack.loaded().files;
+    for name in ["src", "src/new", "src/new/deep", "whole/new"] {
+        assert!(files.contains(&base.join(name)), "{name} is not among {files:#?}");
+    }
+    assert!(!files.contains(&base.join("src/.git/objects")));
+}
