@@ -16,7 +16,7 @@ use super::place::Place;
 use super::ports::port_text;
 use super::seen;
 use super::table::{Cell, age, table};
-use crate::model::status::{EngineStatus, FileStatus, Health, ItemStatus, State, Status};
+use crate::model::status::{EngineStatus, Health, ItemStatus, State, Status};
 
 /// Flags of `ps`.
 #[derive(Debug, Args)]
@@ -40,17 +40,20 @@ pub(super) async fn status(context: &Context, place: &Place) -> Result<Status, F
     match context.daemon(place).await? {
         Some(client) => {
             let status = client.status().await?;
+            if !is_unread(&status) {
+                return Ok(status);
+            }
             let invalid = file::load(&context.request_to_look(place)?).err();
-            Ok(with_file(status, file::status(place, invalid.as_ref())))
+            Ok(Status { file: file::status(place, invalid.as_ref()), ..status })
         }
         None => seen::status(context, place).await,
     }
 }
 
-/// What the daemon says, with the file as it is now: the daemon knows the one that it accepted.
-pub(super) fn with_file(status: Status, now: FileStatus) -> Status {
-    let FileStatus { path, ok, errors, .. } = now;
-    Status { file: FileStatus { path, ok, errors, ..status.file }, ..status }
+/// Whether the daemon has read no file yet. What it says of one that it read is so, whatever this
+/// process would make of it: the daemon does not know the shell's environment.
+pub(super) fn is_unread(status: &Status) -> bool {
+    status.stack.is_empty()
 }
 
 /// The table and what is to be said beside it, in lines of at most `width`.
@@ -62,7 +65,7 @@ pub(super) fn text(status: &Status, now: Timestamp, width: usize, color: bool) -
     let heading = lines.next().unwrap_or_default();
     if status.items.is_empty() {
         // A daemon that starts after a `down` has read no file yet.
-        let whose = if status.stack.is_empty() { "this stack" } else { &format!("stack {}", status.stack) };
+        let whose = if is_unread(status) { "this stack" } else { &format!("stack {}", status.stack) };
         let _ = writeln!(text, "nothing of {whose} is there");
     } else {
         let _ = writeln!(text, "{heading}");

@@ -287,14 +287,6 @@ fn a_block_is_not_told_beside_what_it_waits_for() {
 }
 
 #[test]
-fn the_file_that_is_shown_is_the_one_that_is_there_now() {
-    let now = FileStatus { ok: false, errors: vec!["wrong".into()], path: "now.toml".into(), ..a_shop().file };
-    let pending = Status { file: FileStatus { pending: true, reasons: vec!["drops db".into()], ..a_shop().file }, ..a_shop() };
-    let shown = ps::with_file(pending, now).file;
-    assert_eq!((shown.ok, shown.pending, shown.path.as_str(), shown.errors.len()), (false, true, "now.toml", 1));
-}
-
-#[test]
 fn the_document_of_ps_has_the_fields_of_the_contract() {
     let mut shop = a_shop();
     shop.items[0].backup = Some(crate::model::status::BackupStatus { last_good: None, proven: None, offsite: None });

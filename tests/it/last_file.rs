@@ -159,3 +159,26 @@ fn a_stack_whose_file_is_gone_hides_the_one_above_it() {
     assert_eq!(document["stack"], "shop");
     daemon.end();
 }
+
+#[test]
+fn what_the_daemon_says_of_the_file_is_told_whatever_the_shell_of_the_reader_knows() {
+    let scratch = tempfile::tempdir().expect("a directory");
+    let directory = scratch.path();
+    write(directory);
+    let daemon = Daemon::start(directory);
+    ps(directory, |document| document["items"] != Value::Array(Vec::new()));
+    std::fs::write(directory.join("stack.toml"), STACK.replace("${env.TAG}", "${env.TAG}-${env.NEW}")).expect("a file");
+    let told = ps(directory, |document| document["file"]["ok"] == false);
+    // Somebody else's shell knows the variable.
+    let output = verb(directory).args(["ps", "--json"]).env("TAG", "7").env("NEW", "1").output().expect("ps");
+    let seen: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(seen["file"], told["file"], "the daemon can't use it");
+    assert!(seen["file"]["errors"][0]["message"].as_str().expect("a message").contains("NEW"), "{seen:#}");
+    // And somebody's shell does not know what the daemon does.
+    write(directory);
+    ps(directory, |document| document["file"]["ok"] == true);
+    let output = verb(directory).args(["ps", "--json"]).env("TAG", "").output().expect("ps");
+    let seen: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((&seen["file"]["ok"], &seen["file"]["errors"]), (&true.into(), &Value::Array(Vec::new())));
+    daemon.end();
+}
