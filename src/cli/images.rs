@@ -285,6 +285,7 @@ fn item(workload: &Workload, way: Way) -> ItemStatus {
         protects_data: false,
         held: false,
         health: Health::None,
+        stopped_as: None,
         restart_asked: false,
         waits_for_hand: false,
         ready: false,

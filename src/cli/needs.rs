@@ -20,7 +20,7 @@ use crate::engine::request::Scope;
 use crate::model::name::WorkloadName;
 use crate::model::observed::{Container, Owner};
 use crate::model::stack::Stack;
-use crate::model::status::{ItemStatus, State, Status};
+use crate::model::status::{ItemStatus, State};
 use crate::model::wish::{Chosen, Wish, is_about};
 use crate::model::workload::{Kind, KindName, Workload};
 
@@ -84,22 +84,18 @@ impl Needs {
             let failure = Failure::new(Exit::NotRun, format!("{} needs {name}, which the daemon does not keep yet", self.who));
             return Err(failure.hint("`witwd up -d` applies stack.toml"));
         }
-        let lacking = self.lacking(&status, |item| !item.ready);
+        let items: Vec<&ItemStatus> = status.items.iter().filter(|item| self.is_needed(item)).collect();
+        let lacking: BTreeSet<Chosen> = items.iter().filter(|item| is_lacking(item)).filter_map(|item| replica(item)).collect();
         if lacking.is_empty() {
             return Ok(());
         }
-        let resting = self.lacking(&status, |item| matches!(item.state, State::Pending | State::Stopped | State::Blocked));
-        let wish = Wish::Start { of: lacking.clone() };
-        let lines = client.lines(&Request::Hand(wish)).await?;
-        self.started = Started::These(client, resting);
+        let lines = client.lines(&Request::Hand(Wish::Start { of: lacking.clone() })).await?;
+        self.started = Started::These(client, resting(&items));
         wait(context, Follower::about(lines, lacking.clone()), &lacking).await
     }
 
-    /// Of what is needed, that for which `is_so` holds of a replica.
-    fn lacking(&self, status: &Status, is_so: impl Fn(&ItemStatus) -> bool) -> BTreeSet<Chosen> {
-        let items = status.items.iter().filter(|item| is_so(item));
-        let names = items.filter_map(|item| self.names.iter().find(|name| name.as_str() == item.name));
-        names.map(Chosen::all).collect()
+    fn is_needed(&self, item: &ItemStatus) -> bool {
+        self.names.iter().any(|name| name.as_str() == item.name)
     }
 
     async fn start_daemon(&mut self, context: &Context, place: &Place, engine: &DockerEngine) -> Result<(), Failure> {
@@ -151,8 +147,7 @@ impl Needs {
 
     async fn take_down(&self, context: &Context, client: &Client) -> Result<(), Failure> {
         let status = client.status().await?;
-        let is_needed = |item: &ItemStatus| self.names.iter().any(|name| name.as_str() == item.name);
-        if status.items.iter().any(|item| item.meant && !is_needed(item)) {
+        if status.items.iter().any(|item| item.meant && !self.is_needed(item)) {
             context.output.note("what was started stays: somebody asked for more of the stack");
             return Ok(());
         }
@@ -161,6 +156,29 @@ impl Needs {
         while follower.next(&mut progress).await? {}
         if follower.is_down { Ok(()) } else { Err(Failure::new(Exit::Failed, "the daemon ended before all was removed")) }
     }
+}
+
+fn replica(item: &ItemStatus) -> Option<Chosen> {
+    Some(Chosen { name: item.name.parse().ok()?, replica: Some(item.replica) })
+}
+
+/// Whether this replica is to be brought up. One above the wanted number is only on its way out.
+fn is_lacking(item: &ItemStatus) -> bool {
+    let is_surplus = item.state == State::Stopping && item.replica > 1 && item.stopped_as.is_none();
+    !item.ready && !is_surplus
+}
+
+/// What is to be stopped again, in the words that it was stopped with: what nobody wants to run, and
+/// not what is only on its way.
+pub(super) fn resting(items: &[&ItemStatus]) -> BTreeSet<Chosen> {
+    let rests = |item: &ItemStatus| matches!(item.state, State::Pending | State::Stopped | State::Blocked);
+    let is_whole = |name: &str| items.iter().filter(|item| item.name == name).all(|item| !item.ready);
+    let unasked = |item: &ItemStatus| {
+        let one = replica(item).filter(|_| !item.meant && rests(item))?;
+        Some(if is_whole(&item.name) { Chosen::all(&one.name) } else { one })
+    };
+    let lacking = items.iter().filter(|item| is_lacking(item));
+    lacking.filter_map(|item| item.stopped_as.clone().or_else(|| unasked(item))).collect()
 }
 
 async fn stop(context: &Context, client: &Client, of: &BTreeSet<Chosen>) -> Result<(), Failure> {

@@ -120,6 +120,7 @@ fn item(key: &ReplicaKey, container: Option<&Container>, stack: Option<&Stack>) 
         protects_data: false,
         held: false,
         health: if has_probe && is_asked_by_nobody { Health::Unknown } else { Health::None },
+        stopped_as: None,
         restart_asked: false,
         waits_for_hand: false,
         ready: runs && !has_probe,

@@ -43,6 +43,7 @@ pub(super) fn item(name: &str, kind: KindName, state: State) -> ItemStatus {
         meant: true,
         protects_data: false,
         held: false,
+        stopped_as: None,
         restart_asked: false,
         waits_for_hand: false,
         health: Health::None,
@@ -304,7 +305,7 @@ fn the_document_of_ps_has_the_fields_of_the_contract() {
     assert_eq!(
         fields(item),
         "attempt backup cause container digest health held image kind last_exit meant name next port ports protects_data ready replica restart_asked \
-         restarts since state waits_for_hand"
+         restarts since state stopped_as waits_for_hand"
     );
     assert_eq!(fields(&item["ports"][0]), "address container host protocol");
     assert_eq!(fields(&item["last_exit"]), "at code oom signal");

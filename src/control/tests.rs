@@ -14,6 +14,7 @@ fn item(name: &str, state: State) -> ItemStatus {
         meant: true,
         protects_data: false,
         held: false,
+        stopped_as: None,
         restart_asked: false,
         waits_for_hand: false,
         health: Health::None,

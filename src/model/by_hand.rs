@@ -39,7 +39,13 @@ pub struct ByHand {
 impl ByHand {
     /// Whether this replica is not to run.
     pub fn is_stopped(&self, key: &ReplicaKey) -> bool {
-        self.stopped.iter().any(|chosen| chosen.covers(key.name.as_str(), key.replica))
+        self.stopped_as(key).is_some()
+    }
+
+    /// By which word this replica is not to run: its workload's where all of it was named, else its own.
+    pub fn stopped_as(&self, key: &ReplicaKey) -> Option<&Chosen> {
+        // The whole is before its parts in this order.
+        self.stopped.iter().find(|chosen| chosen.covers(key.name.as_str(), key.replica))
     }
 
     /// Whether none of this workload is to run.

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::wish::Chosen;
 use super::workload::{KindName, Protocol};
 
 /// The whole document.
@@ -127,6 +128,9 @@ pub struct ItemStatus {
     pub protects_data: bool,
     /// Whether it is held by hand (`stop`, `scale`).
     pub held: bool,
+    /// As what it was stopped by hand: `web`, with what of it is still to come, or `web.2`.
+    #[serde(default)]
+    pub stopped_as: Option<Chosen>,
     /// Whether a restart that was asked for is still to come.
     #[serde(default)]
     pub restart_asked: bool,

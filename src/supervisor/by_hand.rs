@@ -45,7 +45,8 @@ pub(super) fn show(item: &mut ItemStatus, inputs: &Inputs<'_>, workload: &Worklo
     }
     let key = ReplicaKey { name: workload.name.clone(), replica: item.replica };
     let scaled = by_hand.scaled(workload);
-    item.held = by_hand.is_stopped(&key) || scaled.is_some();
+    item.stopped_as = by_hand.stopped_as(&key).cloned();
+    item.held = item.stopped_as.is_some() || scaled.is_some();
     item.restart_asked = by_hand.is_asked(&key) || containers.iter().any(|container| by_hand.is_renewed(container));
     if let (Some(count), 1, true) = (scaled, item.replica, item.cause.is_empty()) {
         item.cause = format!("scaled to {count} by hand, {} in stack.toml", workload.replicas());

@@ -127,6 +127,7 @@ fn blank(report: &Report<'_>, workload: &Workload, replica: u32) -> ItemStatus {
         meant: report.inputs.is_meant(&workload.name),
         protects_data: false,
         held: false,
+        stopped_as: None,
         restart_asked: false,
         waits_for_hand: false,
         health: Health::None,

@@ -182,3 +182,39 @@ async fn clean_removes_old_builds_and_what_a_killed_client_left_and_nothing_else
     assert_eq!(stack.identities(), kept);
     assert_eq!(stack.done(&["run", "--no-deps", "app", "/tiny", "cat", "/things/kept"]), "words\n");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_that_run_are_left_alone_and_holds_are_as_they_were() {
+    let serves = APP.replace("\"/tiny\", \"env\"", "\"/tiny\", \"serve\", \"--port\", \"8080\"");
+    let of_cache = |count: u32| format!("{serves}replicas = {count}\n");
+    let stack = TestStack::new("replicas", &of_cache(2)).await;
+    stack.done(&["up", "-d"]);
+    stack.done(&["stop", "cache.2"]);
+    let before = stack.identities();
+    let is_cache = |line: &&String| line.contains("-cache-1 ");
+    stack.done(&["run", "app", "/tiny", "tcp", "cache:6379"]);
+    assert_eq!(stack.identities().iter().find(is_cache), before.iter().find(is_cache), "one that ran was touched");
+    assert_eq!(caches(&stack), ["1 running false", "2 stopped true"]);
+
+    stack.done(&["start", "cache.2"]);
+    stack.done(&["scale", "cache=3"]);
+    stack.done(&["stop", "cache.3"]);
+    stack.done(&["run", "app", "/tiny", "tcp", "cache:6379"]);
+    assert_eq!(caches(&stack), ["1 running true", "2 running true", "3 stopped true"], "`scale` holds too");
+
+    // A hold of all of it is one of all that are still to come.
+    stack.done(&["start", "cache"]);
+    stack.done(&["stop", "cache"]);
+    stack.done(&["run", "app", "/tiny", "tcp", "cache:6379"]);
+    assert_eq!(caches(&stack), ["1 stopped true", "2 stopped true"]);
+    stack.write(&of_cache(3));
+    let all = eventually(SOON, "the save is applied", async || Some(caches(&stack)).filter(|all| all.len() == 3)).await;
+    assert_eq!(all[2], "3 stopped true");
+}
+
+/// Number, state and whether it is held of each replica of cache.
+fn caches(stack: &TestStack) -> Vec<String> {
+    let status = stack.ps();
+    let items = status["items"].as_array().expect("items").iter().filter(|item| item["name"] == "cache");
+    items.map(|item| format!("{} {} {}", item["replica"], item["state"].as_str().unwrap_or_default(), item["held"])).collect()
+}

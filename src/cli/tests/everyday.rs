@@ -4,7 +4,7 @@ use expect_test::expect;
 
 use super::{a_shop, container, item, observed, status};
 use crate::cli::ports::to_open;
-use crate::cli::{clean, db_url, images, ls, port, run};
+use crate::cli::{clean, db_url, images, ls, needs, port, run};
 use crate::engine::request::BuiltImage;
 use crate::model::name::ImageId;
 use crate::model::observed::{ContainerState, Exit};
@@ -149,4 +149,24 @@ fn images_are_got_once_each_and_what_makes_no_sense_is_said() {
     assert_eq!(of(images::Way::Pull, &["far"]), "far is a server elsewhere (`url`): it has no image");
     assert_eq!(run::runnable(&stack, "far").expect_err("refused").exit.code(), 125);
     assert!(run::runnable(&stack, "a").is_ok());
+}
+
+#[test]
+fn what_is_stopped_again_after_a_run_is_what_rested_in_the_words_it_was_stopped_with() {
+    let of = |replica, state, stopped_as: Option<&str>| ItemStatus {
+        replica,
+        stopped_as: stopped_as.map(|word| word.parse().expect("a word")),
+        ..item("cache", KindName::Service, state)
+    };
+    let rests = |items: &[ItemStatus]| {
+        let again = needs::resting(&items.iter().collect::<Vec<_>>());
+        again.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(rests(&[of(1, State::Running, None), of(2, State::Stopped, Some("cache.2"))]), "cache.2");
+    assert_eq!(rests(&[of(1, State::Stopped, Some("cache")), of(2, State::Stopping, Some("cache"))]), "cache");
+    // On its way, or out: nobody stopped it.
+    assert_eq!(rests(&[of(1, State::Starting, None), of(2, State::Blocked, None), of(3, State::Stopping, None)]), "");
+    let unasked = |replica, state| ItemStatus { meant: false, ..of(replica, state, None) };
+    assert_eq!(rests(&[unasked(1, State::Pending), unasked(2, State::Stopped)]), "cache");
+    assert_eq!(rests(&[unasked(1, State::Running), unasked(2, State::Stopped)]), "cache.2");
 }
