@@ -9,8 +9,9 @@ use tokio::sync::{mpsc, watch};
 
 use super::exit_code::{Exit, Failure};
 use super::file::{self, surroundings};
-use super::loader::FileLoader;
+use super::loader::{FileLoader, Saved};
 use crate::config::{InvalidFile, Loaded, Problem};
+use crate::host::Clock;
 use crate::host::kept::Kept;
 use crate::host::watch::FileWatch;
 use crate::model::stack::Reload;
@@ -48,7 +49,7 @@ enum Next {
 pub(super) async fn follow(live: Live, mut ending: watch::Receiver<bool>) {
     let following = async {
         let (files, changes) = FileWatch::new(live.loader.parts.clock.clone(), &live.loader.parts.place.directory);
-        Following { live, files, suspect: None }.run(changes).await;
+        Following { live, files, suspect: None, trouble: None }.run(changes).await;
     };
     tokio::select! {
         biased;
@@ -63,6 +64,8 @@ struct Following {
     files: FileWatch,
     /// What was wrong at the last look, not told yet.
     suspect: Option<Vec<Problem>>,
+    /// Why the last look failed, told already.
+    trouble: Option<String>,
 }
 
 impl Following {
@@ -70,10 +73,13 @@ impl Following {
         let clock = self.live.loader.parts.clock.clone();
         self.live.loader.accepted.notified().await;
         loop {
-            let next = self.look().await.unwrap_or_else(|failure| {
-                tracing::warn!("the file can't be looked at: {}", failure.message);
-                Next::Look(AGAIN)
-            });
+            let next = match self.look().await {
+                Ok(next) => {
+                    self.trouble = None;
+                    next
+                }
+                Err(failure) => self.again(failure),
+            };
             let wait = async {
                 match next {
                     Next::Rest => std::future::pending().await,
@@ -84,7 +90,7 @@ impl Following {
                 biased;
                 () = self.live.loader.accepted.notified() => {}
                 change = changes.recv() => match change {
-                    Some(()) => self.settle(&mut changes).await,
+                    Some(()) => settle(clock.as_ref(), &mut changes).await,
                     None => return,
                 },
                 () = wait => {}
@@ -92,17 +98,13 @@ impl Following {
         }
     }
 
-    /// Waits until saves are over, or for the longest.
-    async fn settle(&self, changes: &mut mpsc::UnboundedReceiver<()>) {
-        let clock = &self.live.loader.parts.clock;
-        let begun = clock.moment();
-        while clock.moment().since(begun) < LONGEST {
-            tokio::select! {
-                biased;
-                change = changes.recv() => if change.is_none() { return },
-                () = clock.sleep(QUIET) => return,
-            }
+    /// Another look after one that failed; why is said once.
+    fn again(&mut self, failure: Failure) -> Next {
+        if self.trouble.as_ref() != Some(&failure.message) {
+            tracing::warn!("the file can't be looked at: {}", failure.message);
         }
+        self.trouble = Some(failure.message);
+        Next::Look(AGAIN)
     }
 
     async fn look(&mut self) -> Result<Next, Failure> {
@@ -156,15 +158,39 @@ impl Following {
             reasons.push("this daemon applies a saved file only when asked".to_owned());
         }
         if reasons.is_empty() {
-            let up = self.live.loader.take_saved(saved)?;
-            self.live.handle.up(up).await.map_err(|closed| Failure::of(Exit::Failed, "failed to apply the file", &closed))?;
-        } else {
+            reasons.extend(self.apply(saved).await?.map(|failure| failure.message));
+        }
+        if !reasons.is_empty() {
             self.tell(FileStatus { pending: true, reasons, ..applied }).await?;
         }
         Ok(Next::Rest)
     }
 
+    /// Has a saved file carried out. Where its socket can't be given away only a person can go on: why is
+    /// returned, and nothing is accepted.
+    async fn apply(&self, saved: Saved) -> Result<Option<Failure>, Failure> {
+        let door = match self.live.loader.door_of(&saved) {
+            Ok(door) => door,
+            Err(failure) => return Ok(Some(failure)),
+        };
+        let up = self.live.loader.take_saved(saved, door)?;
+        self.live.handle.up(up).await.map_err(|closed| Failure::of(Exit::Failed, "failed to apply the file", &closed))?;
+        Ok(None)
+    }
+
     async fn tell(&self, file: FileStatus) -> Result<(), Failure> {
         self.live.handle.file(file).await.map_err(|closed| Failure::of(Exit::Failed, "failed to tell of the file", &closed))
+    }
+}
+
+/// Waits until saves are over, or for the longest.
+async fn settle(clock: &dyn Clock, changes: &mut mpsc::UnboundedReceiver<()>) {
+    let begun = clock.moment();
+    while clock.moment().since(begun) < LONGEST {
+        tokio::select! {
+            biased;
+            change = changes.recv() => if change.is_none() { return },
+            () = clock.sleep(QUIET) => return,
+        }
     }
 }

@@ -112,9 +112,13 @@ impl FileLoader {
         Ok(Saved { read, uid, asked, preview })
     }
 
+    /// The door that a saved file wants.
+    pub(super) fn door_of(&self, saved: &Saved) -> Result<Option<Door>, Failure> {
+        door::prepare(&self.parts.place, &saved.read.reading.loaded.stack)
+    }
+
     /// Accepts a saved file; what is returned is to be asked of the supervisor.
-    pub(super) fn take_saved(&self, saved: Saved) -> Result<supervisor::Up, Failure> {
-        let door = door::prepare(&self.parts.place, &saved.read.reading.loaded.stack)?;
+    pub(super) fn take_saved(&self, saved: Saved, door: Option<Door>) -> Result<supervisor::Up, Failure> {
         self.accept(&saved.read, saved.uid)?;
         self.want(door.as_ref());
         Ok(saved.asked)

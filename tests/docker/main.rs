@@ -31,6 +31,7 @@ mod proxy;
 mod recorder;
 mod registry;
 mod run;
+mod saves;
 mod stack;
 mod streams;
 mod support;
