@@ -194,3 +194,6 @@ async fn settle(clock: &dyn Clock, changes: &mut mpsc::UnboundedReceiver<()>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
