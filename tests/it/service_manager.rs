@@ -137,28 +137,7 @@ fn systemd_finds_nothing_wrong_with_units() {
 }
 
 /// What stands in for systemd: its directories, and a `systemctl` that starts the unit's command line.
-const SYSTEMCTL: &str = r#"#!/bin/bash
-here=$(dirname "$(dirname "$0")")
-words=()
-for word in "$@"; do case $word in --*) ;; *) words+=("$word") ;; esac; done
-echo "${words[*]}" >>"$here/asked"
-units=$here/etc/systemd/$OF wants=$here/etc/systemd/$OF/$TARGET.target.wants unit=${words[1]:-} pid=$here/pid
-begin() {
-  [ ! -e "$here/refuse" ] || { echo "Job for $unit failed" >&2; exit 1; }
-  line=$(sed -n 's/^ExecStart=://p' "$units/$unit")
-  eval "setsid $line >>'$here/said' 2>&1 </dev/null &"
-  echo $! >"$pid"
-}
-end() { [ ! -e "$pid" ] || { kill "$(cat "$pid")"; while kill -0 "$(cat "$pid")" 2>/dev/null; do sleep 0.05; done; rm "$pid"; }; }
-case ${words[0]} in
-enable) mkdir -p "$wants" && ln -sf "$units/$unit" "$wants/$unit" ;;
-disable) rm -f "$wants/$unit"; end ;;
-stop) end ;;
-start) [ -e "$pid" ] || begin ;;
-restart) end; begin ;;
-show) cat "$pid" 2>/dev/null || echo 0 ;;
-esac
-"#;
+const SYSTEMCTL: &str = include_str!("../systemctl");
 
 /// Whose units they are, and the target that starts them.
 fn manager() -> (&'static str, &'static str) {
