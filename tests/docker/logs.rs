@@ -1,7 +1,8 @@
 //! Logs over the life of containers, with the real binary on the real engine.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Command;
+use std::path::PathBuf;
+use std::process::{Child, Command};
 
 use crate::stack::{TestStack, text};
 use crate::support::{SOON, docker, end_of, eventually};
@@ -94,4 +95,55 @@ async fn of_an_up_with_names_one_that_was_not_named_does_not_count() {
     let named = stack.run(&["up", "-d", "--timeout", "60s", "loops"]);
     assert_eq!(named.status.code(), Some(1));
     assert!(text(&named.stderr).contains("exited with code 7"), "{}", text(&named.stderr));
+}
+
+/// A verb that stays, and what it has printed; killed when dropped.
+struct Staying {
+    child: Child,
+    output: PathBuf,
+}
+
+impl Staying {
+    fn begin(stack: &TestStack, words: &[&str]) -> Self {
+        let output = stack.path().join(words.join("-"));
+        let file = std::fs::File::create(&output).expect("a file");
+        let child = stack.command(words).stdout(file).spawn().expect("it runs");
+        Self { child, output }
+    }
+
+    async fn shows(&self, what: &str) {
+        let printed = || std::fs::read_to_string(&self.output).unwrap_or_default();
+        eventually(SOON, &format!("{what} is shown"), async || printed().contains(what).then_some(())).await;
+    }
+}
+
+impl Drop for Staying {
+    fn drop(&mut self) {
+        // Where it ended already nothing is left to do.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_follows_logs_and_events_sees_what_comes_also_of_a_container_that_is_made_anew() {
+    let stack = TestStack::new("follow", SAYING).await;
+    stack.done(&["up", "-d"]);
+    let logs = Staying::begin(&stack, &["logs", "-f", "web"]);
+    logs.shows("the first").await;
+    let mut events = Staying::begin(&stack, &["events", "-f", "--json"]);
+    events.shows("\"create\"").await;
+    stack.write(&SAYING.replace("the first", "the second"));
+    logs.shows("the second").await;
+    events.shows("\"save\"").await;
+    // Once more: it did not only find the one that was there when it looked again.
+    stack.write(&SAYING.replace("the first", "the third"));
+    logs.shows("the third").await;
+    stack.done(&["down"]);
+    events.shows("\"down\"").await;
+    assert!(end_of(&mut events.child).success(), "nothing more will happen");
+    let printed = std::fs::read_to_string(&logs.output).expect("the output");
+    for said in ["the first", "the second", "the third"] {
+        assert_eq!(printed.matches(said).count(), 1, "{printed}");
+    }
 }
