@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::recorder::Recorder;
 use crate::stack::{TestStack, text};
-use crate::support::TestEngine;
+use crate::support::{SOON, TestEngine, eventually};
 use crate::up::kill_with_guardian;
 
 const PAIR: &str = r#"
@@ -104,4 +104,20 @@ async fn what_an_image_keeps_in_a_volume_is_not_said_to_be_lost() {
     assert!(told(&plan).contains(&"remove web".to_owned()), "{plan:#}");
     assert!(plan["actions"].as_array().expect("actions").iter().all(|action| action["loses_data"] == false), "{plan:#}");
     stack.done(&["down", "--volumes", "--yes"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beside_a_daemon_that_only_just_starts_plan_says_the_same() {
+    let stack = TestStack::new("plan-start", PAIR).await;
+    let before = document(&stack, &["plan", "--json", "--exit-code"], 10);
+    // It serves, and nothing was asked of it yet.
+    let mut daemon = stack.command(&["daemon", "--wait"]).stderr(std::process::Stdio::null()).spawn().expect("a daemon");
+    eventually(SOON, "it serves", async || (!stack.ps()["daemon"].is_null()).then_some(())).await;
+    assert_eq!(document(&stack, &["plan", "--json", "--exit-code"], 10), before);
+    // One that holds the lock and serves no more, as before its socket is open.
+    let socket = std::fs::read_to_string(stack.path().join(".witwd/socket")).expect("an address");
+    std::fs::remove_file(&socket).expect("removed");
+    assert_eq!(document(&stack, &["plan", "--json", "--exit-code"], 10), before);
+    daemon.kill().expect("killed");
+    daemon.wait().expect("an end");
 }
