@@ -78,7 +78,7 @@ impl Following {
                     self.trouble = None;
                     next
                 }
-                Err(failure) => self.again(failure),
+                Err(failure) => self.again(failure).await,
             };
             let wait = async {
                 match next {
@@ -98,10 +98,13 @@ impl Following {
         }
     }
 
-    /// Another look after one that failed; why is said once.
-    fn again(&mut self, failure: Failure) -> Next {
+    /// Another look after one that failed; why is said once, and shown until one succeeds.
+    async fn again(&mut self, failure: Failure) -> Next {
         if self.trouble.as_ref() != Some(&failure.message) {
             tracing::warn!("the file can't be looked at: {}", failure.message);
+            let applied = file::status(&self.live.loader.parts.place, None);
+            // Nobody is told by a daemon that ends.
+            let _ = self.tell(FileStatus { pending: true, reasons: vec![failure.message.clone()], ..applied }).await;
         }
         self.trouble = Some(failure.message);
         Next::Look(AGAIN)

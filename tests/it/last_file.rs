@@ -182,3 +182,26 @@ fn what_the_daemon_says_of_the_file_is_told_whatever_the_shell_of_the_reader_kno
     assert_eq!((&seen["file"]["ok"], &seen["file"]["errors"]), (&true.into(), &Value::Array(Vec::new())));
     daemon.end();
 }
+
+#[test]
+fn a_save_that_can_not_be_looked_at_waits_and_says_why_once() {
+    let scratch = tempfile::tempdir().expect("a directory");
+    let directory = scratch.path();
+    write(directory);
+    let daemon = Daemon::start(directory);
+    ps(directory, |document| document["items"] != Value::Array(Vec::new()));
+    let (kept, aside) = (directory.join(".witwd/environment.json"), directory.join("aside"));
+    std::fs::rename(&kept, &aside).expect("moved");
+    std::fs::create_dir(&kept).expect("a directory in its place");
+    write(directory);
+    let told = ps(directory, |document| document["file"]["pending"] == true);
+    let reason = told["file"]["reasons"][0].as_str().expect("a reason").to_owned();
+    assert!(reason.contains("environment.json"), "{reason}");
+    std::fs::remove_dir(&kept).expect("removed");
+    std::fs::rename(&aside, &kept).expect("moved back");
+    // It was tried again meanwhile, and nothing more was said.
+    ps(directory, |document| document["file"]["pending"] == false);
+    let log = std::fs::read_to_string(directory.join("log")).expect("the log");
+    assert_eq!(log.matches("the file can't be looked at").count(), 1, "{log}");
+    daemon.end();
+}
