@@ -176,7 +176,7 @@ impl Following {
             Ok(door) => door,
             Err(failure) => return Ok(Some(failure)),
         };
-        let up = self.live.loader.take_saved(saved, door)?;
+        let up = self.live.loader.take_saved(saved, door.as_ref())?;
         self.live.handle.up(up).await.map_err(|closed| Failure::of(Exit::Failed, "failed to apply the file", &closed))?;
         Ok(None)
     }

@@ -118,9 +118,9 @@ impl FileLoader {
     }
 
     /// Accepts a saved file; what is returned is to be asked of the supervisor.
-    pub(super) fn take_saved(&self, saved: Saved, door: Option<Door>) -> Result<supervisor::Up, Failure> {
+    pub(super) fn take_saved(&self, saved: Saved, door: Option<&Door>) -> Result<supervisor::Up, Failure> {
         self.accept(&saved.read, saved.uid)?;
-        self.want(door.as_ref());
+        self.want(door);
         Ok(saved.asked)
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use witwd::host::{Clock as _, SystemClock};
 
 use crate::live::{STACK, file_is, put, running, shows};
 use crate::stack::{TestStack, text};
@@ -20,15 +21,16 @@ fn made(stack: &TestStack) -> usize {
 /// Saves a hundred times a second, each other time this greeting, and ends at it. Returns how often the
 /// daemon may have looked meanwhile: every so often, after each pause that this machine made, and at the end.
 async fn storm(stack: &TestStack, last: &str) -> usize {
-    let begun = tokio::time::Instant::now();
+    let clock = SystemClock::new();
+    let begun = clock.moment();
     let (mut pace, mut before, mut pauses) = (tokio::time::interval(Duration::from_millis(10)), begun, 0);
     for number in 0..200 {
         pace.tick().await;
-        pauses += usize::from(before.elapsed() >= QUIET);
-        before = tokio::time::Instant::now();
+        pauses += usize::from(clock.moment().since(before) >= QUIET);
+        before = clock.moment();
         stack.write(&STACK.replace("hello", if number % 2 == 0 { "other" } else { last }));
     }
-    let while_it_went_on = begun.elapsed().as_millis() / LONGEST.as_millis();
+    let while_it_went_on = clock.moment().since(begun).as_millis() / LONGEST.as_millis();
     usize::try_from(while_it_went_on).expect("a number") + pauses + 1
 }
 

@@ -160,7 +160,7 @@ async fn what_is_not_there_yet_is_told_when_it_comes() {
 async fn a_directory_that_goes_while_it_is_about_to_be_watched_is_looked_for_again() {
     let mut watched = Watched::new(|base| write(&base.join("conf/one"), "1"), &["conf/one"]).await;
     let gone = watched.path("gone");
-    watched.watch.follow(BTreeSet::from([gone, watched.path("conf")]));
+    watched.watch.follow(&BTreeSet::from([gone, watched.path("conf")]));
     assert!(!watched.watch.is_polling(), "one that is gone is no reason to look every second");
     watched.tells("look again").await;
     write(&watched.path("conf/one"), "2");

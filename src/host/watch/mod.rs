@@ -82,12 +82,12 @@ impl FileWatch {
         let directories = places.directories.clone();
         lock(&self.wanted).places = places;
         if self.kernel.is_some() {
-            self.follow(directories);
+            self.follow(&directories);
         }
     }
 
     /// Has the kernel watch these directories.
-    pub(super) fn follow(&mut self, directories: BTreeSet<PathBuf>) {
+    pub(super) fn follow(&mut self, directories: &BTreeSet<PathBuf>) {
         let dropped = std::mem::take(&mut lock(&self.wanted).dropped);
         let now: BTreeMap<PathBuf, Identity> =
             directories.iter().filter_map(|directory| Some((directory.clone(), identity(directory)?))).collect();
