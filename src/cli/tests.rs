@@ -299,7 +299,7 @@ fn the_document_of_ps_has_the_fields_of_the_contract() {
         names.join(" ")
     };
     let item = &document["items"][0];
-    assert_eq!(fields(&document), "converged daemon engine file items notes profiles reached stack v");
+    assert_eq!(fields(&document), "converged daemon engine file items notes others profiles reached stack v");
     assert_eq!(fields(&document["file"]), "errors ok path pending reasons");
     assert_eq!(fields(&document["daemon"]), "pid since version");
     assert_eq!(
