@@ -87,6 +87,11 @@ impl Files {
         self.answer(path, |snapshot| &mut snapshot.exists, || false, || path.exists())
     }
 
+    /// Whether something is at `path`.
+    pub fn is_there(path: &Path) -> bool {
+        path.exists()
+    }
+
     /// Whether `path` is a directory.
     pub fn is_directory(path: &Path) -> bool {
         path.is_dir()

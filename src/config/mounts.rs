@@ -142,7 +142,7 @@ impl Bind<'_, '_> {
         let cx = self.reader.cx;
         let path = cx.path(self.place, self.source);
         let real = Files::canonical(&path);
-        let socket = SOCKETS.iter().any(|socket| reaches(&real, Path::new(socket)) || path == Path::new(socket));
+        let socket = shows_engine(&real) || shows_engine(&path);
         let mut fine = true;
         let mut refuse = |message: String, hint: &str| {
             self.reader.error(self.place, message, hint);
@@ -162,6 +162,15 @@ impl Bind<'_, '_> {
             refuse(
                 format!("{} is a directory of the system", self.source),
                 "add `:ro`; if it must be written: `hardening.privileged = true`",
+            );
+        }
+        if shows_runtime(&real) && !self.hardening.docker_socket {
+            refuse(
+                format!(
+                    "{} shows the sockets of witwd, which can do all that the engine can, and secrets of containers",
+                    self.source
+                ),
+                "bind what you need of it, not the whole",
             );
         }
         if real.starts_with(cx.directory.join(".witwd")) {
@@ -201,6 +210,26 @@ pub(super) fn masks(reader: &Reader<'_>, mounts: &[Mount]) -> Vec<String> {
         MountSource::Volume(_) => None,
     };
     mounts.iter().filter_map(inside).collect()
+}
+
+/// Whether binding `path` shows the socket of an engine: one that is known, or one that lies there. Also
+/// read-only: a socket is written to by connecting.
+fn shows_engine(path: &Path) -> bool {
+    let is_named = ["docker.sock", "podman.sock"].iter().any(|name| path.file_name().is_some_and(|own| own == *name));
+    let lies_there = ["docker.sock", "podman.sock", "podman/podman.sock", ".docker/run/docker.sock", "run/docker.sock"];
+    is_named
+        || SOCKETS.iter().any(|socket| reaches(path, Path::new(socket)))
+        || lies_there.iter().any(|socket| Files::is_there(&path.join(socket)))
+}
+
+/// Whether binding `path` shows witwd's runtime directory: that of root, or that of a user.
+fn shows_runtime(path: &Path) -> bool {
+    let parts: Vec<&str> = path.iter().filter_map(|part| part.to_str()).collect();
+    match parts.as_slice() {
+        ["/", "run"] | ["/", "run", "witwd", ..] | ["/", "run", "user"] | ["/", "run", "user", _] => true,
+        ["/", "run", "user", _, name, ..] => *name == "witwd",
+        _ => false,
+    }
 }
 
 /// Whether binding `path` shows `thing`.
