@@ -59,7 +59,8 @@ async fn a_daemon_of_a_service_manager_applies_a_save_only_when_asked_or_where_t
     let stack = TestStack::new("live-managed", STACK).await;
     put(&stack, "more.toml", "");
     let mut daemon = stack.command(&["daemon"]).stderr(std::process::Stdio::null()).spawn().expect("a daemon");
-    eventually(SOON, "a daemon", async || (!stack.ps()["daemon"].is_null()).then_some(())).await;
+    let keeps_web = |status: Value| (!status["daemon"].is_null() && status["items"][0]["name"] == "web").then_some(());
+    eventually(SOON, "a daemon that keeps web", async || keeps_web(stack.ps())).await;
     shows(&stack, "GREETING=hello").await;
     let before = stack.identities();
     let waits = async |what: &str| {
