@@ -9,11 +9,15 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
 use tokio::net::{UnixListener, UnixStream};
+use witwd::host::{Clock as _, SystemClock};
 
 /// A request as the engine got it.
 #[derive(Debug, Clone)]
 pub struct Asked {
+    /// When.
+    pub at: Timestamp,
     /// `POST`.
     pub method: String,
     /// The path with its query: `/containers/create?name=web-1`.
@@ -24,7 +28,7 @@ pub struct Asked {
 
 impl Asked {
     /// The path alone.
-    fn path(&self) -> &str {
+    pub fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
     }
 }
@@ -83,10 +87,11 @@ async fn forward(
     request: Request<Incoming>,
     seen: Arc<Mutex<Vec<Asked>>>,
 ) -> Result<Response<Incoming>, Box<dyn std::error::Error + Send + Sync>> {
+    let at = SystemClock::new().wall();
     let target = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
     let (head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
-    let asked = Asked { method: head.method.to_string(), target, body: body.clone() };
+    let asked = Asked { at, method: head.method.to_string(), target, body: body.clone() };
     seen.lock().expect("no panic while requests are noted").push(asked);
     let stream = UnixStream::connect("/var/run/docker.sock").await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
