@@ -1,59 +1,86 @@
 //! What a stack costs that only runs: memory and processor of daemon and guardian, and of the
 //! engine for being listed.
 
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use crate::lifecycle::waiting;
-use crate::measure::shown;
-use crate::recorder::Recorder;
+use crate::measure::{judge, shown, sizes, until};
 use crate::stack::TestStack;
 
-/// How long is looked at. Long enough for several lists.
+/// How long is looked at. Long enough for two lists.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// Stacks of 10 and of 200 services that wait.
+/// How long what was done before is given to come to rest.
+const REST: Duration = Duration::from_secs(5);
+
+/// Stacks of 10 and of 200 services that wait. What the daemon costs the engine is a difference: the
+/// same containers run on while daemon and guardian are killed.
 pub async fn idle() {
-    for services in [10, 200] {
-        let scratch = tempfile::tempdir().unwrap();
-        let recorder = Recorder::start(scratch.path());
-        let mut stack = TestStack::new(&format!("bench-idle-{services}"), &waiting(services)).await;
-        stack.docker_host = Some(format!("unix://{}", recorder.socket.display()));
+    for services in sizes(&[10, 200]) {
+        let stack = TestStack::new(&format!("bench-idle-{services}"), &waiting(services)).await;
         stack.done(&["up", "-d", "--timeout", "10m"]);
         let daemon = stack.daemon_pid();
-        let guardian = status(daemon, "PPid:");
-        let own = [daemon, guardian];
-        let engine = engine_process();
-        settle(&recorder).await;
-        let used = || own.iter().map(|pid| processor_time(*pid)).sum::<Duration>();
-        let (before, engine_before, asked) = (used(), processor_time(engine), recorder.seen().len());
-        tokio::time::sleep(WINDOW).await;
-        let (after, engine_after) = (used(), processor_time(engine));
-        let memory: u64 = own.iter().map(|pid| status(*pid, "VmRSS:")).sum();
-        let share = |time: Duration| 100.0 * time.as_secs_f64() / WINDOW.as_secs_f64();
-        println!("idle with {services} services, over {}", shown(WINDOW));
-        println!(
-            "  daemon and guardian          {:.1} MB resident, {:.2} % of a core",
-            thousandths(memory),
-            share(after.saturating_sub(before))
-        );
-        println!(
-            "  the engine meanwhile         {:.2} % of a core, {} calls of ours",
-            share(engine_after.saturating_sub(engine_before)),
-            recorder.seen().len() - asked
-        );
+        let own = [daemon, status(daemon, "PPid:")];
+        let with = shares(&own).await;
+        let memory = own.iter().map(|pid| status(*pid, "VmRSS:")).sum();
+        kill(&own).await;
+        let without = shares(&[]).await;
+        report(services, &Seen { memory, own: with.own, engine: with.engine, engine_alone: without.engine });
         stack.done(&["down"]);
     }
 }
 
-/// Waits until two seconds pass without a mutating call: the stack is at rest.
-async fn settle(recorder: &Recorder) {
-    loop {
-        let before = recorder.mutating().len();
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        if recorder.mutating().len() == before {
-            return;
-        }
+/// What was seen of a stack.
+struct Seen {
+    /// Of daemon and guardian, in KiB.
+    memory: u64,
+    /// Percent of a core of daemon and guardian.
+    own: f64,
+    /// Of the engine.
+    engine: f64,
+    /// Of the engine when nobody asks it.
+    engine_alone: f64,
+}
+
+fn report(services: usize, seen: &Seen) {
+    let megabytes = number(seen.memory) * 1024.0 / 1e6;
+    println!("idle with {services} services, over {}", shown(WINDOW));
+    println!("  daemon and guardian    {megabytes:.1} MB resident, {:.2} % of a core", seen.own);
+    println!("  the engine             {:.2} % of a core; {:.2} % with both killed", seen.engine, seen.engine_alone);
+    println!("  so we cost the engine  {:.2} % of a core", seen.engine - seen.engine_alone);
+    let most = if services > 10 { 40.0 } else { 20.0 };
+    judge(&format!("below {most:.0} MB"), &format!("{megabytes:.1} MB"), megabytes < most);
+    if services <= 10 {
+        judge("below 0.3 % of a core", &format!("{:.2} %", seen.own), seen.own < 0.3);
     }
+}
+
+/// Percent of a core in a window.
+struct Shares {
+    own: f64,
+    engine: f64,
+}
+
+/// What these processes and the engine use while nothing happens.
+async fn shares(own: &[u64]) -> Shares {
+    tokio::time::sleep(REST).await;
+    let engine = [engine_process()];
+    let before = (used(own), used(&engine));
+    tokio::time::sleep(WINDOW).await;
+    let share = |pids: &[u64], before: Duration| 100.0 * used(pids).saturating_sub(before).as_secs_f64() / WINDOW.as_secs_f64();
+    Shares { own: share(own, before.0), engine: share(&engine, before.1) }
+}
+
+/// Ends daemon and guardian at once; the guardian first, or it would start another daemon.
+async fn kill(own: &[u64; 2]) {
+    for pid in own.iter().rev() {
+        let killed = Command::new("kill").args(["-9", &pid.to_string()]).status();
+        assert!(killed.is_ok_and(|status| status.success()), "process {pid} can't be killed");
+    }
+    let gone = |pid: &u64| !Path::new(&format!("/proc/{pid}/cmdline")).exists();
+    until("daemon and guardian are gone", Duration::from_millis(20), async || own.iter().all(gone)).await;
 }
 
 /// A number of `/proc/PID/status`.
@@ -63,11 +90,15 @@ fn status(pid: u64, field: &str) -> u64 {
     line.split_whitespace().next().unwrap().parse().unwrap()
 }
 
-fn thousandths(number: u64) -> f64 {
-    f64::from(u32::try_from(number).unwrap()) / 1e3
+fn number(number: u64) -> f64 {
+    f64::from(u32::try_from(number).unwrap())
 }
 
-/// User and system time of a process.
+/// User and system time of processes.
+fn used(pids: &[u64]) -> Duration {
+    pids.iter().map(|pid| processor_time(*pid)).sum()
+}
+
 fn processor_time(pid: u64) -> Duration {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process that runs");
     let fields: Vec<&str> = text.rsplit_once(')').unwrap().1.split_whitespace().collect();
@@ -76,7 +107,9 @@ fn processor_time(pid: u64) -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
+/// The engine of this machine: another one may run beside it, for a test.
 fn engine_process() -> u64 {
-    let output = std::process::Command::new("pidof").args(["-s", "dockerd"]).output().expect("pidof");
-    String::from_utf8_lossy(&output.stdout).trim().parse().expect("dockerd runs on this machine")
+    const FILE: &str = "/var/run/docker.pid";
+    let text = std::fs::read_to_string(FILE).unwrap_or_else(|error| panic!("{FILE}, where dockerd notes its process: {error}"));
+    text.trim().parse().unwrap_or_else(|_| panic!("{FILE}: {text}"))
 }

@@ -1,11 +1,14 @@
-//! `up`, `down`, an `up` that changes nothing, `ps`.
+//! Cold `up` and `down`, beside the engine's own calls and compose.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
-use crate::compose::{Compose, project};
-use crate::measure::{ROUNDS, Samples, print, timed, timed_blocking};
-use crate::raw::{Raw, Recipe};
-use crate::recorder::Recorder;
+use witwd::model::probe::SETTLED;
+
+use crate::compose::{Compose, Project};
+use crate::measure::{Samples, judge, print, rounds, shown, sizes, timed, timed_blocking, turns};
+use crate::raw::Raw;
+use crate::recipe::Recipe;
 use crate::stack::TestStack;
 
 /// A stack of so many services that only wait, and end at SIGTERM.
@@ -18,70 +21,67 @@ pub fn waiting(services: usize) -> String {
     text
 }
 
-/// Cold `up -d` and `down`, beside the engine's own calls and compose.
+/// Stacks of 2, 10 and 50 services.
 pub async fn up_and_down(compose: Option<&Compose>) {
-    let raw = Raw::new();
-    for services in [2, 10, 50] {
-        let text = waiting(services);
-        let recipe = Recipe::of(&format!("bench-{services}"), &text).await;
-        let directory = tempfile::tempdir().unwrap();
-        let name = format!("t-bench-compose-{}-{services}", std::process::id());
-        project(directory.path(), &name, services);
-        let mut ups = [Samples::of("witwd up -d"), Samples::of("raw engine calls"), Samples::of("docker compose up -d")];
-        let mut downs = [Samples::of("witwd down"), Samples::of("raw engine calls"), Samples::of("docker compose down")];
-        for _ in 0..ROUNDS {
-            let stack = TestStack::new(&format!("bench-{services}"), &text).await;
-            ups[0].add(timed_blocking(|| stack.done(&["up", "-d"])).0);
-            downs[0].add(timed_blocking(|| stack.done(&["down"])).0);
-            drop(stack);
-            let (time, made) = timed(recipe.up(&raw)).await;
-            ups[1].add(time);
-            downs[1].add(timed(made.down(&raw)).await.0);
-            if let Some(compose) = compose {
-                ups[2].add(timed_blocking(|| compose.run(directory.path(), &["up", "-d"])).0);
-                downs[2].add(timed_blocking(|| compose.run(directory.path(), &["down"])).0);
-            }
-        }
-        let shown = if compose.is_some() { 3 } else { 2 };
-        print(&format!("cold up of {services} services"), &ups[..shown]);
-        print(&format!("down of {services} services"), &downs[..shown]);
+    for services in sizes(&[2, 10, 50]) {
+        let [ups, downs] = of_so_many(services, compose).await;
+        print(&format!("cold up of {services} services"), &ups);
+        beside_up(&ups, services == 50);
+        print(&format!("down of {services} services"), &downs);
     }
 }
 
-/// An `up -d` that changes nothing, and `ps`. Compose has no daemon: it must look at everything anew;
-/// so must ours, and that it did is asserted on the recorded calls.
-pub async fn unchanged(compose: Option<&Compose>) {
-    for services in [2, 50, 200] {
-        let text = waiting(services);
-        let scratch = tempfile::tempdir().unwrap();
-        let recorder = Recorder::start(scratch.path());
-        let mut stack = TestStack::new(&format!("bench-same-{services}"), &text).await;
-        stack.docker_host = Some(format!("unix://{}", recorder.socket.display()));
-        stack.done(&["up", "-d", "--timeout", "10m"]);
-        let lists = || recorder.seen().iter().filter(|line| line.ends_with("/containers/json")).count();
-        let mut same = [Samples::of("witwd up -d"), Samples::of("docker compose up -d")];
-        let mut shown = [Samples::of("witwd ps"), Samples::of("docker compose ps")];
-        let directory = tempfile::tempdir().unwrap();
-        project(directory.path(), &format!("t-bench-same-{}-{services}", std::process::id()), services);
-        if let Some(compose) = compose {
-            compose.run(directory.path(), &["up", "-d"]);
+async fn of_so_many(services: usize, compose: Option<&Compose>) -> [Vec<Samples>; 2] {
+    let (raw, name, text) = (Raw::new(), format!("bench-{services}"), waiting(services));
+    let recipe = Recipe::of(&name, &text).await;
+    let project = compose.map(|compose| Project::waiting(compose, &name, services));
+    let contenders = |ours: &str, theirs: &str| {
+        let beside = compose.map(|compose| compose.called(theirs));
+        Samples::of_all([format!("witwd {ours}"), "raw engine calls".to_owned()].into_iter().chain(beside))
+    };
+    let mut all = [contenders("up -d", "up -d"), contenders("down", "down")];
+    for round in 0..rounds() {
+        for who in turns(round, all[0].len()) {
+            let times = match (who, &project) {
+                (0, _) => by_witwd(&name, &text).await,
+                (2, Some(project)) => by_compose(project),
+                _ => by_calls(&recipe, &raw).await,
+            };
+            all[0][who].add(times[0]);
+            all[1][who].add(times[1]);
         }
-        for _ in 0..ROUNDS {
-            let before = lists();
-            same[0].add(timed_blocking(|| stack.done(&["up", "-d"])).0);
-            assert!(lists() > before, "it answered without a look at the engine");
-            shown[0].add(timed_blocking(|| stack.done(&["ps"])).0);
-            if let Some(compose) = compose {
-                same[1].add(timed_blocking(|| compose.run(directory.path(), &["up", "-d"])).0);
-                shown[1].add(timed_blocking(|| compose.run(directory.path(), &["ps"])).0);
-            }
-        }
-        if let Some(compose) = compose {
-            compose.run(directory.path(), &["down"]);
-        }
-        stack.done(&["down"]);
-        let contenders = if compose.is_some() { 2 } else { 1 };
-        print(&format!("unchanged up of {services} services"), &same[..contenders]);
-        print(&format!("ps of {services} services"), &shown[..contenders]);
+    }
+    all
+}
+
+async fn by_witwd(name: &str, text: &str) -> [Duration; 2] {
+    let stack = TestStack::new(name, text).await;
+    [&["up", "-d"][..], &["down"]].map(|words| timed_blocking(|| stack.done(words)).0)
+}
+
+async fn by_calls(recipe: &Recipe, raw: &Raw) -> [Duration; 2] {
+    let (up, made) = timed(recipe.up(raw)).await;
+    [up, timed(made.down(raw)).await.0]
+}
+
+fn by_compose(project: &Project<'_>) -> [Duration; 2] {
+    [&["up", "-d"][..], &["down"]].map(|words| timed_blocking(|| project.run(words)).0)
+}
+
+/// What the figures of `up` don't say by themselves, and whether they are what they are to be.
+fn beside_up(ups: &[Samples], has_target: bool) {
+    let waited = shown(SETTLED);
+    let (ours, raw) = (&ups[0], &ups[1]);
+    let without = ours.median().saturating_sub(SETTLED).as_secs_f64() / raw.median().as_secs_f64();
+    println!(
+        "  witwd calls a service without a probe ready when it has run for {waited}; raw calls and compose don't wait for that"
+    );
+    println!("  without these {waited}: witwd / raw calls = {without:.2}");
+    if has_target {
+        let ratio = ours.ratio_to(raw);
+        judge("at most 1.08 of the raw calls", &format!("{ratio:.2}"), ratio <= 1.08);
+    }
+    if let (true, Some(compose)) = (has_target, ups.get(2)) {
+        judge("below compose", &format!("{:.2} of it", ours.ratio_to(compose)), ours.median() < compose.median());
     }
 }
