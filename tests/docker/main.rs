@@ -5,7 +5,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 mod auto_port;
-mod auto_port;
 mod boot;
 mod browser;
 mod build;
