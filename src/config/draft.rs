@@ -1,6 +1,6 @@
 //! One workload while it is read: what of it needs the others to be judged.
 
-use crate::model::name::{StackName, WorkloadName};
+use crate::model::name::{StackName, VolumeName, WorkloadName};
 use crate::model::workload::{Condition, Dependency, PublishedPort, Workload};
 
 use super::diagnostics::Place;
@@ -23,6 +23,8 @@ pub(super) struct Draft {
     pub ports: Vec<(PublishedPort, Place)>,
     /// What is hashed.
     pub definition: serde_json::Value,
+    /// The volume that the data of a renamed postgres lies in, with the place that says so.
+    pub old_volume: Option<(VolumeName, Place)>,
 }
 
 /// What a workload is read with.

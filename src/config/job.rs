@@ -52,7 +52,7 @@ pub(super) fn job(reader: Reader<'_>, owner: &Owner<'_>) -> Option<Draft> {
         dependencies: Vec::new(),
         spec: SpecHash::of(&definition),
     };
-    Some(Draft { workload, place: owner.place, active, depends, ports: Vec::new(), definition })
+    Some(Draft { workload, place: owner.place, active, depends, ports: Vec::new(), definition, old_volume: None })
 }
 
 #[derive(Clone, Copy)]

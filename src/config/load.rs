@@ -17,7 +17,7 @@ use super::reader::{Context, Reader};
 use super::scope::Scope;
 use super::service::service;
 use super::sources::{self, Sources};
-use super::{InvalidFile, LoadRequest, Loaded, Problem, check, not_yet, show, suggest, top};
+use super::{InvalidFile, LoadRequest, Loaded, Problem, check, not_yet, renamed, show, suggest, top};
 
 /// Reads, merges, interpolates and validates a stack. It reads files and nothing else: no engine is
 /// asked, nothing is written.
@@ -116,11 +116,12 @@ impl<'a> Loading<'a> {
         cx.secrets.clone_from(&secrets);
         let root = Reader::of_table(&cx, "stack", "", tree, place);
         top::requires(&root);
-        let volumes = top::volumes(&root);
+        let mut volumes = top::volumes(&root);
         let drafts = self.drafts(&cx, &root, &expansion, (&stack, data_name));
         let postgres = named(tree, "postgres");
         let declared = expansion.services.keys().chain(expansion.jobs.keys()).chain(postgres.keys()).cloned().collect();
         check::check(&drafts, &declared, self.diagnostics);
+        renamed::declare(&mut volumes, &drafts, self.diagnostics);
         check::renamed_volumes(&volumes, &drafts, place, self.diagnostics);
         let (daemon, unknown_group) = top::daemon(&root);
         for key in ["name", "include", "host_paths", "secrets", "renamed_from"] {
@@ -213,7 +214,7 @@ impl<'a> Loading<'a> {
         let postgres = scope.catalog.iter().flat_map(|catalog| catalog.postgres.values());
         let passwords: Vec<String> = postgres.flat_map(Facts::password_in_clear).collect();
         show::hide_passwords(&mut document, &passwords);
-        let not_carried_out = not_yet::sentences(&parts, &drafts, &document);
+        let not_carried_out = not_yet::sentences(&parts, &drafts);
         let mut definitions = BTreeMap::new();
         for draft in drafts.into_iter().filter(|draft| draft.active) {
             let (mut workload, mut definition) = (draft.workload, draft.definition);

@@ -25,6 +25,7 @@ mod postgres;
 mod postgres_container;
 mod probes;
 mod reader;
+mod renamed;
 mod schema;
 mod scope;
 mod service;

@@ -6,7 +6,7 @@ use crate::model::workload::{Build, ImageOrigin, KindName};
 use super::draft::Draft;
 
 /// The sentences, in order of what they are about.
-pub(super) fn sentences(parts: &StackParts, drafts: &[Draft], document: &serde_json::Value) -> Vec<String> {
+pub(super) fn sentences(parts: &StackParts, drafts: &[Draft]) -> Vec<String> {
     let active: Vec<&Draft> = drafts.iter().filter(|draft| draft.active).collect();
     let mut sentences = Vec::new();
     for draft in active.iter().filter(|draft| draft.workload.kind_name() == KindName::Job) {
@@ -27,13 +27,6 @@ pub(super) fn sentences(parts: &StackParts, drafts: &[Draft], document: &serde_j
     }
     for name in parts.secrets.keys() {
         sentences.push(format!("secrets.{name} has no value in this version: what uses it waits"));
-    }
-    for (name, _) in
-        document["postgres"].as_object().into_iter().flatten().filter(|(_, table)| table.get("renamed_from").is_some())
-    {
-        sentences.push(format!(
-            "postgres.{name}: `renamed_from` is not carried out by this version; that of its volume below [volumes] is"
-        ));
     }
     if parts.daemon.key_file.is_some() {
         sentences.push("daemon.key_file is not used by this version".to_owned());

@@ -18,6 +18,7 @@ use super::image::image;
 use super::ports::ports;
 use super::postgres_container;
 use super::reader::Reader;
+use super::renamed::old_volume;
 use super::suggest::did_you_mean;
 
 /// How long a fast shutdown may take.
@@ -35,7 +36,6 @@ pub(super) fn postgres(reader: Reader<'_>, owner: &Owner<'_>) -> Option<Draft> {
     container.stop_grace = reader.duration_or_zero("stop_grace").unwrap_or(GRACE);
     let ports = ports(&reader);
     container.ports = ports.iter().map(|(port, _)| port.clone()).collect();
-    reader.text("renamed_from");
     refuse_own_names(&reader);
     if container.secrets.iter().any(|secret| secret.as_str() == "postgres_password") {
         reader.error(
@@ -45,6 +45,7 @@ pub(super) fn postgres(reader: Reader<'_>, owner: &Owner<'_>) -> Option<Draft> {
         );
     }
     let postgres = server(&reader, owner, image.as_ref());
+    let old_volume = old_volume(&reader, owner, postgres.as_ref());
     let depends = dependencies(&reader, owner);
     let (Some(image), Some(postgres)) = (image, postgres) else {
         reader.finish();
@@ -61,7 +62,7 @@ pub(super) fn postgres(reader: Reader<'_>, owner: &Owner<'_>) -> Option<Draft> {
         dependencies: Vec::new(),
         spec: SpecHash::of(&definition),
     };
-    Some(Draft { workload, place: owner.place, active, depends, ports, definition })
+    Some(Draft { workload, place: owner.place, active, depends, ports, definition, old_volume })
 }
 
 /// The address of a server elsewhere; an empty one (`${env.DATABASE_URL:-}`) is none.

@@ -58,7 +58,8 @@ pub(super) fn renamed_from(reader: &Reader<'_>, given: Option<&str>, name: &Stac
 }
 
 /// A name of some kind. What is wrong with it is reported.
-fn parsed<T: std::str::FromStr<Err = NameError>>(reader: &Reader<'_>, key: &'static str) -> Option<T> {
+/// A name, or its mistake.
+pub(super) fn parsed<T: std::str::FromStr<Err = NameError>>(reader: &Reader<'_>, key: &'static str) -> Option<T> {
     let wrong = |error: NameError| reader.error(reader.value_place(key), error.to_string(), "");
     reader.filled(key)?.parse().map_err(wrong).ok()
 }

@@ -119,6 +119,20 @@ async fn an_image_of_another_family_or_major_is_refused_and_nothing_is_stopped()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_postgres_that_says_its_old_name_goes_on_with_its_data() {
+    let stack = stack("moved").await;
+    stack.done(&["up", "-d"]);
+    query(&stack, "CREATE TABLE kept AS SELECT 1 AS n").expect("a table");
+    let moved = TEXT.replace("IMAGE", IMAGE).replace("postgres.db", "postgres.store").replace("db.url", "store.url");
+    stack.write(&moved);
+    refused(&stack, "lies unused");
+    stack.write(&moved.replace("[postgres.store]", "[postgres.store]\nrenamed_from = \"db\""));
+    stack.done(&["up", "-d"]);
+    assert_eq!(query(&stack, "SELECT n FROM kept").as_deref(), Ok("1"));
+    assert_eq!(stack.identities().len(), 2, "the old server is gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn data_under_an_old_name_is_refused_then_kept_or_left_as_the_user_says() {
     let stack = stack("renamed").await;
     stack.done(&["up", "-d"]);

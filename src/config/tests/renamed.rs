@@ -37,3 +37,27 @@ fn a_stack_is_not_renamed_from_its_own_name_or_from_no_name() {
     assert!(Stack::of(&NEW.replace("old-name", "new-name")).said().contains("`new-name` is the name that the stack has"));
     assert!(Stack::of(&NEW.replace("old-name", "Old")).said().contains("\"Old\" is not a name of a stack"));
 }
+
+const SERVER: &str = r#"
+name = "demo"
+[postgres.store]
+image = "postgres:17"
+renamed_from = "db"
+"#;
+
+#[test]
+fn a_renamed_postgres_has_the_volume_of_its_old_name_unless_that_has_a_name_of_its_own() {
+    let volume = |text: &str| {
+        let loaded = Stack::of(text).loaded();
+        let postgres = loaded.stack.workload(&"store".parse().expect("a name")).expect("it is declared").clone();
+        loaded.stack.engine_volume(&postgres.postgres().expect("a postgres").volume)
+    };
+    assert_eq!(volume(SERVER), "demo_db-17");
+    assert_eq!(volume(&SERVER.replace("renamed_from", "volume = \"data\"\nrenamed_from")), "demo_data");
+    let also = format!("{SERVER}[volumes]\nstore-17 = {{ renamed_from = \"db-17\" }}\n");
+    assert_eq!(volume(&also), "demo_db-17", "said twice");
+    assert!(Stack::of(&also.replace("db-17", "other")).said().contains("can't come both from `db-17` and from `other`"));
+    assert!(Stack::of(&SERVER.replace("\"db\"", "\"store\"")).said().contains("`store` is the name that this postgres has"));
+    let both = format!("{SERVER}[postgres.db]\nimage = \"postgres:17\"\n");
+    assert!(Stack::of(&both).said().contains("would have the data of `db-17`, and so would `postgres.db`"));
+}
