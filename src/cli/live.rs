@@ -45,6 +45,16 @@ enum Next {
     Look(Duration),
 }
 
+/// What became of a saved file.
+enum Applied {
+    /// It runs.
+    Done,
+    /// An `up` that read the file later was accepted first.
+    Overtaken,
+    /// Its socket can't be given away: only a person can go on, and nothing is accepted.
+    Refused(Failure),
+}
+
 /// Follows until `ending` is true.
 pub(super) async fn follow(live: Live, mut ending: watch::Receiver<bool>) {
     let following = async {
@@ -118,7 +128,7 @@ impl Following {
             Ok(loaded) => {
                 self.suspect = None;
                 self.files.watch(&loaded.files);
-                self.valid(kept, loaded).await
+                self.valid(&kept, loaded).await
             }
             Err(invalid) => {
                 let known: BTreeSet<_> = invalid.files.iter().cloned().chain([invalid.file.clone()]).collect();
@@ -137,7 +147,7 @@ impl Following {
         Ok(Next::Look(HALF_WRITTEN))
     }
 
-    async fn valid(&self, kept: Kept, loaded: Loaded) -> Result<Next, Failure> {
+    async fn valid(&self, kept: &Kept, loaded: Loaded) -> Result<Next, Failure> {
         let applied = file::status(&self.live.loader.parts.place, None);
         if loaded.snapshot == kept.snapshot {
             self.tell(applied).await?;
@@ -145,7 +155,7 @@ impl Following {
         }
         let known = self.live.handle.known().await.map_err(|closed| Failure::of(Exit::Failed, "failed to ask", &closed))?;
         let Some(known) = known else { return Ok(Next::Rest) };
-        let saved = match self.live.loader.saved(kept, known).await {
+        let saved = match self.live.loader.saved(known).await {
             Ok(saved) => saved,
             Err(failure) => {
                 // Not this directory's to run, or renamed while it runs: only a person can go on. Else what it
@@ -161,7 +171,12 @@ impl Following {
             reasons.push("this daemon applies a saved file only when asked".to_owned());
         }
         if reasons.is_empty() {
-            reasons.extend(self.apply(saved).await?.map(|failure| failure.message));
+            match self.apply(saved).await? {
+                Applied::Done => {}
+                // What was read is older than what runs.
+                Applied::Overtaken => return Ok(Next::Look(Duration::ZERO)),
+                Applied::Refused(failure) => reasons.push(failure.message),
+            }
         }
         if !reasons.is_empty() {
             self.tell(FileStatus { pending: true, reasons, ..applied }).await?;
@@ -169,16 +184,15 @@ impl Following {
         Ok(Next::Rest)
     }
 
-    /// Has a saved file carried out. Where its socket can't be given away only a person can go on: why is
-    /// returned, and nothing is accepted.
-    async fn apply(&self, saved: Saved) -> Result<Option<Failure>, Failure> {
+    /// Has a saved file carried out.
+    async fn apply(&self, saved: Saved) -> Result<Applied, Failure> {
         let door = match self.live.loader.door_of(&saved) {
             Ok(door) => door,
-            Err(failure) => return Ok(Some(failure)),
+            Err(failure) => return Ok(Applied::Refused(failure)),
         };
-        let up = self.live.loader.take_saved(saved, door.as_ref())?;
+        let Some(up) = self.live.loader.take_saved(saved, door.as_ref())? else { return Ok(Applied::Overtaken) };
         self.live.handle.up(up).await.map_err(|closed| Failure::of(Exit::Failed, "failed to apply the file", &closed))?;
-        Ok(None)
+        Ok(Applied::Done)
     }
 
     async fn tell(&self, file: FileStatus) -> Result<(), Failure> {

@@ -2,7 +2,8 @@
 //! and refuses what is held by somebody else.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use tokio::sync::{Notify, watch};
@@ -28,6 +29,8 @@ use crate::supervisor::{self, Known, Occasion};
 /// A stack that was read, and what was learnt beside it.
 #[derive(Clone)]
 struct Read {
+    /// Its number among the readings of this daemon, taken before the file was read.
+    number: u64,
     reading: Reading,
     /// The variables that it mentions.
     environment: BTreeMap<String, String>,
@@ -45,6 +48,10 @@ pub(super) struct FileLoader {
     pub runs: AtomicBool,
     /// Told whenever a stack was accepted.
     pub accepted: Notify,
+    /// How many readings were begun.
+    begun: AtomicU64,
+    /// The reading that was accepted last: what was read before it is never accepted after it.
+    latest: Mutex<u64>,
 }
 
 /// A saved file, and what it would do.
@@ -77,17 +84,21 @@ impl Loader for FileLoader {
 impl FileLoader {
     /// One that has loaded nothing yet, behind a closed door.
     pub(super) fn of(parts: Parts) -> Self {
-        Self { parts, door: watch::Sender::new(None), runs: false.into(), accepted: Notify::new() }
+        let (begun, latest) = (AtomicU64::new(0), Mutex::new(0));
+        Self { parts, door: watch::Sender::new(None), runs: false.into(), accepted: Notify::new(), begun, latest }
     }
 
     /// What an `up` asks for: the file must be valid.
     async fn prepare(&self, up: Up, peer: Peer) -> Result<(supervisor::Up, Vec<String>), Failure> {
-        let wanted = self.wanted(&up).await?;
-        let door = door::prepare(&self.parts.place, &wanted.read.reading.loaded.stack)?;
-        self.accept(&wanted.read, peer.uid)?;
-        self.want(door.as_ref());
-        self.is_accepted();
-        Ok(self.asked(wanted, &up))
+        loop {
+            let wanted = self.wanted(&up).await?;
+            let door = door::prepare(&self.parts.place, &wanted.read.reading.loaded.stack)?;
+            if self.accept(&wanted.read, peer.uid)? {
+                self.want(door.as_ref());
+                self.is_accepted();
+                return Ok(self.asked(wanted, &up));
+            }
+        }
     }
 
     fn is_accepted(&self) {
@@ -101,9 +112,12 @@ impl FileLoader {
     }
 
     /// What a saved file would do, under the surroundings of the last `up`. Nothing is kept.
-    pub(super) async fn saved(&self, kept: Kept, known: Known) -> Result<Saved, Failure> {
+    pub(super) async fn saved(&self, known: Known) -> Result<Saved, Failure> {
+        let number = self.begin();
+        // Only now: an `up` that is accepted from here on overtakes this reading.
+        let Some(kept) = self.kept()? else { return Err(Failure::new(Exit::Failed, "what was accepted last is gone")) };
         let (uid, request) = (kept.uid, surroundings(&kept, self.parts.place.file.clone()));
-        let read = self.read(request, None).await?;
+        let read = self.read(number, request, None).await?;
         self.is_ours(&read.reading.loaded.stack).await?;
         let wanted = Wanted { read: read.clone(), only: BTreeSet::new(), fresh: Fresh::default() };
         let (asked, _) = self.asked(wanted, &Up::default());
@@ -117,11 +131,14 @@ impl FileLoader {
         door::prepare(&self.parts.place, &saved.read.reading.loaded.stack)
     }
 
-    /// Accepts a saved file; what is returned is to be asked of the supervisor.
-    pub(super) fn take_saved(&self, saved: Saved, door: Option<&Door>) -> Result<supervisor::Up, Failure> {
-        self.accept(&saved.read, saved.uid)?;
+    /// Accepts a saved file; what is returned is to be asked of the supervisor. `None`: an `up` has accepted
+    /// a later reading meanwhile.
+    pub(super) fn take_saved(&self, saved: Saved, door: Option<&Door>) -> Result<Option<supervisor::Up>, Failure> {
+        if !self.accept(&saved.read, saved.uid)? {
+            return Ok(None);
+        }
         self.want(door);
-        Ok(saved.asked)
+        Ok(Some(saved.asked))
     }
 
     /// What an `up` would do. Neither the file's surroundings nor anything else is kept.
@@ -134,7 +151,7 @@ impl FileLoader {
     /// like any other save.
     pub(super) async fn go_on(&self, kept: Kept) -> Result<(supervisor::Up, Vec<String>), Failure> {
         let (uid, request) = (kept.uid, surroundings(&kept, self.parts.place.file.clone()));
-        let read = self.read(request, Some(kept)).await?;
+        let read = self.read(self.begin(), request, Some(kept)).await?;
         self.is_ours(&read.reading.loaded.stack).await?;
         if read.reading.request.memory.is_none() {
             self.accept(&read, uid)?;
@@ -150,21 +167,26 @@ impl FileLoader {
 
     /// The file and the names of a request, once both make sense and the stack is this directory's to run.
     async fn wanted(&self, up: &Up) -> Result<Wanted, Failure> {
-        let read = self.read(self.request(up), None).await?;
+        let read = self.read(self.begin(), self.request(up), None).await?;
         let stack = &read.reading.loaded.stack;
         let (only, fresh) = (workloads(stack, &up.only)?, fresh(stack, &up.fresh)?);
         self.is_ours(stack).await?;
         Ok(Wanted { read, only, fresh })
     }
 
-    async fn read(&self, request: LoadRequest, kept: Option<Kept>) -> Result<Read, Failure> {
+    /// The number of a reading that begins now.
+    fn begin(&self) -> u64 {
+        self.begun.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    async fn read(&self, number: u64, request: LoadRequest, kept: Option<Kept>) -> Result<Read, Failure> {
         let reading = move || {
             let reading = match &kept {
                 Some(kept) => file::resume(request, kept)?,
                 None => file::read(request, None)?,
             };
             let (environment, builds) = (mentioned(&reading.request, &reading.loaded), build_digests(&reading.loaded));
-            Ok::<_, InvalidFile>(Read { reading, environment, builds })
+            Ok::<_, InvalidFile>(Read { number, reading, environment, builds })
         };
         let read = tokio::task::spawn_blocking(reading).await;
         Ok(read.map_err(|error| Failure::of(Exit::Failed, "failed to read the file", &error))??)
@@ -181,8 +203,13 @@ impl FileLoader {
         }
     }
 
-    /// Keeps what was read, as what is run from now on whatever becomes of the file.
-    fn accept(&self, read: &Read, uid: u32) -> Result<(), Failure> {
+    /// Keeps what was read, as what is run from now on whatever becomes of the file; `false` where a later
+    /// reading was accepted already.
+    fn accept(&self, read: &Read, uid: u32) -> Result<bool, Failure> {
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        if read.number < *latest {
+            return Ok(false);
+        }
         let Reading { request, loaded, .. } = &read.reading;
         let file = request.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let kept = Kept {
@@ -198,13 +225,15 @@ impl FileLoader {
             snapshot: loaded.snapshot.clone(),
         };
         keep(self.parts.disk.as_ref(), &self.parts.place.state, &kept)?;
+        *latest = read.number;
+        drop(latest);
         self.leave_traces(loaded);
-        Ok(())
+        Ok(true)
     }
 
     /// What the supervisor is asked for, with the warnings of the file.
     fn asked(&self, wanted: Wanted, up: &Up) -> (supervisor::Up, Vec<String>) {
-        let Wanted { read: Read { reading: Reading { loaded, invalid, .. }, builds, .. }, only, fresh } = wanted;
+        let Wanted { read: Read { number, reading: Reading { loaded, invalid, .. }, builds, .. }, only, fresh } = wanted;
         let problems = invalid.iter().flat_map(|invalid| &invalid.problems).chain(&loaded.warnings);
         let warnings = problems.map(super::check::problem_text).collect();
         let up = supervisor::Up {
@@ -215,6 +244,7 @@ impl FileLoader {
             builds,
             fresh,
             occasion: Occasion::Asked,
+            reading: number,
             file: file::status(&self.parts.place, invalid.as_ref()),
             definitions: loaded.definitions,
             notes: loaded.not_carried_out,

@@ -44,6 +44,8 @@ pub struct Up {
     pub file: FileStatus,
     /// Who wants it.
     pub occasion: Occasion,
+    /// Which reading of the file this is: what was read earlier never replaces what was read later.
+    pub reading: u64,
     /// What the containers of each workload are made from, for a later look at what changed.
     pub definitions: BTreeMap<WorkloadName, serde_json::Value>,
     /// What is written into `Status::notes`: parts of the file that are not carried out.
@@ -63,6 +65,7 @@ impl Up {
             fresh: Fresh::default(),
             file: FileStatus::applied(stack_file),
             occasion: Occasion::Asked,
+            reading: 0,
             definitions: BTreeMap::new(),
             notes: Vec::new(),
         }

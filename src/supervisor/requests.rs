@@ -25,7 +25,8 @@ impl Supervisor {
                 return self.publish();
             }
             // A stack that is to be down stays so, and whoever waits for that is not told of another request.
-            Command::Up(up, answer) if up.occasion == Occasion::Saved && self.history.goal == Goal::Down => {
+            // Nor does a save undo what was read after it.
+            Command::Up(up, answer) if up.occasion == Occasion::Saved && self.is_overtaken(&up) => {
                 return answer.send(self.generation).unwrap_or_default();
             }
             Command::Up(up, answer) => {
@@ -108,20 +109,33 @@ impl Supervisor {
         if up.occasion == Occasion::Asked {
             self.history.by_hand.release(&self.history.only);
         }
-        let written = self.definitions.want(&up.stack, &up.definitions);
-        self.tell_unwritten("definitions", written);
-        self.stack = up.stack;
-        self.notes = up.notes;
-        self.accept_file(up.file);
-        self.builds = up.builds;
+        let occasion = up.occasion;
+        if up.reading >= self.reading {
+            self.take(up);
+        }
         if let Err(error) = self.context.keeper.prepare(&self.stack) {
             self.journal.record("failed", &"stack", error.to_string());
         }
-        match up.occasion {
+        match occasion {
             Occasion::Saved => self.journal.record("save", &"stack", "the file was saved"),
             Occasion::Asked | Occasion::Resumed => self.journal.record("up", &"stack", "asked by a user"),
         }
         self.save();
+    }
+
+    fn is_overtaken(&self, up: &Up) -> bool {
+        self.history.goal == Goal::Down || up.reading < self.reading
+    }
+
+    /// What is wanted from now on, as it was read.
+    fn take(&mut self, up: Up) {
+        let written = self.definitions.want(&up.stack, &up.definitions);
+        self.tell_unwritten("definitions", written);
+        self.stack = up.stack;
+        self.reading = up.reading;
+        self.notes = up.notes;
+        self.accept_file(up.file);
+        self.builds = up.builds;
     }
 
     /// The images that an `up` looks after although one is here. A save does not.

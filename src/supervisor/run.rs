@@ -40,6 +40,8 @@ pub struct Supervisor {
     pub(super) state: StateFile,
     pub(super) daemon: Option<DaemonStatus>,
     pub(super) stack: Arc<Stack>,
+    /// The reading of the file that `stack` is from.
+    pub(super) reading: u64,
     /// The file behind `stack`, and what is wrong with it as it is now.
     pub(super) file: FileStatus,
     pub(super) notes: Vec<String>,
@@ -186,6 +188,7 @@ impl Supervisor {
             daemon: beginning.daemon,
             file: FileStatus::applied(beginning.stack.directory().join("stack.toml").display().to_string()),
             stack: beginning.stack,
+            reading: 0,
             notes: Vec::new(),
             warnings: beginning.warnings,
             builds: BTreeMap::new(),

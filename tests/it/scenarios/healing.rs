@@ -4,7 +4,28 @@ use std::time::Duration;
 
 use witwd::health::Outcome;
 
+use witwd::supervisor::{Occasion, Up};
+
 use super::world::{DEMO, Machine, stack};
+
+#[tokio::test(start_paused = true)]
+async fn a_save_that_was_read_before_an_up_does_not_undo_it() {
+    let machine = Machine::new();
+    let demo = stack(DEMO);
+    let daemon = machine.daemon(&demo);
+    daemon.up_and_wait(&demo).await;
+    let (earlier, later) = (stack(&DEMO.replace("app:1", "cache:1")), stack(&DEMO.replace("app:1", "app:2")));
+    let read =
+        |stack: &std::sync::Arc<witwd::model::stack::Stack>, reading, occasion| Up { reading, occasion, ..Up::of(stack.clone()) };
+    daemon.handle.up(read(&later, 2, Occasion::Asked)).await.expect("a daemon that lives");
+    let generation = daemon.handle.up(read(&earlier, 1, Occasion::Saved)).await.expect("a daemon that lives");
+    let status = daemon.settled(generation, |status| status.converged).await;
+    assert_eq!(status.items.iter().find(|item| item.name == "app").expect("the app").image, "app:2");
+    // Nor does an `up` that read the file before another; what else it asks for is done.
+    let generation = daemon.handle.up(read(&earlier, 1, Occasion::Asked)).await.expect("a daemon that lives");
+    let status = daemon.settled(generation, |status| status.converged).await;
+    assert_eq!(status.items.iter().find(|item| item.name == "app").expect("the app").image, "app:2");
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_database_that_was_away_for_long_restarts_nobody_when_it_is_back() {
