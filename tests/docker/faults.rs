@@ -9,7 +9,7 @@ use serde_json::json;
 use witwd::engine::{Engine, ErrorKind};
 use witwd::model::name::ContainerId;
 
-use crate::private::PrivateEngine;
+use crate::private::{PrivateEngine, handed_to_root};
 use crate::stack::{TestStack, text};
 use crate::support::{SOON, TestEngine, end_of, eventually, kind};
 
@@ -25,6 +25,9 @@ health.tcp = true
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_without_addresses_says_so_and_goes_on_when_there_are_some() {
+    if handed_to_root().await {
+        return;
+    }
     let pools = json!([{ "base": "10.213.0.0/26", "size": 26 }]);
     let engine = PrivateEngine::start(json!({ "bip": "10.214.0.1/24", "default-address-pools": pools })).await;
     engine.done(&["network", "create", "theirs"]);
@@ -53,6 +56,9 @@ const FILES: usize = 20_000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_removals_at_once_one_is_carried_out_and_the_others_are_told() {
+    if handed_to_root().await {
+        return;
+    }
     let engine = PrivateEngine::start(json!({})).await;
     let test = TestEngine::on(engine.adapter(), "removal");
     let id = test.engine.create(&test.container("web", &["sleep"])).await.unwrap();
@@ -94,6 +100,9 @@ impl Drop for Stuck {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_container_that_is_half_removed_holds_up_nothing_else() {
+    if handed_to_root().await {
+        return;
+    }
     let engine = PrivateEngine::start(json!({})).await;
     let two = format!("{ONE}[services.cache]\nimage = \"TINY\"\nentrypoint = []\ncommand = [\"/tiny\", \"sleep\"]\n");
     let stack = TestStack::on(&engine, "dead", &two);
@@ -128,6 +137,9 @@ const MANY: usize = 20;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_network_goes_while_many_leave_it_and_the_engine_is_killed() {
+    if handed_to_root().await {
+        return;
+    }
     let mut engine = PrivateEngine::start(json!({})).await;
     let test = TestEngine::on(engine.adapter(), "many");
     test.engine.create_network(&test.network()).await.unwrap();

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use witwd::engine::docker::{DockerEngine, Surroundings};
 use witwd::host::SystemClock;
 
-use crate::support::{TINY, connect, docker, eventually, tiny};
+use crate::support::{HANDED_OVER, TINY, connect, docker, ended, eventually, tiny};
 
 /// How long the engine may take until it answers.
 const ANSWERS: Duration = Duration::from_secs(60);
@@ -35,10 +35,28 @@ pub struct PrivateEngine {
     cgroup: String,
 }
 
+/// Whether this test was run by root, for only root starts an engine: where it is another user's, root runs
+/// it now, through `sudo`, which the bootstrap of this repository asks for too.
+pub async fn handed_to_root() -> bool {
+    if rustix::process::geteuid().is_root() {
+        return false;
+    }
+    tiny(&connect().await).await;
+    let thread = std::thread::current();
+    let name = thread.name().filter(|name| name.contains("::")).expect("a thread that has the name of its test");
+    let mut command = Command::new("sudo");
+    command.args(["env", &format!("{HANDED_OVER}=1")]).arg(std::env::current_exe().expect("our own program"));
+    command.args([name, "--exact"]);
+    let output = ended(command);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "as root: {said}\n{}", String::from_utf8_lossy(&output.stderr));
+    true
+}
+
 impl PrivateEngine {
     /// An engine with these settings (as in `daemon.json`) beside ours, with the small image in it.
     pub async fn start(settings: Value) -> Self {
-        assert!(rustix::process::geteuid().is_root(), "this test starts an engine of its own: run it as root");
+        assert!(rustix::process::geteuid().is_root(), "this test starts an engine of its own: see `handed_to_root`");
         let machine = connect().await;
         tiny(&machine).await;
         let directory = tempfile::tempdir().expect("a directory");

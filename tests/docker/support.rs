@@ -261,9 +261,15 @@ pub async fn eventually<T>(limit: Duration, what: &str, mut check: impl AsyncFnM
     found.unwrap_or_else(|_| panic!("not within {limit:?}: {what}"))
 }
 
+/// Set where a test was handed to another user, who finds all made.
+pub const HANDED_OVER: &str = "WITWD_TEST_HANDED_OVER";
+
 /// Makes the small image where it is not there as it should be.
 pub async fn tiny(engine: &DockerEngine) {
     static MADE: OnceCell<()> = OnceCell::const_new();
+    if std::env::var_os(HANDED_OVER).is_some() {
+        return;
+    }
     MADE.get_or_init(|| async {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("images/tiny/build");
         let output = Command::new(script).env("WITWD_IMAGE", TINY).output().expect("images/tiny/build");
