@@ -1,5 +1,7 @@
 //! Everything that can happen to the supervisor: a closed set.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use crate::engine::{EngineError, ErrorKind};
 use crate::model::family::{Examined, Families};
 use crate::model::health::{Subject, Verdict};
@@ -41,9 +43,30 @@ pub enum Event {
     Progress {
         /// For whom.
         target: Target,
-        /// How far it is, in words.
-        words: String,
+        /// How far it is.
+        latest: Latest,
     },
+}
+
+/// The last words about a pull or build. What nobody has read yet is replaced: a build that prints a
+/// gigabyte leaves one event in the queue, not millions.
+#[derive(Debug, Clone, Default)]
+pub struct Latest(Arc<Mutex<Option<String>>>);
+
+impl Latest {
+    /// Replaces the words; whether the former ones were read, so that they are to be told of anew.
+    pub fn put(&self, words: String) -> bool {
+        self.words().replace(words).is_none()
+    }
+
+    /// The words, once.
+    pub fn take(&self) -> Option<String> {
+        self.words().take()
+    }
+
+    fn words(&self) -> MutexGuard<'_, Option<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What a successful action leaves to be remembered.

@@ -12,7 +12,7 @@ use crate::model::workload::{Build, Fallback, ImageOrigin, Workload};
 
 use super::apply::Context;
 use super::commands::BuildCommand;
-use super::event::{ActionError, Effect, Event};
+use super::event::{ActionError, Effect, Event, Latest};
 
 /// Without any progress for this long a pull is given up and tried again.
 const PULL_INACTIVITY: Duration = Duration::from_secs(60);
@@ -87,7 +87,7 @@ fn backup_directories(stack: &Stack) -> Vec<std::path::PathBuf> {
 }
 
 fn progress_sink(context: &Context, workload: &Workload) -> ProgressSink {
-    let (events, target) = (context.events.clone(), Target::Workload(workload.name.clone()));
+    let (events, target, latest) = (context.events.clone(), Target::Workload(workload.name.clone()), Latest::default());
     Arc::new(move |progress| {
         let words = match progress {
             Progress::Layer { layer, status, bytes: Some((done, all)) } => {
@@ -96,6 +96,21 @@ fn progress_sink(context: &Context, workload: &Workload) -> ProgressSink {
             Progress::Layer { layer, status, bytes: None } => format!("{layer} {status}"),
             Progress::Line(line) => line,
         };
-        let _ = events.send(Event::Progress { target: target.clone(), words });
+        if latest.put(words) {
+            let _ = events.send(Event::Progress { target: target.clone(), latest: latest.clone() });
+        }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_that_nobody_has_read_are_replaced() {
+        let latest = Latest::default();
+        let told: Vec<bool> = ["one", "two", "three"].map(|words| latest.put(words.to_owned())).into();
+        assert_eq!((told, latest.take()), (vec![true, false, false], Some("three".to_owned())));
+        assert_eq!((latest.take(), latest.put("four".to_owned())), (None, true));
+    }
 }

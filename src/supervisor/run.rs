@@ -242,8 +242,8 @@ impl Supervisor {
                 self.verdicts.insert(subject, verdict);
                 self.pass();
             }
-            Event::Progress { target, words } => {
-                self.progress.insert(target, words);
+            Event::Progress { target, latest } => {
+                self.progress.extend(latest.take().map(|words| (target, words)));
                 self.progress_waits = true;
                 self.publish_progress(self.context.clock.moment());
             }

@@ -71,7 +71,8 @@ impl Single {
             tokio::select! {
                 biased;
                 Some(event) = events.recv() => {
-                    if let Event::Progress { target, words } = event
+                    if let Event::Progress { target, latest } = event
+                        && let Some(words) = latest.take()
                         && let Some(action) = actions.iter().find(|action| action.target() == target)
                     {
                         heard(Step::Progress(action.clone(), words));
