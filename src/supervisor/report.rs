@@ -212,7 +212,18 @@ fn replica_item(report: &Report<'_>, workload: &Workload, replica: u32) -> ItemS
     if let (false, Some(cause)) = (quiet, explained.cause()) {
         item.cause = cause;
     }
+    // Nothing else is about to be done, so nothing else tells.
+    if item.state == State::Failed && item.cause.is_empty() {
+        item.cause = shown.and_then(|container| how_it_ended(container)).unwrap_or_default();
+    }
     item
+}
+
+fn how_it_ended(container: &Container) -> Option<String> {
+    match &container.state {
+        ContainerState::Exited { exit, .. } => Some(exit.to_string()),
+        _ => None,
+    }
 }
 
 fn show_container(item: &mut ItemStatus, inputs: &Inputs<'_>, workload: &Workload, container: &Container) {

@@ -39,3 +39,4 @@ mod support;
 mod taking_over;
 mod terminal;
 mod up;
+mod up_words;

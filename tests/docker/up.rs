@@ -6,7 +6,7 @@ use crate::recorder::Recorder;
 use crate::stack::{TestStack, text};
 use crate::support::{SOON, docker, end_of, eventually, inspect};
 
-const TWO: &str = r#"
+pub const TWO: &str = r#"
 name = "NAME"
 [services.web]
 image = "TINY"
@@ -127,17 +127,6 @@ async fn a_killed_container_is_started_again_at_once() {
     .await;
     assert_eq!(item["container"], container.as_str());
     assert_eq!(item["last_exit"]["code"], 137);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_failing_up_says_why_once_and_leaves_the_rest_running() {
-    let text = format!("{TWO}[services.broken]\nimage = \"TINY\"\nentrypoint = []\ncommand = [\"/tiny\", \"exit\", \"7\"]\n");
-    let stack = TestStack::new("broken", &text).await;
-    let output = stack.run(&["up", "-d", "--timeout", "60s"]);
-    let complaint = format!("{}{}", crate::stack::text(&output.stdout), crate::stack::text(&output.stderr));
-    assert_eq!(output.status.code(), Some(1), "{complaint}");
-    assert!(complaint.contains("broken") && complaint.contains("exited with code 7"), "{complaint}");
-    assert_eq!(stack.item("web")["ready"], true);
 }
 
 #[tokio::test(flavor = "multi_thread")]
