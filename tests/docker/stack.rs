@@ -146,6 +146,19 @@ impl TestStack {
         self.private.iter().flat_map(|(host, _)| ["-H", host]).collect()
     }
 
+    /// Number and words of each process that works for the stack: its directory for the daemon's
+    /// address is in the environment of all that the test starts, and of what those start.
+    pub fn processes(&self) -> Vec<String> {
+        let ours = format!("WITWD_RUNTIME_DIR={}", self.runtime().display());
+        let of_stack = |process: std::fs::DirEntry| {
+            let environment = text(&std::fs::read(process.path().join("environ")).ok()?);
+            let words = text(&std::fs::read(process.path().join("cmdline")).ok()?).replace('\0', " ");
+            let is_ours = environment.split('\0').any(|variable| variable == ours);
+            (is_ours && !words.is_empty()).then(|| format!("{} {words}", process.file_name().to_string_lossy()))
+        };
+        std::fs::read_dir("/proc").expect("processes").flatten().filter_map(of_stack).collect()
+    }
+
     /// The process of the daemon.
     pub fn daemon_pid(&self) -> u64 {
         self.ps()["daemon"]["pid"].as_u64().expect("a daemon runs")
