@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+mod adopted;
 mod auto_port;
 mod boot;
 mod browser;
