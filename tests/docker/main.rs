@@ -29,6 +29,7 @@ mod postgres_tls;
 mod private;
 mod probes;
 mod proxy;
+mod psql;
 #[expect(dead_code, reason = "shared with the benchmarks, which replay what was sent")]
 mod recorder;
 mod registry;
