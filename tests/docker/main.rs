@@ -25,6 +25,7 @@ mod lost_state;
 mod plan;
 mod postgres;
 mod postgres_data;
+mod postgres_ends;
 mod postgres_tls;
 mod private;
 mod probes;
