@@ -26,6 +26,7 @@ mod plan;
 mod postgres;
 mod postgres_data;
 mod postgres_ends;
+mod postgres_image;
 mod postgres_tls;
 mod private;
 mod probes;
