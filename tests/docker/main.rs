@@ -10,6 +10,7 @@ mod boot;
 mod browser;
 mod build;
 mod by_hand;
+mod canary;
 mod connect;
 mod contract;
 mod create;
