@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::browser::plays_a_round;
+use serde_json::Value;
+
+use crate::browser::{RoundResult, plays_a_round};
 use crate::stack::TestStack;
 use crate::support::{SOON, docker, eventually};
 
@@ -62,21 +64,91 @@ async fn the_demo_is_played_in_a_browser_and_keeps_its_data() {
     stack.done(&["up", "-d", "--timeout", "15m"]);
     let base = address(&stack);
 
-    for round in plays_a_round(&base).await {
+    let rounds = plays_a_round(&base).await;
+    for round in &rounds {
         assert!((round.metres - round.expected).abs() < 1.0, "{round:?}");
     }
     let posted = reqwest::Client::new().post(format!("{base}/app")).send().await.expect("an answer");
     assert!(posted.status().is_success());
     let before = text_of(&format!("{base}/display")).await;
     assert!(before.contains("20"), "a time stamp in {before}");
-    assert!(text_of(&format!("{base}/metrics")).await.contains("# TYPE"));
+    let scores = text_of(&format!("{base}/api/scores")).await;
+    let has_score = |round: &RoundResult| scores.contains(&format!("\"id\":{},", round.score));
+    assert!(rounds.iter().all(has_score) && scores.contains("\"total\":2"), "{scores}");
+    counts_what_it_serves(&base).await;
+    logs_json(&stack);
+    says_when_its_database_is_away(&stack).await;
 
     stack.done(&["down"]);
     assert_eq!(stack.identities(), Vec::<String>::new());
     stack.done(&["up", "-d"]);
     let after = text_of(&format!("{}/display", address(&stack))).await;
     assert_eq!(after, before);
+    assert_eq!(text_of(&format!("{}/api/scores", address(&stack))).await, scores);
     stays_up(&stack).await;
+}
+
+/// The number of requests of a route with a status, as `/metrics` has it.
+async fn counted(base: &str, route: &str, status: u16) -> u64 {
+    let metrics = text_of(&format!("{base}/metrics")).await;
+    let labels = [format!("route=\"{route}\""), format!("status=\"{status}\"")];
+    let of_route = |line: &&str| line.starts_with("witw_http_requests_total{") && labels.iter().all(|label| line.contains(label));
+    let count = metrics.lines().find(of_route).and_then(|line| line.rsplit(' ').next()).map(str::parse);
+    count.transpose().unwrap_or_else(|error| panic!("{error}: {metrics}")).unwrap_or_default()
+}
+
+async fn counts_what_it_serves(base: &str) {
+    assert!(text_of(&format!("{base}/metrics")).await.contains("# TYPE witw_http_requests_total counter"));
+    let before = counted(base, "/display", 200).await;
+    assert!(before >= 1, "/display was asked for");
+    text_of(&format!("{base}/display")).await;
+    assert_eq!(counted(base, "/display", 200).await, before + 1);
+}
+
+/// Each line of its log is an object with a level and a message.
+fn logs_json(stack: &TestStack) {
+    let said = stack.done(&["logs", "app", "--json"]);
+    let lines: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).expect("a record")).collect();
+    let records = lines.iter().map(|line| {
+        let line = line["line"].as_str().expect("a line");
+        serde_json::from_str::<Value>(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    });
+    let records: Vec<Value> = records.collect();
+    for record in &records {
+        assert!(record["level"].is_string() && record["message"].is_string(), "{record:#}");
+    }
+    for message in ["listening", "request"] {
+        assert!(records.iter().any(|record| record["message"] == message), "no {message}: {said}");
+    }
+    // A person reads the same objects.
+    let shown = stack.done(&["logs", "app"]);
+    assert!(shown.lines().all(|line| line.contains('{') && line.ends_with('}')), "{shown}");
+}
+
+/// The status of a path and what it says.
+async fn status_of(base: &str, path: &str) -> (u16, String) {
+    let answer = reqwest::get(format!("{base}{path}")).await.expect("an answer");
+    (answer.status().as_u16(), answer.text().await.expect("its text"))
+}
+
+/// Alive, and not ready, while the database is stopped by hand.
+async fn says_when_its_database_is_away(stack: &TestStack) {
+    let (base, alive) = (address(stack), (200, "alive\n".to_owned()));
+    let app = || stack.identities().into_iter().find(|line| line.contains("-app-1 "));
+    let before = app();
+    assert_eq!(status_of(&base, "/healthz").await, alive);
+    let (code, words) = status_of(&base, "/readyz").await;
+    assert!(code == 200 && words.starts_with("ready: "), "{code} {words}");
+    stack.done(&["stop", "db"]);
+    let (code, words) = status_of(&base, "/readyz").await;
+    assert!(code == 503 && words.starts_with("not ready: "), "{code} {words}");
+    assert_eq!(status_of(&base, "/healthz").await, alive);
+    // Three times in a row, ten seconds apart.
+    eventually(SOON * 3, "app is out of rotation", async || (stack.item("app")["ready"] == false).then_some(())).await;
+    assert!(counted(&base, "/readyz", 503).await >= 1);
+    stack.done(&["start", "db"]);
+    eventually(SOON, "ready again", async || (status_of(&base, "/readyz").await.0 == 200).then_some(())).await;
+    assert_eq!(app(), before, "nobody restarted it");
 }
 
 /// A database that is restarted restarts nobody else.
