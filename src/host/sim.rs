@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -61,11 +61,46 @@ impl Clock for SimClock {
     }
 }
 
-/// A disk in memory, on which every n-th write can be made to fail.
-#[derive(Debug, Default)]
+type Files = BTreeMap<PathBuf, Vec<u8>>;
+
+/// What becomes of the write at which a machine stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LastWrite {
+    /// Nothing of it is on the disk.
+    Lost,
+    /// It is on the disk, and whoever wrote it does not know.
+    There,
+}
+
+/// The write at which everything ends.
+struct End {
+    /// How many writes there are until then, that one included.
+    left: usize,
+    last: LastWrite,
+    then: Box<dyn FnOnce() + Send>,
+}
+
+/// How a write goes.
+enum Course {
+    Happens,
+    Last(LastWrite, Box<dyn FnOnce() + Send>),
+    Never,
+}
+
+/// A disk in memory. It can be full, and its machine can stop at the n-th write: from then on nothing
+/// is written. Writes, renames and removals count as writes.
+#[derive(Default)]
 pub struct SimDisk {
-    files: Mutex<BTreeMap<PathBuf, Vec<u8>>>,
-    full: std::sync::atomic::AtomicBool,
+    files: Mutex<Files>,
+    full: AtomicBool,
+    stopped: AtomicBool,
+    end: Mutex<Option<End>>,
+}
+
+impl std::fmt::Debug for SimDisk {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("SimDisk").field("files", &self.files().keys()).finish_non_exhaustive()
+    }
 }
 
 impl SimDisk {
@@ -74,8 +109,57 @@ impl SimDisk {
         self.full.store(full, Ordering::SeqCst);
     }
 
-    fn files(&self) -> std::sync::MutexGuard<'_, BTreeMap<PathBuf, Vec<u8>>> {
+    /// Stops at write `number` from now on, counted from 1, and calls `then` at that moment.
+    pub fn stop_at(&self, number: usize, last: LastWrite, then: impl FnOnce() + Send + 'static) {
+        *self.end() = Some(End { left: number, last, then: Box::new(then) });
+    }
+
+    /// Writes again, and no longer stops.
+    pub fn go_on(&self) {
+        *self.end() = None;
+        self.stopped.store(false, Ordering::SeqCst);
+    }
+
+    fn files(&self) -> MutexGuard<'_, Files> {
         self.files.lock().expect("no panic while the simulated disk is held")
+    }
+
+    fn end(&self) -> MutexGuard<'_, Option<End>> {
+        self.end.lock().expect("no panic while the end of a simulated disk is held")
+    }
+
+    fn next_course(&self) -> Course {
+        if self.stopped.load(Ordering::SeqCst) {
+            return Course::Never;
+        }
+        let mut end = self.end();
+        if let Some(waiting) = end.as_mut() {
+            waiting.left = waiting.left.saturating_sub(1);
+        }
+        match end.take_if(|end| end.left == 0) {
+            Some(End { last, then, .. }) => Course::Last(last, then),
+            None => Course::Happens,
+        }
+    }
+
+    fn change(
+        &self,
+        operation: &'static str,
+        path: &Path,
+        change: impl FnOnce(&mut Files) -> Result<(), DiskError>,
+    ) -> Result<(), DiskError> {
+        match self.next_course() {
+            Course::Happens => return change(&mut self.files()),
+            Course::Last(last, then) => {
+                self.stopped.store(true, Ordering::SeqCst);
+                if last == LastWrite::There {
+                    change(&mut self.files())?;
+                }
+                then();
+            }
+            Course::Never => {}
+        }
+        Err(DiskError::new(operation, path, io::Error::other("the simulated machine has stopped")))
     }
 }
 
@@ -88,8 +172,10 @@ impl Disk for SimDisk {
         if self.full.load(Ordering::SeqCst) {
             return Err(DiskError::new("write", path, io::ErrorKind::StorageFull.into()));
         }
-        self.files().insert(path.to_owned(), content.to_owned());
-        Ok(())
+        self.change("write", path, |files| {
+            files.insert(path.to_owned(), content.to_owned());
+            Ok(())
+        })
     }
 
     fn list(&self, directory: &Path) -> Result<Vec<String>, DiskError> {
@@ -103,8 +189,10 @@ impl Disk for SimDisk {
     }
 
     fn remove(&self, path: &Path) -> Result<(), DiskError> {
-        self.files().remove(path);
-        Ok(())
+        self.change("remove", path, |files| {
+            files.remove(path);
+            Ok(())
+        })
     }
 
     fn make_directory(&self, _path: &Path, _mode: u32) -> Result<(), DiskError> {
@@ -112,10 +200,12 @@ impl Disk for SimDisk {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
-        let mut files = self.files();
-        let content = files.remove(from).ok_or_else(|| DiskError::new("rename", from, io::ErrorKind::NotFound.into()))?;
-        files.insert(to.to_owned(), content);
-        Ok(())
+        self.change("rename", from, |files| {
+            let missing = || DiskError::new("rename", from, io::ErrorKind::NotFound.into());
+            let content = files.remove(from).ok_or_else(missing)?;
+            files.insert(to.to_owned(), content);
+            Ok(())
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 mod machine;
 mod watch;
 
-use super::sim::{SimDisk, SimRng};
+use super::sim::{LastWrite, SimDisk, SimRng};
 use super::{Disk, SystemDisk, SystemRng, letters_and_digits};
 
 fn a_disk_replaces_whole_files(disk: &dyn Disk, directory: &std::path::Path) {
@@ -72,4 +72,22 @@ fn writers_of_one_file_do_not_disturb_each_other() {
     });
     let left = SystemDisk.read(&file).expect("reading").expect("a file");
     assert!([b"one".as_slice(), b"two", b"three"].contains(&left.as_slice()));
+}
+
+#[test]
+fn a_simulated_machine_stops_at_its_nth_write_and_writes_nothing_after_it() {
+    let path = std::path::Path::new("/sim/state.json");
+    for (last, left) in [(LastWrite::Lost, "2"), (LastWrite::There, "3")] {
+        let disk = SimDisk::default();
+        let stopped = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let counter = stopped.clone();
+        disk.stop_at(3, last, move || drop(counter.fetch_add(1, std::sync::atomic::Ordering::SeqCst)));
+        let outcomes = ["1", "2", "3", "4"].map(|text| disk.write_atomic(path, text.as_bytes()).is_ok());
+        assert_eq!(outcomes, [true, true, false, false], "{last:?}");
+        assert!(disk.remove(path).is_err() && disk.rename(path, path).is_err(), "{last:?}");
+        assert_eq!(disk.read(path).expect("reading").as_deref(), Some(left.as_bytes()), "{last:?}");
+        assert_eq!(stopped.load(std::sync::atomic::Ordering::SeqCst), 1, "{last:?}");
+        disk.go_on();
+        disk.write_atomic(path, b"5").expect("a machine that is on again");
+    }
 }

@@ -21,6 +21,8 @@ pub struct Definitions {
     disk: Arc<dyn Disk>,
     path: PathBuf,
     known: ByHash,
+    /// Whether the file does not hold what is known: there may have been no room for it.
+    unwritten: bool,
 }
 
 impl Definitions {
@@ -29,7 +31,7 @@ impl Definitions {
     pub fn open(disk: Arc<dyn Disk>, path: PathBuf) -> Self {
         let content = disk.read(&path).ok().flatten();
         let known = content.and_then(|content| serde_json::from_slice(&content).ok()).unwrap_or_default();
-        Self { disk, path, known }
+        Self { disk, path, known, unwritten: false }
     }
 
     /// What is known.
@@ -45,7 +47,8 @@ impl Definitions {
                 self.known.entry(workload.spec.to_string()).or_insert_with(|| definition.clone());
             }
         }
-        if self.known.len() == before { Ok(()) } else { self.save() }
+        self.unwritten |= self.known.len() != before;
+        self.save()
     }
 
     /// Forgets those that the stack does not want and no container was made from. Not to be asked
@@ -56,10 +59,15 @@ impl Definitions {
         let used: std::collections::BTreeSet<String> = wanted.chain(seen).map(SpecHash::to_string).collect();
         let before = self.known.len();
         self.known.retain(|hash, _| used.contains(hash));
-        if self.known.len() == before { Ok(()) } else { self.save() }
+        self.unwritten |= self.known.len() != before;
+        self.save()
     }
 
-    fn save(&self) -> Result<(), DiskError> {
-        self.disk.write_atomic(&self.path, &serde_json::to_vec(&self.known).unwrap_or_default())
+    fn save(&mut self) -> Result<(), DiskError> {
+        if self.unwritten {
+            self.disk.write_atomic(&self.path, &serde_json::to_vec(&self.known).unwrap_or_default())?;
+            self.unwritten = false;
+        }
+        Ok(())
     }
 }

@@ -69,16 +69,20 @@ pub struct KeeperError {
 }
 
 impl KeeperError {
-    /// The error and all that is behind it, as one text.
     fn of(error: &dyn std::error::Error, needs_operator: bool) -> Self {
-        let mut message = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            message = format!("{message}: {cause}");
-            source = cause.source();
-        }
-        Self { message, needs_operator }
+        Self { message: chain(error), needs_operator }
     }
+}
+
+/// An error and all that is behind it, as one text.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        message = format!("{message}: {cause}");
+        source = cause.source();
+    }
+    message
 }
 
 /// Passwords and provisioning of real servers.

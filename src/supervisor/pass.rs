@@ -13,6 +13,7 @@ use crate::model::status::EngineStatus;
 use crate::plan::{Action, InFlight, Inputs, Plan, is_ready, liveness_counts, plan};
 
 use super::handle::Published;
+use super::keeper::chain;
 use super::note;
 use super::report::{Report, report};
 use super::run::{Supervisor, UnderWay};
@@ -71,11 +72,16 @@ impl Supervisor {
         self.watch(observed);
     }
 
-    /// A disk that is full is told and nothing stops for it.
-    pub(super) fn tell_unwritten(&self, what: &str, written: Result<(), impl std::error::Error>) {
-        if let Err(error) = written {
-            let source = error.source().map(ToString::to_string).unwrap_or_default();
-            self.journal.record("failed", &what, format!("{error}: {source}"));
+    /// A disk that is full is told once, and nothing stops for it: it is written again and again until
+    /// there is room.
+    pub(super) fn tell_unwritten(&mut self, what: &'static str, written: Result<(), impl std::error::Error>) {
+        let Err(error) = written else {
+            self.unwritten.remove(what);
+            return;
+        };
+        let words = chain(&error);
+        if self.unwritten.insert(what, words.clone()).as_ref() != Some(&words) {
+            self.journal.record("failed", &what, words);
         }
     }
 

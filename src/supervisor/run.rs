@@ -20,7 +20,6 @@ use crate::model::stack::Stack;
 use crate::model::status::{DaemonStatus, EngineStatus, FileStatus};
 use crate::model::time::Moment;
 use crate::plan::{Action, Plan};
-
 use super::apply::Context;
 use super::definitions::Definitions;
 use super::event::Event;
@@ -56,6 +55,8 @@ pub struct Supervisor {
     pub(super) verdicts: Verdicts,
     /// What containers were made from.
     pub(super) definitions: Definitions,
+    /// Why what must be remembered is not on the disk, as it was told.
+    pub(super) unwritten: BTreeMap<&'static str, String>,
     pub(super) under_way: BTreeMap<Target, UnderWay>,
     pub(super) before: BTreeMap<Target, Before>,
     /// When those that are not ready yet were started.
@@ -197,6 +198,7 @@ impl Supervisor {
             families: beginning.known.families,
             verdicts: beginning.known.verdicts,
             definitions,
+            unwritten: BTreeMap::new(),
             under_way: BTreeMap::new(),
             before: BTreeMap::new(),
             starting: BTreeMap::new(),

@@ -7,4 +7,5 @@ mod kept_logs;
 mod killed;
 mod renamed;
 mod storms;
+mod unwritten;
 pub mod world;
