@@ -9,6 +9,16 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
+use super::apply::Context;
+use super::definitions::Definitions;
+use super::event::Event;
+use super::families::learn;
+use super::handle::{Command, Ends};
+use super::journal::Journal;
+use super::known::Known;
+use super::looks::Looks;
+use super::scope::scope;
+use super::state::StateFile;
 use crate::engine::{EngineError, ErrorKind};
 use crate::health::{HealthEvent, Monitor, Prober};
 use crate::model::family::Families;
@@ -20,16 +30,6 @@ use crate::model::stack::Stack;
 use crate::model::status::{DaemonStatus, EngineStatus, FileStatus};
 use crate::model::time::Moment;
 use crate::plan::{Action, Plan};
-use super::apply::Context;
-use super::definitions::Definitions;
-use super::event::Event;
-use super::families::learn;
-use super::handle::{Command, Ends};
-use super::journal::Journal;
-use super::known::Known;
-use super::looks::Looks;
-use super::scope::scope;
-use super::state::StateFile;
 
 /// The owner of everything that changes.
 pub struct Supervisor {

@@ -64,7 +64,9 @@ fn end(machine: &Machine) -> Vec<String> {
     lines.extend(history.images.iter().map(|(name, image)| format!("image of {name} {image:?}")));
     lines.extend(history.replicas.iter().map(|(key, replica)| format!("restarts of {key} {}", replica.restarts)));
     let postgres = history.postgres.iter();
-    lines.extend(postgres.map(|(name, known)| format!("{name} {:?} {:?}", known.data, known.provisioned.is_some())));
+    lines.extend(
+        postgres.map(|(name, known)| format!("{name} {:?} {:?} {}", known.made_empty, known.data, known.provisioned.is_some())),
+    );
     lines.extend(known.definitions.iter().map(|(hash, definition)| format!("definition {hash} {definition}")));
     lines
 }
