@@ -5,6 +5,7 @@ mod hand;
 mod healing;
 mod kept_logs;
 mod killed;
+mod layers;
 mod renamed;
 mod storms;
 mod unwritten;
