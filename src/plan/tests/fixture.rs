@@ -399,11 +399,34 @@ impl World {
     }
 
     pub fn other_instance(self, text: &str) -> Self {
-        let mut container = self.container(text, "other", "running", 1);
+        let mut container = self.container(text, &format!("{text}-other"), "running", 1);
         let identity = container.identity.as_mut().expect("ours");
         identity.instance = InstanceId("elsewhere".to_owned());
         identity.directory = "/elsewhere".to_owned();
         self.add(container)
+    }
+
+    /// A network of the stack's name, of this instance or of nobody.
+    pub fn has_network(mut self, id: &str, owner: Option<InstanceId>) -> Self {
+        let owner = owner.map(|owner| ("demo".parse().expect("a name"), owner));
+        let networks = &mut self.observed.networks;
+        networks.retain(|seen| seen.id != id);
+        networks.push(Network { id: id.to_owned(), name: "demo".to_owned(), owner });
+        networks.sort_by(|one, other| one.id.cmp(&other.id));
+        self
+    }
+
+    /// A volume of this instance or of nobody; none of ours has that name then.
+    pub fn has_volume(self, volume: &str, owner: Option<InstanceId>) -> Self {
+        let mut world = self.without_volume(volume).made_under("demo", volume, None);
+        let seen = world.observed.volumes.iter_mut().find(|seen| seen.name == volume).expect("just made");
+        seen.owner = owner.map(|owner| ("demo".parse().expect("a name"), owner));
+        world
+    }
+
+    /// The volumes that containers of a workload mount, by their engine names.
+    pub fn volumes_of(&self, workload: &WorkloadName) -> Vec<String> {
+        self.workloads.iter().filter(|known| &known.name == workload).flat_map(volumes_of).collect()
     }
 
     pub fn foreign_volume(mut self, volume: &str) -> Self {
@@ -466,6 +489,11 @@ impl World {
 
     pub fn unreachable(self, text: &str) -> Self {
         self.failure(Target::Workload(name(text)), "no registry answers", FailureKind::RegistryUnreachable)
+    }
+
+    /// A registry answered, and gave no image.
+    pub fn denied(self, text: &str, error: &str) -> Self {
+        self.failure(Target::Workload(name(text)), error, FailureKind::Transient)
     }
 
     pub fn major(mut self, text: &str, major: u32) -> Self {
