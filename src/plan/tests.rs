@@ -570,6 +570,17 @@ fn where_no_registry_answers_the_fallback_is_built() {
 }
 
 #[test]
+fn where_a_registry_answers_without_the_image_the_fallback_is_not_built() {
+    let denied = "failed to pull image postgis:17: pull access denied";
+    World::demo().ground().without_image("postgis:17").with_fallback("db").denied("db", denied).check(expect![[r#"
+        create app as demo-app-1 | no container
+        blocked db | waiting for image postgis:17
+        blocked db | failed to pull image postgis:17: pull access denied
+        wake +2s
+    "#]]);
+}
+
+#[test]
 fn a_fallback_stays_in_use_when_the_image_appears() {
     World::demo().ground().with_fallback("db").image("localhost/demo-db:latest").created("app").check(expect![[r#"
         create db as demo-db-1 | no container

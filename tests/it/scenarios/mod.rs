@@ -1,6 +1,7 @@
 //! The whole supervisor on the simulated engine, in virtual time: what is promised of behaviour.
 
 mod converging;
+mod fallbacks;
 mod hand;
 mod healing;
 mod kept_logs;
