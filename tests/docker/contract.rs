@@ -8,7 +8,7 @@ use futures_util::{StreamExt, stream};
 use witwd::engine::contract::{ASSERTIONS, Bench, Check, Hand};
 use witwd::host::SystemClock;
 
-use crate::support::{TINY, TestEngine};
+use crate::support::{TEST, TINY, TestEngine};
 
 /// How many assertions are tried at once: each on a stack of its own.
 const AT_ONCE: usize = 4;
@@ -30,7 +30,11 @@ async fn check((name, assertion): &(&str, Check)) -> Option<String> {
     // Its guard takes away what an assertion leaves that fails half-way.
     let test = TestEngine::new("contract").await;
     let engine = Arc::new(test.engine.clone());
-    let bench = Bench::new(engine, Arc::new(SystemClock::new()), Arc::new(CommandLine), TINY, test.stack.clone());
+    let mut bench = Bench::new(engine, Arc::new(SystemClock::new()), Arc::new(CommandLine), TINY, test.stack.clone());
+    // Its label lets the guard take away what is half built.
+    let recipe = format!("FROM {TINY}\nLABEL {TEST}={}\n", test.stack);
+    std::fs::write(test.directory.path().join("Dockerfile"), recipe).unwrap();
+    bench.context = test.directory.path().to_owned();
     bench.check(*assertion).await.err().map(|why| format!("{name}: {why}"))
 }
 

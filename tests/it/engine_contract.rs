@@ -14,6 +14,7 @@ async fn check_all() -> Vec<String> {
         let clock = Arc::new(SimClock::new());
         let engine = SimEngine::new(clock.clone());
         engine.add_image(IMAGE);
+        engine.alter(|world| world.images.set_reachable("127.0.0.1:1", false));
         let engine = Arc::new(engine);
         let stack = "contract".parse().expect("a name of a stack");
         let bench = Bench::new(engine.clone(), clock, engine.clone(), IMAGE, stack);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -25,7 +26,8 @@ const STEP: Duration = Duration::from_millis(50);
 pub trait Hand: Send + Sync {
     /// Does what the engine's own tool does with these words: `["kill", NAME]`, `["pause", NAME]`,
     /// `["create", "--name", NAME, IMAGE, WORDS...]`, `["rm", "-f", NAME]`, `["volume", "create", NAME]`,
-    /// `["volume", "rm", NAME]`, `["network", "create", NAME]`, `["network", "rm", NAME]`,
+    /// `["volume", "rm", NAME]`, `["image", "rm", TAG]`,
+    /// `["network", "create", NAME]`, `["network", "rm", NAME]`,
     /// `["network", "connect", "--alias", ALIAS, NETWORK, ID]`, `["network", "disconnect", NETWORK, ID]`.
     async fn docker(&self, words: &[&str]) -> Result<(), String>;
 }
@@ -70,6 +72,8 @@ pub struct Bench {
     pub stack: StackName,
     /// Its instance.
     pub instance: InstanceId,
+    /// A directory with a Dockerfile that can be built; empty where the engine reads none.
+    pub context: PathBuf,
     count: AtomicU32,
     foreign: Mutex<Vec<[String; 3]>>,
 }
@@ -79,7 +83,8 @@ impl Bench {
     pub fn new(engine: Arc<dyn Engine>, clock: Arc<dyn Clock>, hand: Arc<dyn Hand>, image: &str, stack: StackName) -> Self {
         let instance = InstanceId("contract".to_owned());
         let (count, foreign) = (AtomicU32::new(0), Mutex::new(Vec::new()));
-        Self { engine, clock, hand, image: image.to_owned(), stack, instance, count, foreign }
+        let context = PathBuf::new();
+        Self { engine, clock, hand, image: image.to_owned(), stack, instance, context, count, foreign }
     }
 
     /// Runs one assertion and removes what it left.
@@ -135,8 +140,13 @@ impl Bench {
         let container = [make[0], make[1], name.as_str(), self.image.as_str(), "serve", "--port", "8080"];
         let words = if make[0] == "create" { &container[..] } else { &container[..3] };
         self.hand.docker(words).await?;
-        self.foreign().push([undo[0].to_owned(), undo[1].to_owned(), name.clone()]);
+        self.undo([undo[0], undo[1], &name]);
         Ok(name)
+    }
+
+    /// Lets foreign hands do this at the end.
+    pub fn undo(&self, words: [&str; 3]) {
+        self.foreign().push(words.map(str::to_owned));
     }
 
     /// A container of the tiny image with these command words.

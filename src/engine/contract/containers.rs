@@ -63,6 +63,21 @@ pub(super) async fn a_removed_container_can_be_removed_again(bench: &Bench) -> C
     Ok(bench.engine.remove(&id).await?)
 }
 
+/// How many ask for the removal of one container at the same moment.
+const REMOVERS: usize = 16;
+
+pub(super) async fn many_removals_at_once_are_refused_as_in_progress_or_done(bench: &Bench) -> Claim {
+    let id = bench.created(&SERVE).await?;
+    let outcomes = futures_util::future::join_all((0..REMOVERS).map(|_| bench.engine.remove(&id))).await;
+    let refusals: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
+    let other = refusals.iter().find(|error| error.kind != ErrorKind::RemovalInProgress);
+    ensure(other.is_none(), || format!("{other:?}"))?;
+    ensure(!refusals.is_empty(), || "nobody came while it was being removed".to_owned())?;
+    ensure(refusals.len() < REMOVERS, || "nobody's removal was carried out".to_owned())?;
+    ensure(bench.listed(&id).await.is_err(), || "it is still listed".to_owned())?;
+    Ok(bench.engine.remove(&id).await?)
+}
+
 pub(super) async fn a_taken_name_is_a_conflict(bench: &Bench) -> Claim {
     let request = bench.request(&SERVE)?;
     bench.engine.create(&request).await?;

@@ -8,6 +8,7 @@
 mod bench;
 mod containers;
 mod ends;
+mod images;
 mod inside;
 mod objects;
 
@@ -36,6 +37,7 @@ pub const ASSERTIONS: &[(&str, Check)] = assertions! {
         removing_a_paused_container_is_a_conflict,
         a_removed_container_is_not_listed,
         a_removed_container_can_be_removed_again,
+        many_removals_at_once_are_refused_as_in_progress_or_done,
         a_taken_name_is_a_conflict,
         a_foreign_container_takes_a_name_too,
         a_name_is_free_after_a_removal,
@@ -91,6 +93,12 @@ pub const ASSERTIONS: &[(&str, Check)] = assertions! {
         putting_files_into_a_missing_container_is_not_found,
         files_of_a_created_container_are_read,
         reading_a_file_of_a_missing_container_is_not_found;
+    images:
+        images_that_are_asked_for_are_seen,
+        an_image_says_what_it_is,
+        a_missing_image_is_not_found,
+        a_registry_that_does_not_answer_is_unreachable,
+        a_built_image_is_here_under_its_tag_with_its_labels;
     objects:
         the_engine_says_what_it_is,
         network_of_the_same_name_is_a_conflict,
@@ -116,9 +124,6 @@ pub const ASSERTIONS: &[(&str, Check)] = assertions! {
         removing_a_missing_volume_is_fine,
         volumes_show_their_owner,
         foreign_volumes_that_are_asked_for_are_seen_without_owner,
-        images_that_are_asked_for_are_seen,
-        an_image_says_what_it_is,
-        a_missing_image_is_not_found,
         published_ports_are_seen_while_running,
         a_chosen_port_is_the_one_that_is_given,
         a_taken_port_fails_the_start_not_the_create,

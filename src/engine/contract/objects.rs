@@ -1,4 +1,4 @@
-//! Networks, volumes, images, ports, events.
+//! Networks, volumes, ports, events.
 
 use std::time::Duration;
 
@@ -194,24 +194,6 @@ pub(super) async fn foreign_volumes_that_are_asked_for_are_seen_without_owner(be
     let scope = Scope { volumes: vec![name.clone()], ..Scope::of(&bench.stack) };
     let seen = bench.engine.observe(&scope).await?.volumes;
     ensure(matches!(seen.as_slice(), [volume] if volume.name == name && volume.owner.is_none()), || format!("{seen:?}"))
-}
-
-pub(super) async fn images_that_are_asked_for_are_seen(bench: &Bench) -> Claim {
-    let images = vec![bench.image.clone(), "localhost/witwd-contract-missing:1".to_owned()];
-    let scope = Scope { images, ..Scope::of(&bench.stack) };
-    let seen = bench.engine.observe(&scope).await?.images;
-    let wanted = [(bench.image.clone(), bench.engine.image(&bench.image).await?.id)].into();
-    same("images", &seen, &wanted)
-}
-
-pub(super) async fn an_image_says_what_it_is(bench: &Bench) -> Claim {
-    let facts = bench.engine.image(&bench.image).await?;
-    same("its entrypoint", &facts.entrypoint, &vec!["/tiny".to_owned()])?;
-    ensure(facts.id.0.starts_with("sha256:"), || facts.id.0.clone())
-}
-
-pub(super) async fn a_missing_image_is_not_found(bench: &Bench) -> Claim {
-    refused(bench.engine.image("localhost/witwd-contract-missing:1").await, ErrorKind::NotFound)
 }
 
 /// The port of the host that a running container was given.

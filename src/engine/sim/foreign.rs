@@ -91,7 +91,7 @@ impl Foreign {
             ["network", "rm", name] => Self::RemoveNetwork(owned(name)),
             ["volume", "create", name] => Self::CreateVolume(owned(name)),
             ["volume", "rm", name] => Self::RemoveVolume(owned(name)),
-            ["rmi", name] => Self::RemoveImage(owned(name)),
+            ["rmi", name] | ["image", "rm", name] => Self::RemoveImage(owned(name)),
             _ => return None,
         })
     }
