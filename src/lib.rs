@@ -18,10 +18,10 @@
 //! | [`host`] | the machine under the daemon: `Clock`, `Disk`, `Rng` and their simulated twins | model |
 //! | [`plan`] | desired x observed x history x health x in flight x now -> `Plan` | model |
 //! | [`engine`] | `trait Engine`, `docker` (the only place that names bollard), `sim`, labels | model, host |
-//! | [`health`] | `trait Prober`, probe I/O; pure hysteresis | model, engine, host |
+//! | [`health`] | `trait Prober`, probe I/O; pure hysteresis | model, engine, host, postgres: what a server answers to a probe |
 //! | [`postgres`] | readiness, databases, roles, extensions, `init` | model, engine, host |
 //! | [`supervisor`] | the loop; `apply` is one `match` without decisions; `preview` is the same loop on the simulator | all above |
-//! | [`control`] | the Unix socket: protocol, server, client | model; the server also the supervisor's handle |
+//! | [`control`] | the Unix socket: protocol, server, client | model, host: the events on disk; the server also the supervisor's handle |
 //! | [`cli`] | a file per verb: parse, call, render; exit codes | all above |
 //!
 //! `plan` does not know `engine` and `engine` does not know `plan`: `supervisor::apply` is the only

@@ -369,7 +369,7 @@ fn words_are_told_apart() {
     assert!(unknown_verb("restore", &verbs).message.contains("not in this version"));
     assert!(unknown_verb("zzz", &verbs).hint.is_some_and(|hint| hint.contains("`witwd help`")));
     // What is said instead names only verbs that are there.
-    let there = super::verbs();
+    let there = super::entry::verbs();
     for word in ["status", "deploy", "rollback", "reload", "validate", "shell", "ssh", "console", "env", "rm", "kill", "cp"] {
         let hint = unknown_verb(word, &there).hint.unwrap_or_default();
         let named: Vec<&str> = hint.split("`witwd ").skip(1).filter_map(|rest| rest.split([' ', '`']).next()).collect();

@@ -1,6 +1,6 @@
 //! The invariants of the architecture that the text of the sources shows.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The hard limit of a file, without tests.
@@ -171,6 +171,95 @@ fn the_table_of_modules_is_the_list_of_directories() {
     let entries = std::fs::read_dir(repository().join("src")).expect("src").map(|entry| entry.expect("an entry"));
     let directories = entries.filter(|entry| entry.path().is_dir()).map(|entry| entry.file_name().to_string_lossy().into_owned());
     assert_eq!(named, directories.collect::<BTreeSet<String>>());
+}
+
+/// The modules of the table, each with those that it may use.
+fn may_use() -> BTreeMap<String, BTreeSet<String>> {
+    let page = std::fs::read_to_string(repository().join("src/lib.rs")).expect("lib.rs");
+    let rows: Vec<(&str, &str)> = page.lines().filter_map(row_of).collect();
+    let names: Vec<&str> = rows.iter().map(|(name, _)| *name).collect();
+    let allowed = |number: usize, words: &str| -> BTreeSet<String> {
+        let is_word = |name: &&&str| words.split(|letter: char| !letter.is_alphanumeric()).any(|word| word == **name);
+        let all_above = if words == "all above" { &names[..number] } else { &[] };
+        all_above.iter().chain(names.iter().filter(is_word)).map(|name| (*name).to_owned()).collect()
+    };
+    rows.iter().enumerate().map(|(number, (name, words))| ((*name).to_owned(), allowed(number, words))).collect()
+}
+
+/// Name and last column of a row of the table.
+fn row_of(line: &str) -> Option<(&str, &str)> {
+    let name = line.strip_prefix("//! | [`")?.split('`').next()?;
+    Some((name, line.trim_end_matches(" |").rsplit(" | ").next()?))
+}
+
+/// Modules of this crate that a source names, its own left out.
+fn used_by(source: &Source, own: &str, modules: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<String> {
+    let code = source.code();
+    let after = |start: &str| -> Vec<String> {
+        let rest = code.split(start).skip(1);
+        rest.map(|rest| rest.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect()).collect()
+    };
+    let named = [after("crate::"), after("super::super::")].concat().into_iter();
+    named.filter(|name| name != own && modules.contains_key(name)).collect()
+}
+
+#[test]
+fn modules_use_what_the_table_says_they_may() {
+    let table = may_use();
+    let of = |name: &str| table[name].iter().map(String::as_str).collect::<Vec<_>>();
+    assert_eq!((of("model"), of("plan"), of("engine")), (vec![], vec!["model"], vec!["host", "model"]));
+    let (mut places, mut uses) = (Vec::new(), 0);
+    for (own, allowed) in &table {
+        for source in sources(&[&format!("src/{own}")]).iter().filter(|source| !source.is_test()) {
+            assert!(!source.code().contains("crate::{"), "{}: one module a line", source.path);
+            let used = used_by(source, own, &table);
+            uses += used.len();
+            places.extend(used.difference(allowed).map(|other| format!("{}: {other}", source.path)));
+        }
+    }
+    assert!(uses > 300, "only {uses} uses were found");
+    assert!(places.is_empty(), "{places:#?}");
+}
+
+/// How many lines of code the entry of a module may have: one function that leads into it.
+const MOST_OF_AN_ENTRY: usize = 8;
+
+/// Lines that are neither words nor attributes nor the names of modules.
+fn lines_of_code(source: &Source) -> usize {
+    let is_name = |line: &str| {
+        let line = line.strip_prefix("pub(crate) ").or(line.strip_prefix("pub ")).unwrap_or(line);
+        line.starts_with("mod ") || line.starts_with("use ")
+    };
+    let code = source.code();
+    let (mut count, mut within_names) = (0, false);
+    for line in code.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let is_named = within_names || is_name(line);
+        within_names = is_named && !line.ends_with(';');
+        count += usize::from(!is_named);
+    }
+    count
+}
+
+#[test]
+fn the_entry_of_a_module_is_words_and_names() {
+    let entries: Vec<Source> = sources(&["src"]).into_iter().filter(|source| is_entry(&source.path)).collect();
+    assert_eq!(entries.len(), may_use().len());
+    let is_long = |source: &&Source| lines_of_code(source) > MOST_OF_AN_ENTRY;
+    let long: Vec<String> =
+        entries.iter().filter(is_long).map(|source| format!("{}: {}", source.path, lines_of_code(source))).collect();
+    assert!(long.is_empty(), "more than {MOST_OF_AN_ENTRY} lines of code: {long:#?}");
+}
+
+fn is_entry(path: &str) -> bool {
+    path.ends_with("/mod.rs") && path.split('/').count() == 3
+}
+
+#[test]
+fn only_the_loader_of_files_asks_the_machine() {
+    let is_pure = |source: &Source| !source.is_test() && source.path != "src/config/files.rs";
+    let config: Vec<Source> = sources(&["src/config"]).into_iter().filter(is_pure).collect();
+    let places = found(&config, &["std::fs", "std::net", "std::process", "std::env", "tokio"]);
+    assert!(places.is_empty(), "{places:#?}");
 }
 
 #[test]
