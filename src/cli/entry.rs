@@ -49,6 +49,7 @@ fn begin(cli: Cli) -> Exit {
     }
 }
 
+#[expect(clippy::cognitive_complexity, reason = "one flat match: a line for each verb")]
 async fn dispatch(globals: Globals, verb: Verb, output: Output) -> Done {
     let context = Context::new(globals, output);
     match verb {

@@ -64,6 +64,7 @@ pub struct Order {
 }
 
 /// Carries out one action.
+#[expect(clippy::cognitive_complexity, reason = "one flat match: a primitive for each action")]
 pub async fn apply(context: &Context, stack: &Stack, order: &Order) -> Result<Effect, ActionError> {
     let engine = &context.engine;
     let slots = if is_transfer(&order.action) { &context.transfers } else { &context.primitives };

@@ -39,6 +39,7 @@ pub struct RoundResult {
 /// # Panics
 /// Where a distance is off by a metre or more, the score is not listed under the player's name, a
 /// request left the origin, or the browser's console has anything to complain about.
+#[expect(clippy::cognitive_complexity, reason = "one round, step after step as a person plays it")]
 pub async fn plays_a_round(base_url: &str) -> [RoundResult; 2] {
     let browser = Browser::start().await;
     let client = &browser.client;
