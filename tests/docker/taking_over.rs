@@ -25,7 +25,8 @@ fn refused(output: &Output, words: &[&str]) {
     assert!(words.iter().all(|word| complaint.contains(word)), "{complaint}");
 }
 
-fn is_gone(process: u64) -> bool {
+/// Whether a process is gone, or over and waited for by nobody.
+pub fn is_gone(process: u64) -> bool {
     let state = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     state.rsplit(')').next().is_none_or(|rest| rest.trim_start().starts_with('Z') || rest.is_empty())
 }

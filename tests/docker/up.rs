@@ -87,10 +87,7 @@ pub async fn kill_with_guardian(stack: &TestStack) {
         let killed = std::process::Command::new("kill").args(["-9", &pid]).status().expect("kill");
         assert!(killed.success());
     }
-    eventually(SOON, "the daemon is gone", async || {
-        (!std::path::Path::new(&format!("/proc/{daemon}/cmdline")).exists()).then_some(())
-    })
-    .await;
+    eventually(SOON, "the daemon is gone", async || crate::taking_over::is_gone(daemon).then_some(())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -182,10 +179,7 @@ async fn sigterm_ends_the_daemon_and_not_the_stack() {
     stack.done(&["up", "-d"]);
     let (before, daemon) = (stack.identities(), stack.daemon_pid());
     std::process::Command::new("kill").args(["-TERM", &daemon.to_string()]).status().expect("kill");
-    eventually(Duration::from_secs(10), "the daemon is gone", async || {
-        (!std::path::Path::new(&format!("/proc/{daemon}/cmdline")).exists()).then_some(())
-    })
-    .await;
+    eventually(Duration::from_secs(10), "the daemon is gone", async || crate::taking_over::is_gone(daemon).then_some(())).await;
     assert_eq!(stack.identities(), before);
     assert_eq!(stack.item("web")["state"], "running");
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use expect_test::expect;
 use proptest::prelude::*;
 use witwd::engine::request::{MountFrom, MountRequest};
-use witwd::engine::sim::{Call, Operation, Script, World};
+use witwd::engine::sim::{Call, Operation, Script, SimNetwork, World};
 use witwd::host::Clock as _;
 use witwd::model::preview::{Preview, PreviewAction};
 use witwd::model::stack::Stack;
@@ -316,4 +316,17 @@ async fn definitions_of_what_is_gone_are_forgotten_and_no_secret_is_among_them()
     assert_eq!(kept.len(), 2, "{kept:#?}");
     let text = format!("{kept:?}");
     assert!(text.contains("app:2") && text.contains("${db.roles.demo.password}") && !text.contains("password-of"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_foreign_network_is_foreseen_to_hold_all_up() {
+    let machine = Machine::new();
+    let demo = asked(DEMO);
+    let theirs = SimNetwork { name: demo.stack.name().network(), owner: None };
+    machine.engine.alter(|world| drop(world.networks.insert("0".repeat(64), theirs)));
+    let told = foresee(&machine, None, demo).await;
+    let verbs: BTreeSet<&str> = told.actions.iter().map(|action| action.action.as_str()).collect();
+    assert_eq!(verbs, BTreeSet::from(["create-volume", "pull"]), "{told:#?}");
+    let network = told.blocked.iter().find(|blocked| blocked.target == "network").expect("it is in the way");
+    assert!(network.needs_operator && network.cause.contains("which is not ours"), "{told:#?}");
 }

@@ -180,14 +180,19 @@ impl Case {
         case
     }
 
-    /// The same without what nobody can foresee: that no registry answers, and when the engine is
-    /// done with a removal.
+    /// The same without what nobody can foresee: that no registry answers, when the engine is done with a
+    /// removal, and who stands in for how long while an image comes for what can't be made on a foreign network.
     #[must_use]
     pub fn foreseeable(mut self) -> Self {
         for found in self.found.iter_mut().filter(|found| found.state == "removing") {
             found.state = "dead";
         }
-        Self { offline: false, ..self }
+        let network = match self.network {
+            "foreign" => "none",
+            "two" => "ours",
+            network => network,
+        };
+        Self { offline: false, network, ..self }
     }
 
     fn edit(&mut self, edit: Edit) {
