@@ -8,9 +8,13 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal};
 
-/// Whether a process of this id is there.
+/// Whether a process of this id is there, and not over and only waited for by nobody: in a container the
+/// first process may be no init.
 pub fn is_alive(pid: u32) -> bool {
-    raw(pid).is_some_and(|pid| !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH)))
+    let is_there = raw(pid).is_some_and(|pid| !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH)));
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let is_over = status.lines().any(|line| line.strip_prefix("State:").is_some_and(|state| state.trim_start().starts_with('Z')));
+    is_there && !is_over
 }
 
 /// Asks a process to end; one that is gone is fine.

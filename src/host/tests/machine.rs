@@ -16,6 +16,19 @@ fn scratch() -> tempfile::TempDir {
 }
 
 #[test]
+fn a_process_that_is_over_is_not_alive_although_nobody_waited_for_it() {
+    let mut child = Command::new("cat").stdin(std::process::Stdio::piped()).spawn().expect("cat");
+    assert!(crate::host::process::is_alive(child.id()));
+    drop(child.stdin.take());
+    let over = (0..2000).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        !crate::host::process::is_alive(child.id())
+    });
+    assert!(over, "it has ended within ten seconds");
+    assert!(child.wait().expect("an end").success());
+}
+
+#[test]
 fn an_instance_is_bound_to_machine_device_and_inode() {
     let one = instance_of("machine", 1, 2);
     assert_eq!(one, instance_of("machine", 1, 2));
