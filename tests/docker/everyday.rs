@@ -57,7 +57,7 @@ async fn a_published_port_is_printed_opened_and_said_to_be_missing() {
     let mut person = Person::runs_with(&stack, &["open"], &[("PATH", &path), ("DISPLAY", ":7")]);
     assert_eq!(person.ends().await.code(), Some(0));
     assert_eq!(std::fs::read_to_string(&seen).expect("it was opened"), format!("{address}\n"));
-    std::fs::remove_file(programs.join("xdg-open")).expect("gone");
+    std::fs::write(programs.join("xdg-open"), "#!/bin/sh\nexit 3\n").expect("a program that finds no browser");
     let mut person = Person::runs_with(&stack, &["open"], &[("PATH", &path), ("DISPLAY", ":7")]);
     person.sees(&address).await;
     person.sees("there is no browser here").await;

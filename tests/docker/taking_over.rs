@@ -25,10 +25,12 @@ fn refused(output: &Output, words: &[&str]) {
     assert!(words.iter().all(|word| complaint.contains(word)), "{complaint}");
 }
 
-/// Whether a process is gone, or over and waited for by nobody.
+/// Whether a process is gone with all its threads, or over and waited for by nobody.
 pub fn is_gone(process: u64) -> bool {
-    let state = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    state.rsplit(')').next().is_none_or(|rest| rest.trim_start().starts_with('Z') || rest.is_empty())
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let has = |start: &str| status.lines().any(|line| line.starts_with(start));
+    // The first thread is over first: files and sockets are closed with the last.
+    status.is_empty() || (has("State:\tZ") && status.lines().any(|line| line == "Threads:\t1"))
 }
 
 #[tokio::test(flavor = "multi_thread")]

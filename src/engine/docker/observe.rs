@@ -96,6 +96,9 @@ async fn container(
         engine.cache().keep_detail(version, &container.id.0, &state, &detail);
     }
     container.state = detail.state;
+    if !container.state.is_up() {
+        container.published.clear();
+    }
     container.image_reference = detail.image_reference;
     container.networks = detail.networks;
     Ok(Some(container))
@@ -142,14 +145,17 @@ pub(super) fn of_summary(summary: &ContainerSummary) -> Container {
     let status = summary.status.clone().unwrap_or_default();
     let networks = summary.network_settings.as_ref().and_then(|settings| settings.networks.as_ref());
     let networks = networks.into_iter().flat_map(HashMap::keys).map(|network| (network.clone(), BTreeSet::new())).collect();
+    let state = rough_state(summary, &status, created_at);
+    // Some engines go on listing the ports of what has ended.
+    let published = if state.is_up() { published(summary) } else { Vec::new() };
     Container {
         id: ContainerId(summary.id.clone().unwrap_or_default()),
         name: name(summary.names.as_deref().unwrap_or_default()),
         image: ImageId(summary.image_id.clone().unwrap_or_default()),
         image_reference: summary.image.clone().unwrap_or_default(),
-        state: rough_state(summary, &status, created_at),
+        state,
         identity: labels::identity(&labels),
-        published: published(summary),
+        published,
         networks,
         volumes: mounted(summary),
         created_at,
