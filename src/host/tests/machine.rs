@@ -76,7 +76,12 @@ fn a_lock_is_held_once_and_says_by_whom() {
     assert_eq!((directory.as_path(), who.pid), (root.path(), std::process::id()));
     assert_eq!(holder(&state).map(|who| who.pid), Some(std::process::id()));
     drop(lock);
-    assert_eq!(holder(&state), None);
+    // A process that another test begins just now has all our files until it is its own program.
+    let is_given_back = (0..2000).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        holder(&state).is_none()
+    });
+    assert!(is_given_back);
     acquire(&state, now).expect("a lock that was given back");
 }
 
