@@ -72,7 +72,7 @@ pub(super) async fn many_removals_at_once_are_refused_as_in_progress_or_done(ben
     let refusals: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
     let other = refusals.iter().find(|error| error.kind != ErrorKind::RemovalInProgress);
     ensure(other.is_none(), || format!("{other:?}"))?;
-    ensure(!refusals.is_empty(), || "nobody came while it was being removed".to_owned())?;
+    // A quick engine may be done before the next one asks; `tests/docker/faults.rs` has a removal that takes its time.
     ensure(refusals.len() < REMOVERS, || "nobody's removal was carried out".to_owned())?;
     ensure(bench.listed(&id).await.is_err(), || "it is still listed".to_owned())?;
     Ok(bench.engine.remove(&id).await?)
