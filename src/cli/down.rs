@@ -23,7 +23,7 @@ use crate::control::protocol::{Down, Request};
 use crate::engine::request::Scope;
 use crate::host::Clock;
 use crate::model::name::{InstanceId, StackName};
-use crate::model::observed::{Observed, Owner};
+use crate::model::observed::{Observed, Owner, VolumeSeen};
 use crate::model::status::Status;
 
 /// Flags of `down`.
@@ -51,7 +51,8 @@ pub(super) async fn run(context: &Context, args: DownArgs) -> Done {
     let engine = context.engine().await?;
     let scope = Scope { instance: Some(instance.clone()), ..Scope::of(&stack) };
     let observed = engine.observe(&scope).await?;
-    let lost = if args.volumes { volumes(&observed, &data_name(context, &place, &stack)?, &instance) } else { BTreeSet::new() };
+    let lost =
+        if args.volumes { volumes(&observed, &stack, &data_name(context, &place, &stack)?, &instance) } else { BTreeSet::new() };
     confirm_loss(context, &args, &lost)?;
     if running.is_none() && lost.is_empty() && is_gone(&observed, &stack, &instance) {
         context.output.note(&format!("nothing of stack {stack} is there"));
@@ -128,10 +129,16 @@ async fn daemon_for(
     }
 }
 
-/// Volumes that go with the stack.
-pub(super) fn volumes(observed: &Observed, stack: &StackName, instance: &InstanceId) -> BTreeSet<String> {
-    let ours = |owner: &Option<(StackName, InstanceId)>| owner.as_ref().is_some_and(|(name, by)| name == stack && by == instance);
-    observed.volumes.iter().filter(|volume| ours(&volume.owner)).map(|volume| volume.name.clone()).collect()
+/// Volumes that go with the stack: those made under the name of its data, and those that its containers
+/// have, whatever the name was when they were made.
+pub(super) fn volumes(observed: &Observed, stack: &StackName, data_name: &StackName, instance: &InstanceId) -> BTreeSet<String> {
+    let containers = observed.containers.iter().filter(|container| container.owner(stack, instance) == Owner::Ours);
+    let mounted: BTreeSet<&String> = containers.flat_map(|container| &container.volumes).collect();
+    let goes = |volume: &&VolumeSeen| {
+        let Some((name, by)) = &volume.owner else { return false };
+        by == instance && (name == data_name || mounted.contains(&volume.name))
+    };
+    observed.volumes.iter().filter(goes).map(|volume| volume.name.clone()).collect()
 }
 
 /// The name that the stack's volumes carry: as it was accepted last, for that is what a daemon runs.

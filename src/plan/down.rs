@@ -47,12 +47,13 @@ fn remove_network(pass: &mut Pass<'_>) {
 }
 
 /// The one place that plans the removal of a volume: where the user's command names it. One that was
-/// made since stays.
+/// made since stays. The stack may have been called otherwise when it was made: the file can have lost
+/// its `renamed_from` while what ran had the data of the old name.
 fn drop_volumes(pass: &mut Pass<'_>) {
     let inputs = pass.inputs;
-    let owner = Some(inputs.stack.volume_owner(inputs.instance));
+    let ours = |volume: &&VolumeSeen| volume.owner.as_ref().is_some_and(|(_, by)| by == inputs.instance);
     let is_named = |volume: &&VolumeSeen| inputs.history.drop_volumes.contains(&volume.name);
-    for volume in inputs.observed.volumes.iter().filter(|volume| volume.owner == owner).filter(is_named) {
+    for volume in inputs.observed.volumes.iter().filter(ours).filter(is_named) {
         pass.act(Action::RemoveVolume { name: volume.name.clone() }, "witwd down --volumes");
     }
 }

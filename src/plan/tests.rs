@@ -9,6 +9,7 @@ use expect_test::expect;
 use fixture::World;
 
 use crate::model::family::{DataFound, Family, Glibc, Library};
+use crate::model::name::InstanceId;
 use crate::model::workload::Restart;
 
 #[test]
@@ -542,9 +543,14 @@ fn a_renamed_stack_owns_the_volumes_of_its_old_name_to_the_end() {
     dropped.clone().check(expect![[r#"
         remove-volume volume old_db-17 | witwd down --volumes
     "#]]);
-    // What was made since nobody saw named; what is named and not of this stack is not touched.
-    dropped = dropped.made_under("old", "old_since", None).made_under("elsewhere", "elsewhere_media", None);
-    dropped.history.drop_volumes.insert("elsewhere_media".to_owned());
+    // What was made since nobody saw named; what is named and another instance's is not touched.
+    dropped = dropped.made_under("old", "old_since", None).has_volume("old_media", Some(InstanceId("elsewhere".to_owned())));
+    dropped.history.drop_volumes.insert("old_media".to_owned());
+    dropped.clone().check(expect![[r#"
+        remove-volume volume old_db-17 | witwd down --volumes
+    "#]]);
+    // Also where the file does not say any more what the stack was called.
+    dropped.renamed_from = None;
     dropped.check(expect![[r#"
         remove-volume volume old_db-17 | witwd down --volumes
     "#]]);

@@ -24,6 +24,9 @@ port = 6379
 health.tcp = true
 "#;
 
+/// The file is carried out by `up` alone: a save does nothing between two looks.
+const ONLY_UP: &str = "[daemon]\nreload = \"up\"\n";
+
 fn document(stack: &TestStack, words: &[&str], code: i32) -> Value {
     let output = stack.run(words);
     assert_eq!(output.status.code(), Some(code), "{}{}", text(&output.stdout), text(&output.stderr));
@@ -41,7 +44,8 @@ async fn plan_shows_what_up_does_and_changes_nothing_with_and_without_a_daemon()
     // First, so that it outlives the stack: its daemon reaches the engine through it to the end.
     let scratch = tempfile::tempdir().expect("a directory");
     let proxy = Recorder::start(scratch.path());
-    let mut stack = TestStack::new("plan", PAIR).await;
+    let text = format!("{PAIR}{ONLY_UP}");
+    let mut stack = TestStack::new("plan", &text).await;
     stack.docker_host = Some(format!("unix://{}", proxy.socket.display()));
     // Before anything is there.
     let first = document(&stack, &["plan", "--json", "--exit-code"], 10);
@@ -53,7 +57,7 @@ async fn plan_shows_what_up_does_and_changes_nothing_with_and_without_a_daemon()
     stack.done(&["up", "-d"]);
     let made = proxy.mutating().len();
     assert_eq!(document(&stack, &["plan", "--json", "--exit-code"], 0)["changes"], false);
-    stack.write(&PAIR.replace("hello", "hi"));
+    stack.write(&text.replace("hello", "hi"));
     let kept = stack.identities();
     let with_daemon = document(&stack, &["plan", "--json", "--exit-code"], 10);
     let fields = &with_daemon["actions"][0]["fields"];
@@ -96,7 +100,7 @@ async fn what_an_image_keeps_in_a_volume_is_not_said_to_be_lost() {
     // A VOLUME that the file says nothing of: it has a name, and the next container mounts it.
     let corner = TestEngine::new("plankept").await;
     let image = corner.image("VOLUME /var/data").await;
-    let text = PAIR.replacen("TINY", &image, 1);
+    let text = format!("{}{ONLY_UP}", PAIR.replacen("TINY", &image, 1));
     let stack = TestStack::new("plankept", &text).await;
     stack.done(&["up", "-d"]);
     stack.write(&text.replace("hello", "hi"));

@@ -281,8 +281,13 @@ async fn what_a_down_removes_is_named_also_where_the_file_says_another_name_by_n
     stack.write(&KEPT.replace("name = \"NAME\"", &format!("name = \"{old}-new\"\nrenamed_from = \"{old}\"")));
     stack.done(&["up", "-d"]);
     // What runs has the data of the old name, and the file does not say so any more.
+    let accepted = || stack.log().matches("save stack").count();
     for file in [KEPT.replace("NAME", &format!("{old}-new")), "name = ".to_owned()] {
+        let before = accepted();
         stack.write(&file);
+        if file.contains("-new") {
+            eventually(SOON, "the daemon has the file too", async || (accepted() > before).then_some(())).await;
+        }
         let refused = stack.run(&["down", "--volumes"]);
         let complaint = text(&refused.stderr);
         assert_eq!(refused.status.code(), Some(6), "{complaint}");
