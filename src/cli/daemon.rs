@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing_subscriber::fmt::MakeWriter;
@@ -62,7 +62,7 @@ pub(super) async fn run(context: &Context, args: DaemonArgs) -> Done {
     }
     let daemon = begun?;
     let told = manager::ready(&daemon.handle, &context.clock);
-    let exit = daemon.run(Signals::Both).await;
+    let exit = daemon.run().await;
     drop(told);
     Ok(exit)
 }
@@ -72,7 +72,7 @@ async fn begin(context: &Context, args: DaemonArgs) -> Result<Daemon, Failure> {
     let place = context.place()?;
     log_to_stderr(context, &place);
     let reload = if args.live { Reload::Save } else { Reload::Up };
-    let daemon = Daemon::start(context, &place, reload)?;
+    let daemon = Daemon::start(context, &place, reload, Signals::Both)?;
     let resumed = if args.wait { Ok(()) } else { daemon.resume(context).await };
     match resumed {
         Ok(()) => Ok(daemon),
@@ -90,6 +90,34 @@ pub(super) enum Signals {
     Both,
     /// SIGTERM.
     Terminate,
+}
+
+/// Listens from when it is made: what comes before anybody waits for it is not lost.
+struct EndingSignals {
+    terminate: Signal,
+    interrupt: Option<Signal>,
+}
+
+impl EndingSignals {
+    fn listen(signals: Signals) -> Result<Self, Failure> {
+        let of = |kind| signal(kind).map_err(|error| Failure::of(Exit::Failed, "failed to listen for signals", &error));
+        let interrupt = (signals == Signals::Both).then(|| of(SignalKind::interrupt())).transpose()?;
+        Ok(Self { terminate: of(SignalKind::terminate())?, interrupt })
+    }
+
+    /// Returns when this process is asked to end.
+    async fn recv(&mut self) -> &'static str {
+        let interrupt = async {
+            match &mut self.interrupt {
+                Some(interrupt) => interrupt.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = interrupt => "SIGINT",
+        }
+    }
 }
 
 /// Logs to standard error, and to where `witwd logs witwd` looks: under a guardian these are one.
@@ -142,19 +170,22 @@ pub(super) struct Daemon {
     supervisor: JoinHandle<Result<(), Failure>>,
     server: JoinHandle<()>,
     door: JoinHandle<()>,
+    signals: EndingSignals,
     _lock: StackLock,
 }
 
 impl Daemon {
     /// A daemon in the process of another verb.
-    pub(super) fn start_here(context: &Context, place: &Place) -> Result<Self, Failure> {
-        let daemon = Self::start(context, place, Reload::Save)?;
+    pub(super) fn start_here(context: &Context, place: &Place, signals: Signals) -> Result<Self, Failure> {
+        let daemon = Self::start(context, place, Reload::Save, signals)?;
         log_to_file(context, place);
         Ok(daemon)
     }
 
     /// Takes the lock, opens the socket and starts a supervisor, which does nothing until it is asked.
-    fn start(context: &Context, place: &Place, reload: Reload) -> Result<Self, Failure> {
+    fn start(context: &Context, place: &Place, reload: Reload, signals: Signals) -> Result<Self, Failure> {
+        // Who finds the socket may end this process already.
+        let signals = EndingSignals::listen(signals)?;
         let lock = acquire(&place.state, context.clock.wall())?;
         keep_own_id(context.disk.as_ref(), &place.directory)?;
         let parts = Parts::here(context, place)?;
@@ -194,7 +225,7 @@ impl Daemon {
             serve(listener, service).await;
             drop(socket);
         });
-        Ok(Self { parts, handle, loader, ending, downs, supervisor, server, door, _lock: lock })
+        Ok(Self { parts, handle, loader, ending, downs, supervisor, server, door, signals, _lock: lock })
     }
 
     /// Goes on with what the last `up` asked for, unless the stack was taken down since; where the file
@@ -219,12 +250,12 @@ impl Daemon {
     }
 
     /// Runs until `down` is done, `end` is asked for, or a signal comes. Only `down` stops the stack.
-    pub(super) async fn run(mut self, signals: Signals) -> Exit {
+    pub(super) async fn run(mut self) -> Exit {
         let exit = tokio::select! {
             biased;
             () = taken_down(&self.handle, &self.downs) => Exit::Done,
             () = ended(&self.ending) => Exit::Done,
-            name = ending_signal(signals) => {
+            name = self.signals.recv() => {
                 tracing::info!("{name}: the daemon ends, the stack stays");
                 Exit::Done
             }
@@ -287,15 +318,4 @@ async fn taken_down(handle: &Handle, downs: &watch::Sender<Downs>) {
 async fn ended(ending: &watch::Sender<bool>) {
     // The sender is ours: there is always one.
     let _ = ending.subscribe().wait_for(|ending| *ending).await;
-}
-
-/// Returns when this process is asked to end by a signal.
-async fn ending_signal(signals: Signals) -> &'static str {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv(), if signals == Signals::Both => "SIGINT",
-    }
 }

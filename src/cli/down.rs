@@ -119,9 +119,9 @@ async fn daemon_for(
     if let Some(client) = running {
         return Ok((client, None));
     }
-    match Daemon::start_here(context, place) {
+    match Daemon::start_here(context, place, Signals::Both) {
         Ok(daemon) => {
-            let own = tokio::spawn(daemon.run(Signals::Both));
+            let own = tokio::spawn(daemon.run());
             Ok((background::join(context, place).await?, Some(own)))
         }
         Err(failure) if failure.exit == Exit::Held => Ok((background::join(context, place).await?, None)),

@@ -9,7 +9,7 @@ use super::assembly::{self, is_readable};
 use super::background;
 use super::boot::Installed;
 use super::context::Context;
-use super::daemon::Daemon;
+use super::daemon::{Daemon, Signals};
 use super::exit_code::{Exit, Failure};
 use super::place::Place;
 use crate::control::protocol::Hello;
@@ -125,7 +125,7 @@ impl Former {
     /// The same with this process as the daemon.
     pub(super) async fn hand_over_here(self, context: &Context, place: &Place) -> Result<Daemon, Failure> {
         let here = async || {
-            let daemon = Daemon::start_here(context, place)?;
+            let daemon = Daemon::start_here(context, place, Signals::Terminate)?;
             match daemon.resume(context).await {
                 Ok(()) => Ok(daemon),
                 Err(failure) => {

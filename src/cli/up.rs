@@ -257,11 +257,11 @@ async fn daemon_here(context: &Context, place: &Place) -> Result<(Client, Option
     let started = match keeper {
         Keeper::Same(client) => return Ok((client, None)),
         Keeper::Other(former) => former.hand_over_here(context, place).await,
-        Keeper::Nobody => Daemon::start_here(context, place),
+        Keeper::Nobody => Daemon::start_here(context, place, Signals::Terminate),
     };
     match started {
         Ok(daemon) => {
-            let own = tokio::spawn(daemon.run(Signals::Terminate));
+            let own = tokio::spawn(daemon.run());
             Ok((background::join(context, place).await?, Some(own)))
         }
         Err(failure) if failure.exit == Exit::Held => Ok((background::join(context, place).await?, None)),
