@@ -55,6 +55,13 @@ pub struct Downs {
     pub done: u64,
 }
 
+impl Downs {
+    /// A `down` was accepted. Of several at once the earlier may be told of later.
+    pub(super) fn ask(&mut self, generation: u64) {
+        self.asked = self.asked.max(generation);
+    }
+}
+
 /// What the server forwards to.
 #[derive(Clone)]
 pub struct Service {
@@ -190,7 +197,7 @@ impl Call {
         tracing::info!(self.peer.uid, self.peer.pid, ?down, "down");
         let sources = self.sources(true);
         let generation = self.service.handle.down(supervisor::Down { volumes: down.volumes }).await?;
-        self.service.downs.send_modify(|downs| downs.asked = generation);
+        self.service.downs.send_modify(|downs| downs.ask(generation));
         Ok(accepted(generation, Vec::new(), sources))
     }
 

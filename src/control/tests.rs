@@ -1,7 +1,7 @@
 //! Tests of the rules of the control socket; over a real socket they are in `tests/it/control.rs`.
 
 use super::protocol::{Fault, Line, Request, Up};
-use super::{Admission, Outcome, Peer, Records, Restarts, outcome, outcome_of, unready};
+use super::{Admission, Downs, Outcome, Peer, Records, Restarts, outcome, outcome_of, unready};
 use crate::model::status::{EngineStatus, EventRecord, ExitStatus, FileStatus, Health, ItemStatus, State, Status};
 use crate::model::workload::KindName;
 
@@ -109,6 +109,14 @@ fn an_up_does_not_show_what_it_carries() {
     let up = Up { environment: [("TOKEN".to_owned(), "canary-7".to_owned())].into(), ..Up::default() };
     let shown = format!("{up:?} {:?}", Request::Up(Box::new(up.clone())));
     assert!(shown.contains("TOKEN") && !shown.contains("canary-7"));
+}
+
+#[test]
+fn of_downs_at_once_the_last_one_accepted_counts() {
+    let mut downs = Downs::default();
+    downs.ask(8);
+    downs.ask(7);
+    assert_eq!(downs, Downs { asked: 8, done: 0 });
 }
 
 #[test]
