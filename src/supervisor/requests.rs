@@ -29,6 +29,10 @@ impl Supervisor {
             Command::Up(up, answer) if up.occasion == Occasion::Saved && self.is_overtaken(&up) => {
                 return answer.send(self.generation).unwrap_or_default();
             }
+            // What a daemon would go on with by itself is older than whatever it was asked for meanwhile.
+            Command::Up(up, answer) if up.occasion == Occasion::Resumed && self.generation > 0 => {
+                return answer.send(self.generation).unwrap_or_default();
+            }
             Command::Up(up, answer) => {
                 self.accept_up(*up);
                 let _ = answer.send(self.next_generation());
@@ -37,11 +41,11 @@ impl Supervisor {
                 self.accept_down(&down);
                 let _ = answer.send(self.next_generation());
             }
-            Command::Hand(wish, answer) => {
-                let accepted = self.accept_wish(&wish);
-                let generation = self.next_generation();
-                let _ = answer.send(accepted.map(|notes| (generation, notes)));
-            }
+            // What is refused is no request: a `down` that is under way is not overtaken by it.
+            Command::Hand(wish, answer) => match self.accept_wish(&wish) {
+                Ok(notes) => drop(answer.send(Ok((self.next_generation(), notes)))),
+                Err(refusal) => return drop(answer.send(Err(refusal))),
+            },
         }
         self.looks.want();
         self.publish();

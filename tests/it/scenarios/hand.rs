@@ -101,7 +101,7 @@ async fn a_stop_holds_over_saves_a_killed_daemon_and_a_reboot() {
     let saved = stack(
         &DEMO.replace("app:1", "app:2").replace("name = \"demo\"", "name = \"demo\"\n[services.cache]\nimage = \"cache:1\""),
     );
-    daemon.resume(&saved).await;
+    daemon.save(&saved).await;
     tokio::time::sleep(A_WHILE).await;
     assert_eq!(machine.containers(), ["demo-app-1 exited", "demo-cache-1 running", "demo-db-1 running"]);
 
@@ -368,6 +368,26 @@ async fn what_makes_no_sense_is_refused_whole_and_changes_nothing() {
     daemon.down_and_wait().await;
     let Err(HandError::Refused(refusal)) = daemon.handle.hand(start("app")).await else { panic!("it is down") };
     assert_eq!(refusal.message, "the stack is not up");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_while_a_stack_goes_down_keeps_nobody_waiting_for_it() {
+    let (_machine, daemon, _) = running(DEMO).await;
+    let down = daemon.handle.down(witwd::supervisor::Down::default()).await.expect("a daemon that lives");
+    assert!(daemon.handle.hand(restart("app")).await.is_err());
+    daemon.settled(down, |status| status.converged).await;
+    assert_eq!(daemon.handle.watch().borrow().generation, down, "no later request");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_asked_before_a_daemon_goes_on_is_not_undone_by_that() {
+    let (machine, daemon, demo) = running(DEMO).await;
+    daemon.kill().await;
+    let daemon = machine.daemon(&demo);
+    let down = daemon.handle.down(witwd::supervisor::Down::default()).await.expect("a daemon that lives");
+    assert_eq!(daemon.resume(&demo).await, down);
+    daemon.settled(down, |status| status.converged).await;
+    assert_eq!(machine.containers(), Vec::<String>::new());
 }
 
 #[test]

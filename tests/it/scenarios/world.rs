@@ -15,7 +15,9 @@ use witwd::model::name::InstanceId;
 use witwd::model::stack::Stack;
 use witwd::model::status::{ItemStatus, Status};
 use witwd::supervisor::sim::{SimCommands, SimKeeper};
-use witwd::supervisor::{Beginning, Context, Down, Handle, KeptLogs, Known, PRIMITIVES, StateFile, TRANSFERS, Up, channel, run};
+use witwd::supervisor::{
+    Beginning, Context, Down, Handle, KeptLogs, Known, Occasion, PRIMITIVES, StateFile, TRANSFERS, Up, channel, run,
+};
 
 /// The stack that most scenarios run.
 pub const DEMO: &str = r#"
@@ -164,12 +166,18 @@ impl Daemon {
         self.up_of(stack, &[]).await
     }
 
-    /// Goes on with a stack that nobody asks for anew: after a restart of the daemon, after a save.
+    /// Goes on with a stack that nobody asks for anew, after a restart of the daemon.
     pub async fn resume(&self, stack: &Arc<Stack>) -> u64 {
-        self.handle
-            .up(Up { occasion: witwd::supervisor::Occasion::Resumed, ..Up::of(stack.clone()) })
-            .await
-            .expect("a daemon that lives")
+        self.occasionally(stack, Occasion::Resumed).await
+    }
+
+    /// Its file was saved.
+    pub async fn save(&self, stack: &Arc<Stack>) -> u64 {
+        self.occasionally(stack, Occasion::Saved).await
+    }
+
+    async fn occasionally(&self, stack: &Arc<Stack>, occasion: Occasion) -> u64 {
+        self.handle.up(Up { occasion, ..Up::of(stack.clone()) }).await.expect("a daemon that lives")
     }
 
     /// Asks to run these of a stack, or all of it; returns the request's generation.
