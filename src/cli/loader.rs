@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use tokio::sync::{Notify, watch};
@@ -26,11 +26,16 @@ use crate::model::stack::{SecretSource, Stack};
 use crate::model::workload::{Kind, Workload};
 use crate::supervisor::{self, Known, Occasion};
 
+/// The number of what a daemon goes on with by itself: older than all that it is asked for.
+const RESUMED: u64 = 0;
+
 /// A stack that was read, and what was learnt beside it.
 #[derive(Clone)]
 struct Read {
     /// Its number among the readings of this daemon, taken before the file was read.
     number: u64,
+    /// The reading whose surroundings it was read under: what is accepted meanwhile has newer ones.
+    based_on: Option<u64>,
     reading: Reading,
     /// The variables that it mentions.
     environment: BTreeMap<String, String>,
@@ -113,11 +118,13 @@ impl FileLoader {
 
     /// What a saved file would do, under the surroundings of the last `up`. Nothing is kept.
     pub(super) async fn saved(&self, known: Known) -> Result<Saved, Failure> {
-        let number = self.begin();
-        // Only now: an `up` that is accepted from here on overtakes this reading.
-        let Some(kept) = self.kept()? else { return Err(Failure::new(Exit::Failed, "what was accepted last is gone")) };
+        let (based_on, kept) = {
+            let latest = self.latest();
+            (*latest, self.kept()?)
+        };
+        let Some(kept) = kept else { return Err(Failure::new(Exit::Failed, "what was accepted last is gone")) };
         let (uid, request) = (kept.uid, surroundings(&kept, self.parts.place.file.clone()));
-        let read = self.read(number, request, None).await?;
+        let read = Read { based_on: Some(based_on), ..self.read(self.begin(), request, None).await? };
         self.is_ours(&read.reading.loaded.stack).await?;
         let wanted = Wanted { read: read.clone(), only: BTreeSet::new(), fresh: Fresh::default() };
         let (asked, _) = self.asked(wanted, &Up::default());
@@ -151,7 +158,7 @@ impl FileLoader {
     /// like any other save.
     pub(super) async fn go_on(&self, kept: Kept) -> Result<(supervisor::Up, Vec<String>), Failure> {
         let (uid, request) = (kept.uid, surroundings(&kept, self.parts.place.file.clone()));
-        let read = self.read(self.begin(), request, Some(kept)).await?;
+        let read = self.read(RESUMED, request, Some(kept)).await?;
         self.is_ours(&read.reading.loaded.stack).await?;
         if read.reading.request.memory.is_none() {
             self.accept(&read, uid)?;
@@ -174,7 +181,7 @@ impl FileLoader {
         Ok(Wanted { read, only, fresh })
     }
 
-    /// The number of a reading that begins now.
+    /// The number of a reading that begins now: from 1.
     fn begin(&self) -> u64 {
         self.begun.fetch_add(1, Ordering::Relaxed) + 1
     }
@@ -186,10 +193,15 @@ impl FileLoader {
                 None => file::read(request, None)?,
             };
             let (environment, builds) = (mentioned(&reading.request, &reading.loaded), build_digests(&reading.loaded));
-            Ok::<_, InvalidFile>(Read { number, reading, environment, builds })
+            Ok::<_, InvalidFile>(Read { number, based_on: None, reading, environment, builds })
         };
         let read = tokio::task::spawn_blocking(reading).await;
         Ok(read.map_err(|error| Failure::of(Exit::Failed, "failed to read the file", &error))??)
+    }
+
+    /// The number of the reading that was accepted last; nothing else is accepted while it is held.
+    fn latest(&self) -> MutexGuard<'_, u64> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn request(&self, up: &Up) -> LoadRequest {
@@ -206,8 +218,8 @@ impl FileLoader {
     /// Keeps what was read, as what is run from now on whatever becomes of the file; `false` where a later
     /// reading was accepted already.
     fn accept(&self, read: &Read, uid: u32) -> Result<bool, Failure> {
-        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        if read.number < *latest {
+        let mut latest = self.latest();
+        if read.number < *latest || read.based_on.is_some_and(|number| number != *latest) {
             return Ok(false);
         }
         let Reading { request, loaded, .. } = &read.reading;
@@ -335,3 +347,6 @@ pub(super) fn mentioned(request: &LoadRequest, loaded: &Loaded) -> BTreeMap<Stri
     let names: BTreeSet<String> = config::mentioned(request).into_iter().chain(of_secrets).collect();
     names.into_iter().filter_map(|name| request.environment.get(&name).cloned().map(|value| (name, value))).collect()
 }
+
+#[cfg(test)]
+mod tests;

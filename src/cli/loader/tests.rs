@@ -1,0 +1,75 @@
+//! Which of two readings is run, on the simulated engine.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::engine::sim::SimEngine;
+use crate::host::runtime::{Runtime, Surroundings};
+use crate::host::{Clock as _, SystemClock, SystemDisk};
+use crate::model::name::InstanceId;
+use crate::model::status::DaemonStatus;
+
+/// The loader of a daemon in a directory of the test's own, whose stack needs `TAG`.
+struct Loading {
+    loader: FileLoader,
+    _directory: tempfile::TempDir,
+}
+
+impl Loading {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().canonicalize().expect("its path");
+        let file = path.join("stack.toml");
+        std::fs::write(&file, "name = \"shop\"\n[services.web]\nimage = \"app:${env.TAG}\"\n").expect("a file");
+        let clock = Arc::new(SystemClock::new());
+        let of_test = Surroundings { uid: rustix::process::geteuid().as_raw(), chosen: Some(path.join("run")), xdg: None };
+        let parts = Parts {
+            disk: Arc::new(SystemDisk),
+            engine: Arc::new(SimEngine::new(clock.clone())),
+            instance: InstanceId("here".to_owned()),
+            runtime: Runtime::open(&of_test).expect("a runtime directory"),
+            daemon: DaemonStatus { pid: 1, version: "0".to_owned(), since: clock.wall() },
+            place: super::super::place::Place { state: path.join(".witwd"), directory: path, file },
+            clock,
+        };
+        Self { loader: FileLoader::of(parts), _directory: directory }
+    }
+
+    /// The tag that is kept, which a daemon that is started again runs.
+    fn kept(&self) -> String {
+        self.loader.kept().expect("readable").expect("kept").environment["TAG"].clone()
+    }
+}
+
+fn up(tag: &str) -> Up {
+    Up { environment: [("TAG".to_owned(), tag.to_owned())].into(), ..Up::default() }
+}
+
+#[tokio::test]
+async fn a_save_that_was_read_under_older_surroundings_does_not_undo_an_up() {
+    let loading = Loading::new();
+    let loader = &loading.loader;
+    loader.prepare(up("1"), own()).await.unwrap_or_else(|failure| panic!("{}", failure.message));
+    // The `up` began first, and its engine was slow.
+    let wanted = loader.wanted(&up("2")).await.unwrap_or_else(|failure| panic!("{}", failure.message));
+    let known = Known::default();
+    let saved = loader.saved(known).await.unwrap_or_else(|failure| panic!("{}", failure.message));
+    assert!(loader.accept(&wanted.read, 0).expect("kept"));
+    assert!(loader.take_saved(saved, None).expect("no fault").is_none(), "it is looked at again");
+    assert_eq!(loading.kept(), "2");
+}
+
+#[tokio::test]
+async fn what_a_daemon_goes_on_with_is_older_than_every_up() {
+    let loading = Loading::new();
+    let loader = &loading.loader;
+    loader.prepare(up("1"), own()).await.unwrap_or_else(|failure| panic!("{}", failure.message));
+    let before = loader.kept().expect("readable").expect("kept");
+    loader.prepare(up("2"), own()).await.unwrap_or_else(|failure| panic!("{}", failure.message));
+    let (resumed, _) = loader.go_on(before).await.unwrap_or_else(|failure| panic!("{}", failure.message));
+    assert_eq!((loading.kept().as_str(), resumed.reading), ("2", RESUMED));
+}
+
+fn own() -> Peer {
+    Peer { uid: 0, gid: 0, pid: None }
+}
