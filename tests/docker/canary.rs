@@ -119,7 +119,7 @@ impl Processes {
         let (end, ended) = channel();
         let looking = std::thread::spawn(move || {
             let mut seen = BTreeSet::new();
-            while ended.recv_timeout(Duration::from_millis(1)) == Err(RecvTimeoutError::Timeout) {
+            while ended.recv_timeout(Duration::from_millis(10)) == Err(RecvTimeoutError::Timeout) {
                 seen.extend(std::fs::read_dir("/proc").expect("processes").flatten().filter_map(|process| {
                     let words = std::fs::read(process.path().join("cmdline")).ok()?;
                     Some(text(&words).replace('\0', " "))
