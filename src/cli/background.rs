@@ -5,13 +5,17 @@ use std::path::PathBuf;
 use std::process::Child;
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
+
 use super::boot::unit_of;
 use super::context::Context;
+use super::daemon::Daemon;
 use super::exit_code::{Exit, Failure};
 use super::handover::{Keeper, hand_to_unit, keeper};
 use super::place::Place;
-use crate::control::Client;
-use crate::host::lock::holder;
+use crate::control::protocol::Request;
+use crate::control::{Client, ClientError, Lines};
+use crate::host::lock::{LockError, holder, is_held};
 use crate::host::process;
 
 /// How long a daemon may take to open its socket.
@@ -19,6 +23,8 @@ const TO_OPEN: Duration = Duration::from_secs(20);
 /// How long the winner of a race for the lock may take to answer.
 const TO_JOIN: Duration = Duration::from_secs(10);
 const BETWEEN: Duration = Duration::from_millis(30);
+/// How many daemons may end in a row just when they are asked.
+const ASKED: usize = 3;
 /// The verb of a guardian.
 pub(super) const GUARDIAN: &str = "__guardian";
 /// For a daemon whose first start waits for an `up`.
@@ -40,14 +46,41 @@ pub(super) async fn daemon(context: &Context, place: &Place) -> Result<(Client, 
     }
 }
 
+/// Asks the daemon that `find` finds. One that ended between its greeting and the request, for a `down`
+/// was just done, has taken nothing on: the next one is asked.
+pub(super) async fn ask<T>(
+    request: &Request,
+    mut find: impl AsyncFnMut() -> Result<(Client, T), Failure>,
+) -> Result<(Client, T, Result<Lines, ClientError>), Failure> {
+    for _ in 1..ASKED {
+        let (client, found) = find().await?;
+        let lines = client.lines(request).await;
+        if lines.is_ok() || matches!(lines, Err(ClientError::Fault(_))) || !client.is_gone().await {
+            return Ok((client, found, lines));
+        }
+    }
+    let (client, found) = find().await?;
+    let lines = client.lines(request).await;
+    Ok((client, found, lines))
+}
+
 /// Starts a guardian and its daemon, which goes on by itself unless `first` says otherwise.
 pub(super) async fn start(context: &Context, place: &Place, first: &[&str]) -> Result<Client, Failure> {
+    loop {
+        if let Some(client) = started(context, place, first).await? {
+            return Ok(client);
+        }
+    }
+}
+
+/// The daemon, or another one that won the race; `None` where that one let go of the stack.
+async fn started(context: &Context, place: &Place, first: &[&str]) -> Result<Option<Client>, Failure> {
     let log_before = log_length(place);
     let mut guardian = start_guardian(context, place, first)?;
     let begun = context.clock.moment();
     while context.clock.moment().since(begun) < TO_OPEN {
         if let Some(client) = context.daemon(place).await? {
-            return Ok(client);
+            return Ok(Some(client));
         }
         if let Some(code) = ended(&mut guardian) {
             return gave_up(context, place, code, log_before).await;
@@ -58,17 +91,53 @@ pub(super) async fn start(context: &Context, place: &Place, first: &[&str]) -> R
         .hint(format!("see {}", place.log_path().display())))
 }
 
-/// Waits for the daemon that holds the lock to answer: it may have won the race by a moment.
+/// Waits for a daemon that is about to answer.
 pub(super) async fn join(context: &Context, place: &Place) -> Result<Client, Failure> {
+    joined(context, place, || true).await?.ok_or_else(|| held(place))
+}
+
+/// Waits for the daemon that holds the lock to answer: it may have won the race by a moment. `None` where
+/// it let go of the lock instead: it was about to end.
+pub(super) async fn join_holder(context: &Context, place: &Place) -> Result<Option<Client>, Failure> {
+    joined(context, place, || is_held(&place.state).unwrap_or(true)).await
+}
+
+async fn joined(context: &Context, place: &Place, goes_on: impl Fn() -> bool) -> Result<Option<Client>, Failure> {
     let begun = context.clock.moment();
     while context.clock.moment().since(begun) < TO_JOIN {
         if let Some(client) = context.daemon(place).await? {
-            return Ok(client);
+            return Ok(Some(client));
+        }
+        if !goes_on() {
+            return Ok(None);
         }
         context.clock.sleep(BETWEEN).await;
     }
-    let held = crate::host::lock::LockError::Held { directory: place.directory.clone(), holder: holder(&place.state) };
-    Err(held.into())
+    Err(held(place))
+}
+
+/// A daemon in the process of a verb.
+pub(super) type Own = JoinHandle<Exit>;
+
+/// The daemon that this process `started`, at work, or the one that holds the lock; `None` where that one
+/// let go of it.
+pub(super) async fn own_or_holder(
+    context: &Context,
+    place: &Place,
+    started: Result<Daemon, Failure>,
+) -> Result<Option<(Client, Option<Own>)>, Failure> {
+    match started {
+        Ok(daemon) => {
+            let own = tokio::spawn(daemon.run());
+            Ok(Some((join(context, place).await?, Some(own))))
+        }
+        Err(failure) if failure.exit == Exit::Held => Ok(join_holder(context, place).await?.map(|client| (client, None))),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn held(place: &Place) -> Failure {
+    LockError::Held { directory: place.directory.clone(), holder: holder(&place.state) }.into()
 }
 
 fn start_guardian(context: &Context, place: &Place, first: &[&str]) -> Result<Child, Failure> {
@@ -98,10 +167,10 @@ fn ended(guardian: &mut Child) -> Option<i32> {
 }
 
 /// The guardian ended before its daemon answered: another one won the race, or it can't be.
-async fn gave_up(context: &Context, place: &Place, code: i32, log_before: u64) -> Result<Client, Failure> {
+async fn gave_up(context: &Context, place: &Place, code: i32, log_before: u64) -> Result<Option<Client>, Failure> {
     let exit = Exit::of_code(u8::try_from(code).unwrap_or(1));
     if exit == Exit::Held {
-        return join(context, place).await;
+        return join_holder(context, place).await;
     }
     let said = said_since(place, log_before);
     let message =

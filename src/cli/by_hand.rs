@@ -12,6 +12,7 @@ use super::exit_code::{Exit, Failure};
 use super::follow::{Follower, Waited};
 use super::loader::no_such;
 use super::progress::Progress;
+use super::ps::is_unread;
 use super::up::not_ready;
 use crate::control::protocol::Request;
 use crate::control::{Client, ConnectError, Outcome, waits_for_another};
@@ -26,6 +27,10 @@ pub struct Patience {
     timeout: Duration,
 }
 
+/// How long a daemon that only just began may take to read its file.
+const TO_READ: Duration = Duration::from_secs(5);
+const BETWEEN: Duration = Duration::from_millis(50);
+
 /// A daemon that can be asked, and what it knows.
 pub(super) struct Asked<'a> {
     context: &'a Context,
@@ -38,8 +43,18 @@ impl<'a> Asked<'a> {
     /// keeps would start or stop more than was named.
     pub(super) async fn daemon(context: &'a Context) -> Result<Self, Failure> {
         let client = context.daemon(&context.place()?).await?.ok_or(ConnectError::NoDaemon)?;
-        let status = client.status().await?;
-        Ok(Self { context, client, status })
+        let begun = context.clock.moment();
+        loop {
+            let status = client.status().await?;
+            if !is_unread(&status) {
+                return Ok(Self { context, client, status });
+            }
+            if context.clock.moment().since(begun) > TO_READ {
+                let words = format!("the daemon (process {}) runs nothing yet", client.hello().pid);
+                return Err(Failure::new(Exit::Failed, words).hint("`witwd up -d` starts the stack"));
+            }
+            context.clock.sleep(BETWEEN).await;
+        }
     }
 
     /// What these words name.

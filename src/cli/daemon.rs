@@ -60,27 +60,20 @@ pub(super) async fn run(context: &Context, args: DaemonArgs) -> Done {
     if begun.as_ref().is_err_and(|failure| !FINAL.contains(&failure.exit)) {
         manager::slow_down(context.clock.as_ref()).await;
     }
-    let daemon = begun?;
+    let Some(daemon) = begun? else { return Ok(Exit::Done) };
     let told = manager::ready(&daemon.handle, &context.clock);
     let exit = daemon.run().await;
     drop(told);
     Ok(exit)
 }
 
-/// A daemon that serves and goes on with the stack.
-async fn begin(context: &Context, args: DaemonArgs) -> Result<Daemon, Failure> {
+/// A daemon that serves and goes on with the stack; `None` where it was asked to end before it did.
+async fn begin(context: &Context, args: DaemonArgs) -> Result<Option<Daemon>, Failure> {
     let place = context.place()?;
     log_to_stderr(context, &place);
     let reload = if args.live { Reload::Save } else { Reload::Up };
     let daemon = Daemon::start(context, &place, reload, Signals::Both)?;
-    let resumed = if args.wait { Ok(()) } else { daemon.resume(context).await };
-    match resumed {
-        Ok(()) => Ok(daemon),
-        Err(failure) => {
-            daemon.end().await;
-            Err(failure)
-        }
-    }
+    if args.wait { Ok(Some(daemon)) } else { daemon.resumed(context).await }
 }
 
 /// Which signals end a daemon. In a foreground `up`, Ctrl-C means the stack.
@@ -228,25 +221,30 @@ impl Daemon {
         Ok(Self { parts, handle, loader, ending, downs, supervisor, server, door, signals, _lock: lock })
     }
 
-    /// Goes on with what the last `up` asked for, unless the stack was taken down since; where the file
-    /// of now can't be used, with the one that was accepted. Without an earlier `up` this is the first
-    /// one, under this process's own environment.
-    pub(super) async fn resume(&self, context: &Context) -> Result<(), Failure> {
-        if !is_wanted(&self.parts) {
-            return Ok(());
-        }
-        let (up, warnings) = if let Some(kept) = context.kept(&self.parts.place)? {
-            self.loader.go_on(kept).await?
-        } else {
-            let own = Peer { uid: rustix::process::geteuid().as_raw(), gid: 0, pid: None };
-            self.loader.load(up_request(context, &self.parts.place)?.0, own).await.map_err(Failure::from)?
+    /// This daemon once it goes on with the stack, which can take as long as the engine is silent; `None`
+    /// where it was asked to end meanwhile, and did.
+    pub(super) async fn resumed(mut self, context: &Context) -> Result<Option<Self>, Failure> {
+        let resumed = tokio::select! {
+            biased;
+            resumed = resume(context, &self.parts, &self.loader, &self.handle) => resumed.map(|()| true),
+            () = ended(&self.ending) => Ok(false),
+            name = self.signals.recv() => {
+                tracing::info!("{name}: the daemon ends before it went on with the stack, which stays");
+                Ok(false)
+            }
         };
-        for warning in warnings {
-            tracing::warn!("{warning}");
+        match resumed {
+            Ok(true) => Ok(Some(self)),
+            Ok(false) => {
+                manager::stopping();
+                self.end().await;
+                Ok(None)
+            }
+            Err(failure) => {
+                self.end().await;
+                Err(failure)
+            }
         }
-        let up = supervisor::Up { occasion: Occasion::Resumed, ..up };
-        self.handle.up(up).await.map_err(|closed| Failure::of(Exit::Failed, "failed to go on", &closed))?;
-        Ok(())
     }
 
     /// Runs until `down` is done, `end` is asked for, or a signal comes. Only `down` stops the stack.
@@ -283,6 +281,27 @@ impl Daemon {
         let _ = self.server.await;
         let _ = self.door.await;
     }
+}
+
+/// Goes on with what the last `up` asked for, unless the stack was taken down since; where the file
+/// of now can't be used, with the one that was accepted. Without an earlier `up` this is the first
+/// one, under this process's own environment.
+async fn resume(context: &Context, parts: &Parts, loader: &FileLoader, handle: &Handle) -> Result<(), Failure> {
+    if !is_wanted(parts) {
+        return Ok(());
+    }
+    let (up, warnings) = if let Some(kept) = context.kept(&parts.place)? {
+        loader.go_on(kept).await?
+    } else {
+        let own = Peer { uid: rustix::process::geteuid().as_raw(), gid: 0, pid: None };
+        loader.load(up_request(context, &parts.place)?.0, own).await.map_err(Failure::from)?
+    };
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    let up = supervisor::Up { occasion: Occasion::Resumed, ..up };
+    handle.up(up).await.map_err(|closed| Failure::of(Exit::Failed, "failed to go on", &closed))?;
+    Ok(())
 }
 
 /// What is asked of a daemon by the `up` of this process, and the warnings of its file.

@@ -5,10 +5,9 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use clap::Args;
-use tokio::task::JoinHandle;
 
 use super::Done;
-use super::background;
+use super::background::{self, Own};
 use super::context::Context;
 use super::daemon::{Daemon, Signals};
 use super::exit_code::{Exit, Failure};
@@ -52,14 +51,15 @@ pub(super) async fn run(context: &Context, args: DownArgs) -> Done {
     let scope = Scope { instance: Some(instance.clone()), ..Scope::of(&stack) };
     let observed = engine.observe(&scope).await?;
     let lost =
-        if args.volumes { volumes(&observed, &stack, &data_name(context, &place, &stack)?, &instance) } else { BTreeSet::new() };
+        if args.volumes { volumes(&observed, (&stack, &instance), &Data::of(context, &place, &stack)?) } else { BTreeSet::new() };
     confirm_loss(context, &args, &lost)?;
     if running.is_none() && lost.is_empty() && is_gone(&observed, &stack, &instance) {
         context.output.note(&format!("nothing of stack {stack} is there"));
         return Ok(Exit::Done);
     }
-    let (client, own) = daemon_for(context, &place, running).await?;
-    let mut follower = Follower::new(client.lines(&Request::Down(Down { volumes: lost })).await?);
+    let (request, mut running) = (Request::Down(Down { volumes: lost }), running);
+    let (_, own, lines) = background::ask(&request, async || daemon_for(context, &place, running.take()).await).await?;
+    let mut follower = Follower::new(lines?);
     let mut progress = Progress::new(context.output);
     let in_time = until_ended(&mut follower, &mut progress, context.clock.as_ref(), args.timeout).await?;
     progress.finish();
@@ -111,45 +111,52 @@ fn over(context: &Context, follower: &Follower, stack: &StackName) -> Done {
     Err(failure.hint("`witwd down` again goes on where it ended"))
 }
 
-async fn daemon_for(
-    context: &Context,
-    place: &Place,
-    running: Option<Client>,
-) -> Result<(Client, Option<JoinHandle<Exit>>), Failure> {
+/// The daemon that runs, else this process as one.
+async fn daemon_for(context: &Context, place: &Place, running: Option<Client>) -> Result<(Client, Option<Own>), Failure> {
     if let Some(client) = running {
         return Ok((client, None));
     }
-    match Daemon::start_here(context, place, Signals::Both) {
-        Ok(daemon) => {
-            let own = tokio::spawn(daemon.run());
-            Ok((background::join(context, place).await?, Some(own)))
+    loop {
+        let started = Daemon::start_here(context, place, Signals::Both);
+        if let Some(found) = background::own_or_holder(context, place, started).await? {
+            return Ok(found);
         }
-        Err(failure) if failure.exit == Exit::Held => Ok((background::join(context, place).await?, None)),
-        Err(failure) => Err(failure),
     }
 }
 
 /// Volumes that go with the stack: those made under the name of its data, and those that its containers
-/// have, whatever the name was when they were made.
-pub(super) fn volumes(observed: &Observed, stack: &StackName, data_name: &StackName, instance: &InstanceId) -> BTreeSet<String> {
+/// have, whatever the name was when they were made. What is declared external never goes.
+fn volumes(observed: &Observed, (stack, instance): (&StackName, &InstanceId), data: &Data) -> BTreeSet<String> {
     let containers = observed.containers.iter().filter(|container| container.owner(stack, instance) == Owner::Ours);
     let mounted: BTreeSet<&String> = containers.flat_map(|container| &container.volumes).collect();
     let goes = |volume: &&VolumeSeen| {
         let Some((name, by)) = &volume.owner else { return false };
-        by == instance && (name == data_name || mounted.contains(&volume.name))
+        by == instance && (*name == data.name || mounted.contains(&volume.name)) && !data.external.contains(&volume.name)
     };
     observed.volumes.iter().filter(goes).map(|volume| volume.name.clone()).collect()
 }
 
-/// The name that the stack's volumes carry: as it was accepted last, for that is what a daemon runs.
-fn data_name(context: &Context, place: &Place, stack: &StackName) -> Result<StackName, Failure> {
-    let now = context.request_to_look(place)?;
-    let reading = match context.kept(place)? {
-        Some(kept) => file::resume(now, &kept).ok(),
-        None => file::read(now, None).ok(),
-    };
-    let loaded = reading.map(|reading| reading.loaded).filter(|loaded| loaded.stack.name() == stack);
-    Ok(loaded.map_or_else(|| stack.clone(), |loaded| loaded.stack.data_name().clone()))
+/// What the data of a stack is called, as it was accepted last, for that is what a daemon runs.
+struct Data {
+    /// The name that its volumes carry.
+    name: StackName,
+    /// Volumes on the engine that are somebody else's, whoever made them.
+    external: BTreeSet<String>,
+}
+
+impl Data {
+    fn of(context: &Context, place: &Place, stack: &StackName) -> Result<Self, Failure> {
+        let now = context.request_to_look(place)?;
+        let reading = match context.kept(place)? {
+            Some(kept) => file::resume(now, &kept).ok(),
+            None => file::read(now, None).ok(),
+        };
+        let loaded = reading.map(|reading| reading.loaded.stack).filter(|loaded| loaded.name() == stack);
+        Ok(loaded.map_or_else(
+            || Self { name: stack.clone(), external: BTreeSet::new() },
+            |loaded| Self { name: loaded.data_name().clone(), external: loaded.external_volumes().collect() },
+        ))
+    }
 }
 
 fn is_gone(observed: &Observed, stack: &StackName, instance: &InstanceId) -> bool {

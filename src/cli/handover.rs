@@ -125,14 +125,8 @@ impl Former {
     /// The same with this process as the daemon.
     pub(super) async fn hand_over_here(self, context: &Context, place: &Place) -> Result<Daemon, Failure> {
         let here = async || {
-            let daemon = Daemon::start_here(context, place, Signals::Terminate)?;
-            match daemon.resume(context).await {
-                Ok(()) => Ok(daemon),
-                Err(failure) => {
-                    daemon.end().await;
-                    Err(failure)
-                }
-            }
+            let resumed = Daemon::start_here(context, place, Signals::Terminate)?.resumed(context).await?;
+            resumed.ok_or_else(|| Failure::new(Exit::Failed, "asked to end before it went on with the stack"))
         };
         self.pass(context, place, here).await
     }

@@ -43,6 +43,10 @@ pub(super) async fn status(context: &Context, place: &Place) -> Result<Status, F
             if !is_unread(&status) {
                 return Ok(status);
             }
+            // It only just began, or was told to wait: what is there is there all the same.
+            if let Ok(seen) = seen::status(context, place).await {
+                return Ok(Status { daemon: status.daemon, ..seen });
+            }
             let invalid = file::load(&context.request_to_look(place)?).err();
             Ok(Status { file: file::status(place, invalid.as_ref()), ..status })
         }

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::JoinHandle;
 
-use super::background;
+use super::background::{self, Own};
 use super::boot::unit_of;
 use super::context::Context;
 use super::daemon::{Daemon, Signals, up_request};
@@ -100,8 +99,9 @@ pub(super) fn request(context: &Context, place: &Place, args: &Wants) -> Result<
 }
 
 async fn detached(context: &Context, place: &Place, up: Up, limit: Duration) -> Done {
-    let (client, is_new) = background::daemon(context, place).await?;
-    let lines = match client.lines(&Request::Up(Box::new(up))).await {
+    let request = Request::Up(Box::new(up));
+    let (client, is_new, lines) = background::ask(&request, async || background::daemon(context, place).await).await?;
+    let lines = match lines {
         Ok(lines) => lines,
         Err(refused) => {
             if is_new {
@@ -224,15 +224,13 @@ async fn show_tail(context: &Context, item: &ItemStatus) {
     }
 }
 
-/// The daemon of a foreground `up`, where it is this process.
-type Own = JoinHandle<Exit>;
-
 async fn foreground(context: &Context, place: &Place, up: Up) -> Done {
     // From the first moment: what is pressed while the daemon begins is meant for the stack too.
     let interrupts =
         signal(SignalKind::interrupt()).map_err(|error| Failure::of(Exit::Failed, "failed to listen for Ctrl-C", &error))?;
-    let (client, own) = daemon_here(context, place).await?;
-    let lines = client.lines(&Request::Up(Box::new(up))).await?;
+    let request = Request::Up(Box::new(up));
+    let (client, own, lines) = background::ask(&request, async || daemon_here(context, place).await).await?;
+    let lines = lines?;
     if own.is_none() {
         context.output.note(&format!("joined the daemon (process {}); Ctrl-C only leaves it", client.hello().pid));
     }
@@ -249,23 +247,20 @@ async fn foreground(context: &Context, place: &Place, up: Up) -> Done {
 
 /// The daemon that runs, or this process as one. Who loses the race for the lock joins the winner.
 async fn daemon_here(context: &Context, place: &Place) -> Result<(Client, Option<Own>), Failure> {
-    let keeper = keeper(context, place).await?;
-    if unit_of(place).is_some_and(|unit| unit.is_enabled) {
-        // It would be back at once beside this process: what runs at boot is joined.
-        return Ok((background::daemon(context, place).await?.0, None));
-    }
-    let started = match keeper {
-        Keeper::Same(client) => return Ok((client, None)),
-        Keeper::Other(former) => former.hand_over_here(context, place).await,
-        Keeper::Nobody => Daemon::start_here(context, place, Signals::Terminate),
-    };
-    match started {
-        Ok(daemon) => {
-            let own = tokio::spawn(daemon.run());
-            Ok((background::join(context, place).await?, Some(own)))
+    loop {
+        let keeper = keeper(context, place).await?;
+        if unit_of(place).is_some_and(|unit| unit.is_enabled) {
+            // It would be back at once beside this process: what runs at boot is joined.
+            return Ok((background::daemon(context, place).await?.0, None));
         }
-        Err(failure) if failure.exit == Exit::Held => Ok((background::join(context, place).await?, None)),
-        Err(failure) => Err(failure),
+        let started = match keeper {
+            Keeper::Same(client) => return Ok((client, None)),
+            Keeper::Other(former) => former.hand_over_here(context, place).await,
+            Keeper::Nobody => Daemon::start_here(context, place, Signals::Terminate),
+        };
+        if let Some(found) = background::own_or_holder(context, place, started).await? {
+            return Ok(found);
+        }
     }
 }
 

@@ -82,7 +82,15 @@ impl Client {
             Err(error) => return Err(connect_error(socket, error)),
         }
         let asked = tokio::time::timeout(HELLO_TIME, ask(socket, &Request::Hello)).await;
-        let response = asked.map_err(|_| silent(ClientError::Silent))?.map_err(silent)?;
+        let response = match asked.map_err(|_| silent(ClientError::Silent))? {
+            Ok(response) => response,
+            // It may have ended meanwhile: then nobody is there, and nobody is silent.
+            Err(source) => {
+                return Err(UnixStream::connect(socket)
+                    .await
+                    .map_or_else(|error| connect_error(socket, error), |_| silent(source)));
+            }
+        };
         let hello: Hello = read(response).await.map_err(silent)?;
         match hello.v {
             VERSION => Ok(Self { socket: socket.to_owned(), hello }),
@@ -109,6 +117,12 @@ impl Client {
     pub async fn lines(&self, request: &Request) -> Result<Lines, ClientError> {
         let response = ask(&self.socket, request).await?;
         Ok(Lines { body: response.into_body(), buffer: BytesMut::new() })
+    }
+
+    /// Whether the daemon that answered has ended since.
+    pub async fn is_gone(&self) -> bool {
+        let connected = UnixStream::connect(&self.socket).await.map_err(|error| connect_error(&self.socket, error));
+        matches!(connected, Err(ConnectError::NoDaemon | ConnectError::Stale(_)))
     }
 
     /// Ends the daemon; the stack stays as it is.

@@ -128,6 +128,12 @@ impl Stack {
         }
     }
 
+    /// The engine's names of the volumes that are declared external.
+    pub fn external_volumes(&self) -> impl Iterator<Item = String> {
+        let external = self.volumes().iter().filter(|(_, declared)| declared.external);
+        external.map(|(volume, _)| self.engine_volume(volume))
+    }
+
     /// The volumes that the file names: those it lists, and those that its workloads mount.
     pub fn named_volumes(&self) -> impl Iterator<Item = &VolumeName> {
         let mounts = self.workloads.values().flat_map(|workload| &workload.container.mounts);

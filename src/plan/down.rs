@@ -52,7 +52,8 @@ fn remove_network(pass: &mut Pass<'_>) {
 fn drop_volumes(pass: &mut Pass<'_>) {
     let inputs = pass.inputs;
     let ours = |volume: &&VolumeSeen| volume.owner.as_ref().is_some_and(|(_, by)| by == inputs.instance);
-    let is_named = |volume: &&VolumeSeen| inputs.history.drop_volumes.contains(&volume.name);
+    let external: BTreeSet<String> = inputs.stack.external_volumes().collect();
+    let is_named = |volume: &&VolumeSeen| inputs.history.drop_volumes.contains(&volume.name) && !external.contains(&volume.name);
     for volume in inputs.observed.volumes.iter().filter(ours).filter(is_named) {
         pass.act(Action::RemoveVolume { name: volume.name.clone() }, "witwd down --volumes");
     }

@@ -10,6 +10,7 @@ use fixture::World;
 
 use crate::model::family::{DataFound, Family, Glibc, Library};
 use crate::model::name::InstanceId;
+use crate::model::stack::Volume;
 use crate::model::workload::Restart;
 
 #[test]
@@ -551,9 +552,13 @@ fn a_renamed_stack_owns_the_volumes_of_its_old_name_to_the_end() {
     "#]]);
     // Also where the file does not say any more what the stack was called.
     dropped.renamed_from = None;
-    dropped.check(expect![[r#"
+    dropped.clone().check(expect![[r#"
         remove-volume volume old_db-17 | witwd down --volumes
     "#]]);
+    // What the file declares external is somebody else's, also where this instance made it once.
+    let external = Volume { external: true, ..Volume::default() };
+    dropped.volumes.insert("old_db-17".parse().expect("a name"), external);
+    dropped.check(expect![[""]]);
 }
 
 #[test]

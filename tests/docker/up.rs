@@ -262,7 +262,7 @@ async fn a_volume_that_others_use_is_told_by_a_down_and_removed_by_the_next() {
     let (label, mounted) = (format!("{}={}", crate::support::TEST, stack.name), format!("{volume}:/kept"));
     let holder = ["run", "-d", "--label", &label, "-v", &mounted, crate::support::TINY, "sleep"];
     let theirs = text(&docker(&holder).stdout).trim().to_owned();
-    let output = stack.run(&["down", "--volumes", "--yes", "--timeout", "3s"]);
+    let output = stack.run(&["down", "--volumes", "--yes", "--timeout", "12s"]);
     docker(&["rm", "-f", &theirs]);
     let complaint = text(&output.stderr);
     assert_eq!(output.status.code(), Some(5), "{complaint}");
@@ -295,6 +295,46 @@ async fn what_a_down_removes_is_named_also_where_the_file_says_another_name_by_n
     }
     stack.done(&["down", "--volumes", "--yes"]);
     assert!(!docker(&["volume", "inspect", &volume]).status.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_external_volume_stays_whoever_made_it() {
+    let stack = TestStack::new("external", KEPT).await;
+    stack.done(&["up", "-d"]);
+    let volume = format!("{}_kept", stack.name);
+    stack.done(&["down"]);
+    stack.write(
+        &KEPT
+            .replace("kept:/kept", &format!("{volume}:/kept"))
+            .replace("kept = {}", &format!("{volume} = {{ external = true }}")),
+    );
+    stack.done(&["up", "-d"]);
+    stack.done(&["down", "--volumes", "--yes"]);
+    assert!(docker(&["volume", "inspect", &volume]).status.success());
+    stack.write(KEPT);
+    stack.done(&["up", "-d"]);
+    stack.done(&["down", "--volumes", "--yes"]);
+    assert!(!docker(&["volume", "inspect", &volume]).status.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn downs_at_once_are_all_done() {
+    let stack = TestStack::new("downs", TWO).await;
+    for _ in 0..3 {
+        stack.done(&["up", "-d"]);
+        // Each finds the daemon at another moment of its end, or nothing any more.
+        std::thread::scope(|scope| {
+            for often in 1..=4 {
+                let stack = &stack;
+                scope.spawn(move || {
+                    for _ in 0..often {
+                        stack.done(&["down"]);
+                    }
+                });
+            }
+        });
+        assert_eq!(stack.identities(), Vec::<String>::new());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
