@@ -35,7 +35,7 @@ pub struct DownArgs {
     /// Don't ask
     #[arg(long)]
     yes: bool,
-    /// How long to wait until all is gone; what is left is said then, and the daemon goes on with it
+    /// How long to wait until all is gone; what is left is said then
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration)]
     timeout: Duration,
 }
@@ -64,7 +64,7 @@ pub(super) async fn run(context: &Context, args: DownArgs) -> Done {
     let in_time = until_ended(&mut follower, &mut progress, context.clock.as_ref(), args.timeout).await?;
     progress.finish();
     if !in_time {
-        return Err(not_down(follower.last.as_deref(), &stack));
+        return Err(not_down(follower.last.as_deref(), &stack, own.is_none()));
     }
     if let Some(own) = own {
         own.await.map_err(|error| Failure::of(Exit::Failed, "the daemon broke", &error))?;
@@ -73,7 +73,7 @@ pub(super) async fn run(context: &Context, args: DownArgs) -> Done {
 }
 
 /// Follows until the daemon ends; whether it did before `limit` was over.
-async fn until_ended(
+pub(super) async fn until_ended(
     follower: &mut Follower,
     progress: &mut Progress,
     clock: &dyn Clock,
@@ -90,15 +90,18 @@ async fn until_ended(
 }
 
 /// What is left, and why.
-fn not_down(last: Option<&Status>, stack: &StackName) -> Failure {
+fn not_down(last: Option<&Status>, stack: &StackName, goes_on: bool) -> Failure {
     let items = last.into_iter().flat_map(|status| &status.items).filter(|item| item.container.is_some());
     let items = items.map(|item| (item_name(item), item.cause.clone()));
     let others = last.into_iter().flat_map(|status| &status.others).map(|other| (other.target.clone(), other.cause.clone()));
     let words = |(name, cause): (String, String)| if cause.is_empty() { name } else { format!("{name}: {}", printable(&cause)) };
     let left: Vec<String> = items.chain(others).map(words).collect();
     let why = if left.is_empty() { "the engine does not say what is left".to_owned() } else { left.join("; ") };
-    Failure::new(Exit::TimedOut, format!("stack {stack} is not down yet: {why}"))
-        .hint("that it is to be down is remembered; `witwd down` again goes on where it stands")
+    Failure::new(Exit::TimedOut, format!("stack {stack} is not down yet: {why}")).hint(if goes_on {
+        "the daemon goes on with it; `witwd down` again waits for that"
+    } else {
+        "that it is to be down is remembered; `witwd down` again goes on where it stands"
+    })
 }
 
 /// The daemon's last words say whether it was done: it may also have died of something else.

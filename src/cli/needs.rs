@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::background;
 use super::context::Context;
 use super::daemon::up_request;
+use super::down::until_ended;
 use super::exit_code::{Exit, Failure};
 use super::follow::{Follower, Waited};
 use super::place::Place;
@@ -153,7 +154,9 @@ impl Needs {
         }
         let mut follower = Follower::new(client.lines(&Request::Down(Down::default())).await?);
         let mut progress = Progress::plain(context.output.silent());
-        while follower.next(&mut progress).await? {}
+        if !until_ended(&mut follower, &mut progress, context.clock.as_ref(), PATIENCE).await? {
+            return Err(Failure::new(Exit::TimedOut, "it is not down yet; the daemon goes on with it"));
+        }
         if follower.is_down { Ok(()) } else { Err(Failure::new(Exit::Failed, "the daemon ended before all was removed")) }
     }
 }

@@ -81,15 +81,23 @@ pub(super) async fn run(context: &Context, args: RunArgs) -> Done {
     let prepared = tokio::select! {
         biased;
         prepared = preparing => prepared.map(Ok),
-        code = interrupts.before_start() => Ok(Err(code)),
+        code = interrupts.next() => Ok(Err(code)),
     };
     let done = match prepared {
         Ok(Ok((single, image))) => one.carry_out(&single, image, args.command, tty).await,
         Ok(Err(code)) => Ok(Exit::Of(code)),
         Err(failure) => Err(failure),
     };
-    needs.let_go(context, &place, &one.engine).await;
-    done
+    // Only what is pressed from now on: the program had the signals before.
+    let mut interrupts = Interrupts::listen().map_err(failed)?;
+    tokio::select! {
+        biased;
+        () = needs.let_go(context, &place, &one.engine) => done,
+        code = interrupts.next() => {
+            context.output.note("what was started for it may run on; `witwd ps` shows it, `witwd down` stops all");
+            Ok(Exit::Of(code))
+        }
+    }
 }
 
 impl OneRun<'_> {
@@ -232,7 +240,7 @@ pub(super) fn runnable<'a>(stack: &'a Stack, name: &str) -> Result<&'a Workload,
     }
 }
 
-/// Signals that come before there is a container to pass them on to.
+/// Signals that come while there is no container to pass them on to.
 struct Interrupts {
     each: [(Signal, u8); 3],
 }
@@ -244,7 +252,7 @@ impl Interrupts {
     }
 
     /// Returns the code of the first that comes.
-    async fn before_start(&mut self) -> u8 {
+    async fn next(&mut self) -> u8 {
         let [(interrupt, two), (terminate, fifteen), (hangup, one)] = &mut self.each;
         tokio::select! {
             biased;

@@ -123,6 +123,7 @@ impl std::fmt::Debug for Up {
 #[serde(default)]
 pub struct Down {
     /// These volumes too, by their engine names: the user saw them named and said yes.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub volumes: BTreeSet<String>,
 }
 
