@@ -24,7 +24,7 @@ pub async fn idle() {
         let daemon = stack.daemon_pid();
         let own = [daemon, status(daemon, "PPid:")];
         let with = shares(&own).await;
-        let memory = own.iter().map(|pid| status(*pid, "VmRSS:")).sum();
+        let memory = Memory::of(&own);
         kill(&own).await;
         let without = shares(&[]).await;
         report(services, &Seen { memory, own: with.own, engine: with.engine, engine_alone: without.engine });
@@ -34,8 +34,7 @@ pub async fn idle() {
 
 /// What was seen of a stack.
 struct Seen {
-    /// Of daemon and guardian, in KiB.
-    memory: u64,
+    memory: Memory,
     /// Percent of a core of daemon and guardian.
     own: f64,
     /// Of the engine.
@@ -44,10 +43,28 @@ struct Seen {
     engine_alone: f64,
 }
 
+/// Memory of daemon and guardian together, in megabytes.
+struct Memory {
+    /// What the machine has less of for them: a page that both have, as those of the program, counts once.
+    proportional: f64,
+    /// The sum of what each of them has resident: such a page counts twice.
+    resident: f64,
+    /// What is nobody else's and backed by no file: heap and stacks.
+    anonymous: f64,
+}
+
+impl Memory {
+    fn of(pids: &[u64]) -> Self {
+        let sum = |field| pids.iter().map(|pid| number(of_rollup(*pid, field)) * 1024.0 / 1e6).sum();
+        Self { proportional: sum("Pss:"), resident: sum("Rss:"), anonymous: sum("Anonymous:") }
+    }
+}
+
 fn report(services: usize, seen: &Seen) {
-    let megabytes = number(seen.memory) * 1024.0 / 1e6;
+    let Memory { proportional: megabytes, resident, anonymous } = seen.memory;
     println!("idle with {services} services, over {}", shown(WINDOW));
-    println!("  daemon and guardian    {megabytes:.1} MB resident, {:.2} % of a core", seen.own);
+    println!("  daemon and guardian    {megabytes:.1} MB, each page counted once; {:.2} % of a core", seen.own);
+    println!("                         {resident:.1} MB resident, shared pages counted twice; {anonymous:.1} MB anonymous");
     println!("  the engine             {:.2} % of a core; {:.2} % with both killed", seen.engine, seen.engine_alone);
     println!("  so we cost the engine  {:.2} % of a core", seen.engine - seen.engine_alone);
     let most = if services > 10 { 40.0 } else { 20.0 };
@@ -85,7 +102,16 @@ async fn kill(own: &[u64; 2]) {
 
 /// A number of `/proc/PID/status`.
 fn status(pid: u64, field: &str) -> u64 {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process that runs");
+    field_of(&format!("/proc/{pid}/status"), field)
+}
+
+/// A number of `/proc/PID/smaps_rollup`, in KiB.
+fn of_rollup(pid: u64, field: &str) -> u64 {
+    field_of(&format!("/proc/{pid}/smaps_rollup"), field)
+}
+
+fn field_of(path: &str, field: &str) -> u64 {
+    let text = std::fs::read_to_string(path).expect("a process that runs");
     let line = text.lines().find_map(|line| line.strip_prefix(field)).expect("the field");
     line.split_whitespace().next().unwrap().parse().unwrap()
 }
