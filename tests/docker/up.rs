@@ -318,6 +318,23 @@ async fn an_external_volume_stays_whoever_made_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_has_read_nothing_yet_hides_nothing() {
+    let stack = TestStack::new("unread", TWO).await;
+    stack.done(&["up", "-d"]);
+    kill_with_guardian(&stack).await;
+    let mut daemon = stack.command(&["daemon", "--wait"]).stderr(std::process::Stdio::null()).spawn().expect("a daemon");
+    eventually(SOON, "it serves", async || (!stack.ps()["daemon"].is_null()).then_some(())).await;
+    assert_eq!(stack.item("web")["state"], "running");
+    let refused = stack.run(&["stop", "web"]);
+    let complaint = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{complaint}");
+    assert!(complaint.contains("runs nothing yet") && complaint.contains("witwd up -d"), "{complaint}");
+    stack.done(&["up", "-d"]);
+    stack.done(&["down"]);
+    assert!(end_of(&mut daemon).success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn downs_at_once_are_all_done() {
     let stack = TestStack::new("downs", TWO).await;
     for _ in 0..3 {
