@@ -122,6 +122,8 @@ pub enum FailureKind {
     Transient,
     /// No registry answered: a `fallback` is built instead.
     RegistryUnreachable,
+    /// A port of the machine is taken: tried again, by another container where any port will do.
+    PortTaken,
     /// Only a person can mend it; tried again when the file or the request changes.
     NeedsOperator,
 }
@@ -210,6 +212,9 @@ pub struct History {
     pub examined: BTreeMap<ContainerId, Examined>,
     /// What `auto` meant of the ports of each replica: kept for the life of the stack.
     pub ports: BTreeMap<ReplicaKey, Vec<PublishedSeen>>,
+    /// The container of each replica that can't be started, for a port of it is somebody else's by now; until
+    /// one of that replica is started.
+    pub port_taken: BTreeMap<ReplicaKey, ContainerId>,
     /// How quickly workloads stop and become ready.
     pub paces: BTreeMap<WorkloadName, Pace>,
     /// Failed actions that wait to be tried again.

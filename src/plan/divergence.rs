@@ -9,6 +9,8 @@ pub enum Divergence {
     Definition,
     /// It is a postgres that keeps its data in another volume than the file means.
     Volume,
+    /// The port that was chosen for it is somebody else's by now.
+    Port,
     /// Another image was accepted since.
     Image,
     /// The store of passwords was lost.
@@ -18,13 +20,14 @@ pub enum Divergence {
 }
 
 impl Divergence {
-    const ALL: [Self; 5] = [Self::Definition, Self::Volume, Self::Image, Self::LostPasswords, Self::Secret];
+    const ALL: [Self; 6] = [Self::Definition, Self::Volume, Self::Port, Self::Image, Self::LostPasswords, Self::Secret];
 
     /// The words of a cause.
     pub fn words(self) -> &'static str {
         match self {
             Self::Definition => "definition changed",
             Self::Volume => "its data is to be in another volume",
+            Self::Port => "its port was taken, and any will do",
             Self::Image => "image changed",
             Self::LostPasswords => "its passwords were lost and made anew",
             Self::Secret => "a secret changed",

@@ -92,6 +92,9 @@ impl<'a> Inputs<'a> {
         if super::data::is_elsewhere(self, workload, container) {
             return Some(Divergence::Volume);
         }
+        if self.history.port_taken.get(&identity.key) == Some(&container.id) && !container.state.is_up() {
+            return Some(Divergence::Port);
+        }
         let accepted = self.accepted(workload);
         if accepted.is_some_and(|accepted| accepted.id != container.image) {
             return Some(Divergence::Image);

@@ -572,6 +572,23 @@ fn a_failed_action_waits_with_its_error() {
 }
 
 #[test]
+fn a_container_whose_free_port_was_taken_is_made_anew_unless_it_runs() {
+    let taken = |mut world: World| {
+        let app = world.observed.containers.iter().find(|seen| seen.name.contains("app")).expect("the app's");
+        let key = app.identity.as_ref().expect("ours").key.clone();
+        world.history.port_taken = [(key, app.id.clone())].into();
+        world
+    };
+    taken(World::demo().ground().ready("db").created("app")).check(expect![[r#"
+        create app as demo-app-1-82c17a76 | its port was taken, and any will do
+    "#]]);
+    taken(World::demo().ground().ready("db").exited("app", 1, 0)).check(expect![[r#"
+        create app as demo-app-1-82c17a76 | its port was taken, and any will do
+    "#]]);
+    taken(World::demo().ground().ready("db").ready("app")).check(expect![[""]]);
+}
+
+#[test]
 fn where_no_registry_answers_the_fallback_is_built() {
     World::demo().ground().without_image("postgis:17").with_fallback("db").unreachable("db").check(expect![[r#"
         build-fallback db localhost/demo-db:latest | no registry answers

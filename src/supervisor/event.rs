@@ -100,6 +100,7 @@ impl From<EngineError> for ActionError {
     fn from(error: EngineError) -> Self {
         let kind = match error.kind {
             ErrorKind::RegistryUnreachable => FailureKind::RegistryUnreachable,
+            ErrorKind::PortInUse => FailureKind::PortTaken,
             _ => FailureKind::Transient,
         };
         Self { message: error.to_string(), kind }

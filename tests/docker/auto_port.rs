@@ -44,8 +44,21 @@ async fn a_free_port_is_kept_for_the_life_of_the_stack_while_it_can_be_had() {
     stack.done(&["up", "-d"]);
     assert_eq!(port(&stack), chosen, "after a down");
 
+    // Also where it is there already, made for the port that it had.
+    stack.done(&["stop", "web"]);
+    let taken = TcpListener::bind(("127.0.0.1", chosen)).expect("it is free now");
+    // It is told who has it, and a second later there is another container.
+    let told = stack.run(&["start", "web"]);
+    assert!(crate::stack::text(&told.stderr).contains("is taken by process"), "{told:?}");
+    eventually(SOON, "web is ready", async || (stack.item("web")["ready"] == true).then_some(())).await;
+    let other = port(&stack);
+    assert_ne!(other, chosen, "somebody else has it");
+    drop(taken);
+    stack.done(&["restart", "web"]);
+    assert_eq!(port(&stack), other, "it is kept like the one before");
+
     stack.done(&["down"]);
-    let _taken = TcpListener::bind(("127.0.0.1", chosen)).expect("it is free now");
+    let _taken = TcpListener::bind(("127.0.0.1", other)).expect("it is free now");
     stack.done(&["up", "-d"]);
-    assert_ne!(port(&stack), chosen, "somebody else has it");
+    assert_ne!(port(&stack), other, "somebody else has it");
 }

@@ -90,6 +90,7 @@ impl Told<'_> {
                 let to = workload.postgres().map(|postgres| self.up.stack.engine_volume(&postgres.volume));
                 vec![FieldChange { path: "volume".to_owned(), from: json!(from), to: json!(to) }]
             }
+            Divergence::Port => Vec::new(),
             Divergence::Image => self.image(workload, key, &old).into_iter().collect(),
             Divergence::LostPasswords | Divergence::Secret => secret(workload).into_iter().collect(),
         }
