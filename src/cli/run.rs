@@ -16,9 +16,9 @@ use super::images::{self, Way, fetch};
 use super::needs::Needs;
 use super::place::Place;
 use super::{claim, loader};
-use crate::engine::Engine;
 use crate::engine::docker::DockerEngine;
 use crate::engine::request::{Scope, Streams};
+use crate::engine::{Engine, ErrorKind};
 use crate::model::name::{ContainerId, ReplicaKey, VolumeName};
 use crate::model::observed::Observed;
 use crate::model::stack::Stack;
@@ -173,7 +173,9 @@ impl OneRun<'_> {
     /// Takes the container away; what is left of one that stays is the next daemon's to remove.
     async fn remove(&self, container: &ContainerId) {
         let stopped = self.engine.stop(container, Duration::ZERO).await;
-        if let Err(error) = stopped.and(self.engine.remove(container).await) {
+        let removed = stopped.and(self.engine.remove(container).await);
+        // Somebody else is at it already: a daemon that finds one whose client is gone.
+        if let Err(error) = removed.or_else(|error| (error.kind == ErrorKind::RemovalInProgress).then_some(()).ok_or(error)) {
             self.context.output.error(&format!("{error}; `witwd clean` removes it"));
         }
     }
