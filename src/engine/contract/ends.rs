@@ -2,13 +2,24 @@
 
 use std::time::Duration;
 
-use super::bench::{Bench, Claim, ensure, refused, same};
+use futures_util::StreamExt as _;
+
+use super::bench::{Bench, Broken, Claim, ensure, refused, same};
 use crate::engine::ErrorKind;
+use crate::engine::request::LogQuery;
 use crate::model::name::ContainerId;
 
 const SERVE: [&str; 3] = ["serve", "--port", "8080"];
-const DEAF: [&str; 4] = ["serve", "--port", "8080", "--ignore-term"];
+const DEAF: [&str; 6] = ["serve", "--port", "8080", "--ignore-term", "--print", "deaf now"];
 const GRACE: Duration = Duration::from_secs(15);
+
+/// A container that hears no SIGTERM any more: before it said so it still would.
+async fn deaf(bench: &Bench) -> Claim<ContainerId> {
+    let id = bench.started(&DEAF).await?;
+    let mut said = bench.engine.logs(&id, &LogQuery { follow: true, ..LogQuery::default() }).await?;
+    said.next().await.ok_or_else(|| Broken::from("it says nothing".to_owned()))??;
+    Ok(id)
+}
 
 pub(super) async fn exit_codes_are_seen(bench: &Bench) -> Claim {
     let id = bench.started(&["exit", "7"]).await?;
@@ -40,8 +51,7 @@ pub(super) async fn a_stop_that_is_honoured_ends_early(bench: &Bench) -> Claim {
 }
 
 pub(super) async fn a_stop_that_is_ignored_ends_after_its_grace_with_137(bench: &Bench) -> Claim {
-    let id = bench.started(&DEAF).await?;
-    bench.clock.sleep(Duration::from_millis(300)).await;
+    let id = deaf(bench).await?;
     let began = bench.clock.moment();
     bench.engine.stop(&id, Duration::from_secs(1)).await?;
     let took = bench.clock.moment().since(began);
@@ -50,7 +60,7 @@ pub(super) async fn a_stop_that_is_ignored_ends_after_its_grace_with_137(bench: 
 }
 
 pub(super) async fn a_stop_without_grace_kills(bench: &Bench) -> Claim {
-    let id = bench.started(&DEAF).await?;
+    let id = deaf(bench).await?;
     bench.engine.stop(&id, Duration::ZERO).await?;
     same("the exit code", &bench.end(&id).await?.code, &137)
 }
