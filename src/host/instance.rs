@@ -45,7 +45,7 @@ pub fn own_id(directory: &Path) -> io::Result<InstanceId> {
     let facts = std::fs::metadata(directory)?;
     // One that can't be read is of another user, and changes nothing.
     let kept = std::fs::read_to_string(kept(directory)).ok().map(InstanceId);
-    Ok(recognise(&machine_names(), facts.dev(), facts.ino(), kept.as_ref()))
+    Ok(recognise(&machine_names(), &DirectoryId::of(&facts), kept.as_ref()))
 }
 
 /// Keeps the id of the directory itself: a machine may get an id only after its first `up`.
@@ -59,11 +59,32 @@ fn kept(directory: &Path) -> PathBuf {
     directory.join(".witwd/instance")
 }
 
-/// The id by the best name of the machine, or the kept one where that is by another of its names.
-pub(super) fn recognise(machines: &[String], device: u64, inode: u64, kept: Option<&InstanceId>) -> InstanceId {
-    let mut ids = machines.iter().map(|machine| instance_of(machine, device, inode));
-    let best = ids.next().unwrap_or_else(|| instance_of("", device, inode));
-    ids.find(|id| Some(id) == kept).unwrap_or(best)
+/// What tells a directory of this machine from all others, be it renamed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct DirectoryId {
+    /// The device of its file system.
+    pub device: u64,
+    /// Its inode: one that was removed leaves it to the next.
+    pub inode: u64,
+    /// When it was made, in nanoseconds of Unix time, which no next one shares; `None` where its file system
+    /// does not say.
+    pub birth: Option<u128>,
+}
+
+impl DirectoryId {
+    fn of(facts: &std::fs::Metadata) -> Self {
+        let since = facts.created().ok().and_then(|birth| birth.duration_since(std::time::UNIX_EPOCH).ok());
+        Self { device: facts.dev(), inode: facts.ino(), birth: since.map(|since| since.as_nanos()) }
+    }
+}
+
+/// The id by the best name of the machine, or the kept one where that is by another of its names or, of
+/// an older version, without the time of its birth.
+pub(super) fn recognise(machines: &[String], directory: &DirectoryId, kept: Option<&InstanceId>) -> InstanceId {
+    let ids = |directory: DirectoryId| machines.iter().map(move |machine| instance_of(machine, &directory));
+    let best = ids(*directory).next().unwrap_or_else(|| instance_of("", directory));
+    let unborn = DirectoryId { birth: None, ..*directory };
+    ids(*directory).chain(ids(unborn)).find(|id| Some(id) == kept).unwrap_or(best)
 }
 
 /// Whether `directory` is that instance now; an error where that can't be known.
@@ -111,8 +132,10 @@ fn taken(directory: &Path) -> io::Result<Option<Taken>> {
 }
 
 /// The id made of what identifies a directory; it begins with what identifies the machine.
-pub(super) fn instance_of(machine: &str, device: u64, inode: u64) -> InstanceId {
-    let digest = Sha256::digest(format!("witwd instance\n{machine}\n{device}\n{inode}\n"));
+pub(super) fn instance_of(machine: &str, directory: &DirectoryId) -> InstanceId {
+    let DirectoryId { device, inode, birth } = directory;
+    let birth = birth.map(|birth| format!("{birth}\n")).unwrap_or_default();
+    let digest = Sha256::digest(format!("witwd instance\n{machine}\n{device}\n{inode}\n{birth}"));
     InstanceId(machine_part(machine) + &hex(&digest)[..OF_DIRECTORY])
 }
 

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use crate::host::instance::{instance_of, recognise};
+use crate::host::instance::{DirectoryId, instance_of, recognise};
 use crate::host::lock::{LockError, acquire, holder};
 use crate::host::runtime::{Runtime, RuntimeError, Surroundings, keep_socket_address, kept_socket_address, objection};
 use crate::host::{Clock as _, Journal, SystemClock, SystemDisk, git, instance_id, keep_own_id, kept};
@@ -28,26 +28,52 @@ fn a_process_that_is_over_is_not_alive_although_nobody_waited_for_it() {
     assert!(child.wait().expect("an end").success());
 }
 
+fn directory(device: u64, inode: u64, birth: Option<u128>) -> DirectoryId {
+    DirectoryId { device, inode, birth }
+}
+
 #[test]
-fn an_instance_is_bound_to_machine_device_and_inode() {
-    let one = instance_of("machine", 1, 2);
-    assert_eq!(one, instance_of("machine", 1, 2));
-    assert!([instance_of("other", 1, 2), instance_of("machine", 2, 2), instance_of("machine", 1, 3)].iter().all(|id| id != &one));
+fn an_instance_is_bound_to_machine_device_inode_and_birth() {
+    let of = |machine, device, inode, birth| instance_of(machine, &directory(device, inode, birth));
+    let one = of("machine", 1, 2, Some(7));
+    assert_eq!(one, of("machine", 1, 2, Some(7)));
+    // The inode of a directory that was removed is given to the next one that is made.
+    let others =
+        [of("other", 1, 2, Some(7)), of("machine", 2, 2, Some(7)), of("machine", 1, 3, Some(7)), of("machine", 1, 2, Some(8))];
+    assert!(others.iter().all(|id| id != &one));
 }
 
 #[test]
 fn a_machine_that_gets_an_id_later_keeps_its_instances() {
-    let of_host = instance_of("host", 1, 2);
+    let of = |machine, inode| instance_of(machine, &directory(1, inode, Some(7)));
+    let of_host = of("host", 2);
     let recognised = |machines: &[&str], inode, kept: Option<&InstanceId>| {
         let machines: Vec<String> = machines.iter().map(|&name| name.to_owned()).collect();
-        recognise(&machines, 1, inode, kept)
+        recognise(&machines, &directory(1, inode, Some(7)), kept)
     };
     assert_eq!(recognised(&["host"], 2, None), of_host);
     assert_eq!(recognised(&["id", "host"], 2, Some(&of_host)), of_host);
-    assert_eq!(recognised(&["id", "host"], 2, None), instance_of("id", 1, 2));
+    assert_eq!(recognised(&["id", "host"], 2, None), of("id", 2));
     // What was copied along with the directory, or from a machine of another name, says nothing here.
-    assert_eq!(recognised(&["id", "host"], 3, Some(&of_host)), instance_of("id", 1, 3));
-    assert_eq!(recognised(&["id", "other"], 2, Some(&of_host)), instance_of("id", 1, 2));
+    assert_eq!(recognised(&["id", "host"], 3, Some(&of_host)), of("id", 3));
+    assert_eq!(recognised(&["id", "other"], 2, Some(&of_host)), of("id", 2));
+    // One that was kept before the time of birth counted goes on, and only where it was kept.
+    let before = instance_of("id", &directory(1, 2, None));
+    assert_eq!(recognised(&["id", "host"], 2, Some(&before)), before);
+    assert_eq!(recognised(&["id", "host"], 3, Some(&before)), of("id", 3));
+}
+
+#[test]
+fn a_directory_in_the_place_of_one_that_was_removed_is_another_instance() {
+    let root = scratch();
+    let (one, aside) = (root.path().join("one"), root.path().join("aside"));
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..20 {
+        std::fs::create_dir(&one).expect("a directory");
+        assert!(seen.insert(instance_id(&one).expect("an id").0), "an id that one before had");
+        std::fs::rename(&one, &aside).expect("renaming");
+        std::fs::remove_dir(&aside).expect("removed");
+    }
 }
 
 #[test]
