@@ -20,6 +20,10 @@ use crate::support::{HANDED_OVER, TINY, connect, docker, ended, eventually, tiny
 
 /// How long the engine may take until it answers.
 const ANSWERS: Duration = Duration::from_secs(60);
+/// What dockerd says when its containerd took longer than the 15 s it is given.
+const GAVE_UP: &str = "timeout waiting for containerd to start";
+/// How often it may give up.
+const GIVES_UP: usize = 3;
 /// Says its own process id as the machine sees it, once all is there, and stays.
 const HOLDER: &str = "read -r pid rest </proc/self/stat && mount -t proc proc /proc && ip link set lo up && \
                       echo \"$pid\" && while sleep 3600; do :; done";
@@ -89,20 +93,34 @@ impl PrivateEngine {
         self.directory.path().join(name)
     }
 
-    /// Starts the daemon, also again after [`Self::kill`], and waits until it answers.
+    /// Starts the daemon, also again after [`Self::kill`], and waits until it answers. Where it gave up
+    /// waiting for its containerd, as on a machine that is busy, it is started again, as systemd would.
     pub async fn launch(&mut self) {
+        for gave_up_before in 0..GIVES_UP {
+            self.spawn();
+            let answers = eventually(ANSWERS, "the engine of this test answers or has ended", async || {
+                let ended = self.daemon.as_mut().and_then(|daemon| daemon.try_wait().expect("its state"));
+                match ended {
+                    Some(_) => Some(false),
+                    None => self.docker(&["version"]).status.success().then_some(true),
+                }
+            });
+            if answers.await {
+                return;
+            }
+            let log = self.log();
+            assert!(log.matches(GAVE_UP).count() > gave_up_before, "dockerd ended:\n{log}");
+        }
+        panic!("dockerd gave up {GIVES_UP} times:\n{}", self.log());
+    }
+
+    fn spawn(&mut self) {
         let log = std::fs::OpenOptions::new().append(true).create(true).open(self.path("log")).expect("a log");
         let mut command = self.inside("dockerd");
         command.arg("--config-file").arg(self.path("daemon.json")).arg("--data-root").arg(self.path("data"));
         command.arg("--exec-root").arg(self.path("exec")).arg("-p").arg(self.path("pid")).args(["-H", &self.host()]);
         command.stdout(log.try_clone().expect("a log")).stderr(log);
         self.daemon = Some(command.spawn().expect("dockerd, of Debian's package docker.io"));
-        eventually(ANSWERS, "the engine of this test answers", async || {
-            let ended = self.daemon.as_mut().and_then(|daemon| daemon.try_wait().expect("its state"));
-            assert!(ended.is_none(), "dockerd ended: {ended:?}\n{}", self.log());
-            self.docker(&["version"]).status.success().then_some(())
-        })
-        .await;
     }
 
     fn load_tiny(&self) {
