@@ -52,16 +52,16 @@ pub(super) async fn ask<T>(
     request: &Request,
     mut find: impl AsyncFnMut() -> Result<(Client, T), Failure>,
 ) -> Result<(Client, T, Result<Lines, ClientError>), Failure> {
-    for _ in 1..ASKED {
+    let mut asked = 0;
+    loop {
         let (client, found) = find().await?;
         let lines = client.lines(request).await;
-        if lines.is_ok() || matches!(lines, Err(ClientError::Fault(_))) || !client.is_gone().await {
+        asked += 1;
+        let has_answered = matches!(lines, Ok(_) | Err(ClientError::Fault(_)));
+        if has_answered || asked == ASKED || !client.is_gone().await {
             return Ok((client, found, lines));
         }
     }
-    let (client, found) = find().await?;
-    let lines = client.lines(request).await;
-    Ok((client, found, lines))
 }
 
 /// Starts a guardian and its daemon, which goes on by itself unless `first` says otherwise.

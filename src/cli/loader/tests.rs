@@ -49,11 +49,10 @@ fn up(tag: &str) -> Up {
 async fn a_save_that_was_read_under_older_surroundings_does_not_undo_an_up() {
     let loading = Loading::new();
     let loader = &loading.loader;
-    loader.prepare(up("1"), own()).await.unwrap_or_else(|failure| panic!("{}", failure.message));
+    good(loader.prepare(up("1"), own()).await);
     // The `up` began first, and its engine was slow.
-    let wanted = loader.wanted(&up("2")).await.unwrap_or_else(|failure| panic!("{}", failure.message));
-    let known = Known::default();
-    let saved = loader.saved(known).await.unwrap_or_else(|failure| panic!("{}", failure.message));
+    let wanted = good(loader.wanted(&up("2")).await);
+    let saved = good(loader.saved(Known::default()).await);
     assert!(loader.accept(&wanted.read, 0).expect("kept"));
     assert!(loader.take_saved(saved, None).expect("no fault").is_none(), "it is looked at again");
     assert_eq!(loading.kept(), "2");
@@ -63,11 +62,15 @@ async fn a_save_that_was_read_under_older_surroundings_does_not_undo_an_up() {
 async fn what_a_daemon_goes_on_with_is_older_than_every_up() {
     let loading = Loading::new();
     let loader = &loading.loader;
-    loader.prepare(up("1"), own()).await.unwrap_or_else(|failure| panic!("{}", failure.message));
+    good(loader.prepare(up("1"), own()).await);
     let before = loader.kept().expect("readable").expect("kept");
-    loader.prepare(up("2"), own()).await.unwrap_or_else(|failure| panic!("{}", failure.message));
-    let (resumed, _) = loader.go_on(before).await.unwrap_or_else(|failure| panic!("{}", failure.message));
+    good(loader.prepare(up("2"), own()).await);
+    let (resumed, _) = good(loader.go_on(before).await);
     assert_eq!((loading.kept().as_str(), resumed.reading), ("2", RESUMED));
+}
+
+fn good<T>(result: Result<T, Failure>) -> T {
+    result.unwrap_or_else(|failure| panic!("{}", failure.message))
 }
 
 fn own() -> Peer {
