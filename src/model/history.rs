@@ -212,7 +212,7 @@ pub struct History {
     pub examined: BTreeMap<ContainerId, Examined>,
     /// What `auto` meant of the ports of each replica: kept for the life of the stack.
     pub ports: BTreeMap<ReplicaKey, Vec<PublishedSeen>>,
-    /// The container of each replica that can't be started, for a port of it is somebody else's by now; until
+    /// The container of each replica that could not be started, for a port of it was somebody else's; until
     /// one of that replica is started.
     pub port_taken: BTreeMap<ReplicaKey, ContainerId>,
     /// How quickly workloads stop and become ready.

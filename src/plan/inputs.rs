@@ -92,7 +92,9 @@ impl<'a> Inputs<'a> {
         if super::data::is_elsewhere(self, workload, container) {
             return Some(Divergence::Volume);
         }
-        if self.history.port_taken.get(&identity.key) == Some(&container.id) && !container.state.is_up() {
+        // It keeps the port that was chosen for `auto` when it was made; only another one can have another.
+        let is_kept_from_its_port = self.history.port_taken.get(&identity.key) == Some(&container.id) && !container.state.is_up();
+        if is_kept_from_its_port && workload.container.ports.iter().any(|port| port.host.is_none()) {
             return Some(Divergence::Port);
         }
         let accepted = self.accepted(workload);

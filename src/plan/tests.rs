@@ -573,19 +573,25 @@ fn a_failed_action_waits_with_its_error() {
 
 #[test]
 fn a_container_whose_free_port_was_taken_is_made_anew_unless_it_runs() {
-    let taken = |mut world: World| {
+    let taken = |world: World, host| {
+        let mut world = world.publishes("app", host);
         let app = world.observed.containers.iter().find(|seen| seen.name.contains("app")).expect("the app's");
         let key = app.identity.as_ref().expect("ours").key.clone();
         world.history.port_taken = [(key, app.id.clone())].into();
         world
     };
-    taken(World::demo().ground().ready("db").created("app")).check(expect![[r#"
+    let world = || World::demo().ground().ready("db");
+    taken(world().created("app"), None).check(expect![[r#"
         create app as demo-app-1-82c17a76 | its port was taken, and any will do
     "#]]);
-    taken(World::demo().ground().ready("db").exited("app", 1, 0)).check(expect![[r#"
+    taken(world().exited("app", 1, 0), None).check(expect![[r#"
         create app as demo-app-1-82c17a76 | its port was taken, and any will do
     "#]]);
-    taken(World::demo().ground().ready("db").ready("app")).check(expect![[""]]);
+    taken(world().ready("app"), None).check(expect![[""]]);
+    // No other will do for a port that the file names.
+    taken(world().created("app"), Some(8000)).check(expect![[r#"
+        start app app-1 | created, all it needs is there
+    "#]]);
 }
 
 #[test]

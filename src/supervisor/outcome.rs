@@ -165,19 +165,10 @@ impl Supervisor {
             }
         }
         if let (Action::Start { key, container }, FailureKind::PortTaken) = (action, error.kind) {
-            self.give_up_port(key, container);
+            self.history.port_taken.insert(key.clone(), container.clone());
         }
         let failure = Failure { operation: action.verb(), error: error.message, kind: error.kind, attempts, not_before };
         self.history.failures.insert(target, failure);
-    }
-
-    /// A container keeps the port that was chosen for `auto` when it was made. Where somebody else has it by
-    /// now, any other will do, and only another container can have it.
-    fn give_up_port(&mut self, key: &ReplicaKey, container: &ContainerId) {
-        let ports = self.stack.workload(&key.name).map(|workload| workload.container.ports.as_slice()).unwrap_or_default();
-        if ports.iter().any(|port| port.host.is_none()) {
-            self.history.port_taken.insert(key.clone(), container.clone());
-        }
     }
 
     fn observed_has_image(&self, action: &Action) -> bool {

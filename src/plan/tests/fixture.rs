@@ -208,6 +208,14 @@ impl World {
         self
     }
 
+    /// A service publishes a port; `None`: any that is free.
+    pub fn publishes(mut self, text: &str, host: Option<u16>) -> Self {
+        let address = std::net::Ipv4Addr::LOCALHOST.into();
+        let port = PublishedPort { address, host, container: 8000, protocol: Protocol::Tcp };
+        self.workload(text).container.ports.push(port);
+        self
+    }
+
     /// The file left this volume behind.
     pub fn left(mut self, volume: &str) -> Self {
         self.history.left.insert(volume.to_owned());
