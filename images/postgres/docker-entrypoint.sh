@@ -145,6 +145,8 @@ initialise() {
   local final=$PGDATA
   require_empty
   require_password
+  # What an earlier first start left half made, also in the other directory that it had.
+  if [ -e "$final/.new" ] && [ -n "$POSTGRES_INITDB_WALDIR" ]; then find "$POSTGRES_INITDB_WALDIR" -mindepth 1 -delete; fi
   rm -rf "$final/.new"
   export PGDATA=$final/.new
   if [ -n "$POSTGRES_PASSWORD" ]; then export PGPASSWORD=$POSTGRES_PASSWORD; fi

@@ -53,8 +53,20 @@ impl Servers {
 
     /// A volume that outlives its containers.
     fn volume(&self) -> String {
-        assert!(docker(&["volume", "create", "--label", &self.label, &self.name]).status.success());
-        format!("{}:/var/lib/postgresql/data", self.name)
+        self.volume_at("data", "/var/lib/postgresql/data")
+    }
+
+    fn volume_at(&self, name: &str, path: &str) -> String {
+        let name = format!("{}-{name}", self.name);
+        assert!(docker(&["volume", "create", "--label", &self.label, &name]).status.success());
+        format!("{name}:{path}")
+    }
+
+    /// Bytes as a program of the image packs them.
+    fn packed(&self, program: &str, content: &str) -> Vec<u8> {
+        let mut command = assert_cmd::Command::new("docker");
+        command.args(["run", "-i", "--rm", "--label", &self.label, "--entrypoint", program, IMAGE, "-c"]);
+        command.write_stdin(content.to_owned()).timeout(SOON).output().expect("docker run").stdout
     }
 }
 
@@ -195,7 +207,9 @@ async fn a_first_start_that_is_killed_begins_anew() {
     servers.file("init/1.sh", WAITS.as_bytes(), 0o755);
     servers.file("init/2.sql", b"insert into half values (2)", 0o644);
     let (volume, init) = (servers.volume(), servers.mounted("init", "/docker-entrypoint-initdb.d"));
-    let options = ["-v", &volume, "-v", &init, "-e", "POSTGRES_PASSWORD=secret"];
+    let log_volume = servers.volume_at("wal", "/wal");
+    let wal = "POSTGRES_INITDB_WALDIR=/wal/of-this";
+    let options = ["-v", &volume, "-v", &init, "-v", &log_volume, "-e", wal, "-e", "POSTGRES_PASSWORD=secret"];
     let first = servers.start(&options);
     eventually(SOON * 3, "the first half", async || log(&first).contains("INSERT 0 1").then_some(())).await;
     let refused = ask(&first, CHIEF, "select 1").expect_err("nobody is let in while it is made");
@@ -210,6 +224,31 @@ async fn a_first_start_that_is_killed_begins_anew() {
     let second = servers.start(&options);
     until_ready(&second, CHIEF).await;
     assert_eq!(ask(&second, CHIEF, "select string_agg(n::text, ' ' order by n) from half").as_deref(), Ok("1 2"));
+}
+
+#[tokio::test]
+async fn its_places_its_door_and_its_user_can_be_chosen() {
+    let servers = Servers::new("pgplaces").await;
+    servers.file("init/1.sql.xz", &servers.packed("xz", "create table step (name text); insert into step values ('xz');"), 0o644);
+    servers.file("init/2.sql.zst", &servers.packed("zstd", "insert into step values ('zst');"), 0o644);
+    servers.file("given/wal", b"/tmp/wal/of-this\n", 0o644);
+    servers.file("given/method", b"trust\n", 0o644);
+    let (init, given) = (servers.mounted("init", "/docker-entrypoint-initdb.d"), servers.mounted("given", "/given"));
+    let (wal, method) = ("POSTGRES_INITDB_WALDIR_FILE=/given/wal", "POSTGRES_HOST_AUTH_METHOD_FILE=/given/method");
+    let options = ["--user", "999", "-v", &init, "-v", &given, "-e", "PGDATA=/tmp/pg/data", "-e", wal, "-e", method];
+    let container = servers.start(&options);
+    let anybody = ["postgres", "no password at all", "postgres"];
+    until_ready(&container, anybody).await;
+    assert_eq!(ask(&container, anybody, "select string_agg(name, ' ') from step").as_deref(), Ok("xz zst"));
+    assert_eq!(ask(&container, anybody, "show data_directory").as_deref(), Ok("/tmp/pg/data"));
+    let link = docker(&["exec", &container, "readlink", "/tmp/pg/data/pg_wal"]);
+    assert_eq!(text(&link.stdout).trim(), "/tmp/wal/of-this");
+
+    let method = ["-e", "POSTGRES_PASSWORD=secret", "-e", "POSTGRES_HOST_AUTH_METHOD=md5"];
+    let container = servers.start(&method);
+    until_ready(&container, CHIEF).await;
+    let rules = "select string_agg(distinct auth_method, ' ') from pg_hba_file_rules where address = 'all'";
+    assert_eq!(ask(&container, CHIEF, rules).as_deref(), Ok("md5"));
 }
 
 #[tokio::test]
