@@ -73,7 +73,7 @@ impl Up {
 }
 
 /// Stop and remove containers and network, in reverse order.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Down {
     /// Remove these volumes too, by their engine names, where they are the stack's: the user saw them
     /// named and said yes.

@@ -168,6 +168,20 @@ pub fn end_fresh(history: &mut History, stack: &Stack, instance: &InstanceId, ob
     }
 }
 
+/// What a user let go is gone: a volume that gets its name later is another matter, and of a database
+/// whose data went nothing is known any more.
+pub fn end_drops(history: &mut History, stack: &Stack, observed: &Observed) {
+    let is_there = |name: &String| observed.volumes.iter().any(|seen| &seen.name == name);
+    let (left, gone): (BTreeSet<String>, BTreeSet<String>) =
+        std::mem::take(&mut history.drop_volumes).into_iter().partition(is_there);
+    history.drop_volumes = left;
+    let named = |workload: &WorkloadName| Some(stack.engine_volume(&stack.workload(workload)?.postgres()?.volume));
+    history.postgres.retain(|workload, known| {
+        let volume = known.volume().map(str::to_owned).or_else(|| named(workload));
+        !volume.is_some_and(|volume| gone.contains(&volume))
+    });
+}
+
 /// Once all volumes of the file are there, the others were left behind and nothing was renamed.
 pub fn note_left(history: &mut History, stack: &Stack, instance: &InstanceId, observed: &Observed) {
     history.left.retain(|name| observed.volumes.iter().any(|seen| &seen.name == name));

@@ -215,12 +215,6 @@ impl Supervisor {
                 self.remember_provisioned(key, container, provisioned.glibc);
             }
             (Action::Start { key, .. }, _) => drop(self.history.port_taken.remove(key)),
-            (Action::RemoveVolume { name }, _) => {
-                let prefix = format!("{}_", self.stack.data_name());
-                self.history
-                    .postgres
-                    .retain(|_, known| !name.starts_with(&prefix) || known.made_empty.as_ref().is_some_and(|made| made != name));
-            }
             _ => {}
         }
     }

@@ -59,6 +59,7 @@ impl Supervisor {
         }
         note::note_ports(&mut self.history, stack, instance, observed);
         note::end_fresh(&mut self.history, stack, instance, observed);
+        note::end_drops(&mut self.history, stack, observed);
         note::note_left(&mut self.history, stack, instance, observed);
         note::adopt_images(&mut self.history, &self.stack, &self.context.instance, observed);
         note::note_readiness(&mut self.history, &mut self.verdicts, observed, now);

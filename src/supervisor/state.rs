@@ -48,6 +48,8 @@ struct Kept {
     v: u32,
     goal: Goal,
     #[serde(default)]
+    drop_volumes: BTreeSet<String>,
+    #[serde(default)]
     replicas: Vec<(ReplicaKey, ReplicaHistory)>,
     #[serde(default)]
     images: BTreeMap<WorkloadName, AcceptedImage>,
@@ -145,6 +147,7 @@ impl Kept {
         Self {
             v: VERSION,
             goal: history.goal.clone(),
+            drop_volumes: history.drop_volumes.clone(),
             replicas: history.replicas.iter().map(|(key, replica)| (key.clone(), replica.clone())).collect(),
             images: history.images.clone(),
             postgres: history.postgres.clone(),
@@ -160,6 +163,7 @@ impl Kept {
     fn into_history(self) -> History {
         History {
             goal: self.goal,
+            drop_volumes: self.drop_volumes,
             replicas: self.replicas.into_iter().collect(),
             images: self.images,
             postgres: self.postgres,
