@@ -22,6 +22,7 @@ use super::file::load;
 use super::live::{self, Live};
 use super::loader::{FileLoader, mentioned};
 use super::manager;
+use super::own_log;
 use super::place::Place;
 use crate::control::protocol::{Hello, Up, VERSION};
 use crate::control::{Admission, ControlSocket, Downs, Loader as _, Peer, Records, Service, SocketAccess, serve};
@@ -73,6 +74,7 @@ async fn begin(context: &Context, args: DaemonArgs) -> Result<Option<Daemon>, Fa
     log_to_stderr(context, &place);
     let reload = if args.live { Reload::Save } else { Reload::Up };
     let daemon = Daemon::start(context, &place, reload, Signals::Both)?;
+    own_log::begin();
     if args.wait { Ok(Some(daemon)) } else { daemon.resumed(context).await }
 }
 
@@ -172,6 +174,7 @@ impl Daemon {
     pub(super) fn start_here(context: &Context, place: &Place, signals: Signals) -> Result<Self, Failure> {
         let daemon = Self::start(context, place, Reload::Save, signals)?;
         log_to_file(context, place);
+        own_log::begin();
         Ok(daemon)
     }
 

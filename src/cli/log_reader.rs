@@ -69,8 +69,10 @@ impl Reader {
             None => Vec::new(),
         };
         if let Some(own) = &mut self.own {
-            let lines = own.history()?;
-            pieces.push(piece(Whose::daemon(), None, since(lines, part.since)));
+            let lines = if part.previous { own.previous()? } else { own.history()? };
+            if !(part.previous && lines.is_empty()) {
+                pieces.push(piece(Whose::daemon(), None, since(lines, part.since)));
+            }
         }
         if let Some(count) = part.tail {
             pieces = last_lines(pieces, count as usize).await?;

@@ -18,7 +18,7 @@ use crate::model::name::ContainerId;
 /// Flags of `logs`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  witwd logs -f web\n  witwd logs --since 10m --tail 100\n  \
-                        witwd logs --previous web    the last run that is over, also of a container that is gone\n  \
+                        witwd logs --previous web    the last run that is over (of a container that is gone, of `witwd`)\n  \
                         witwd logs witwd             what the daemon itself says")]
 pub struct LogsArgs {
     /// Stay and show what comes
@@ -43,17 +43,13 @@ pub(super) async fn run(context: &Context, args: LogsArgs) -> Done {
     let since = args.since.as_deref().map(|text| moment(text, context.clock.wall())).transpose()?;
     let part = Part { previous: args.previous, tail: args.tail, since };
     let (own, names): (Vec<&String>, Vec<&String>) = args.names.iter().partition(|name| *name == OWN);
-    if !own.is_empty() && args.previous {
-        return Err(Failure::new(
-            Exit::Usage,
-            "the log of the daemon is one over all its runs: --previous is for what it keeps running",
-        ));
-    }
     let sources = if own.is_empty() || !names.is_empty() { Some(sources(context, &place, names).await?) } else { None };
     let missing = sources.as_ref().map(Sources::missing).transpose()?.unwrap_or_default();
     reject_unknown(context, &place, &missing)?;
     let nothing = sources.as_ref().map(|sources| sources.nothing(part));
-    let own = (!own.is_empty()).then(|| OwnLog::new(&place));
+    let nothing =
+        nothing.or_else(|| args.previous.then(|| Failure::new(Exit::Failed, "there is no run of the daemon that is over")));
+    let own = if own.is_empty() { None } else { Some(own_log(context, &place, args.previous).await?) };
     let mut reader = Reader::new(context, sources, own);
     let has_any = reader.history(part).await?;
     if let (Some(nothing), false, false) = (nothing, has_any, args.follow) {
@@ -66,6 +62,12 @@ pub(super) async fn run(context: &Context, args: LogsArgs) -> Done {
         reader.follow(since).await?;
     }
     Ok(Exit::Done)
+}
+
+/// The daemon's own log. Only of earlier runs it matters whether one goes on.
+async fn own_log(context: &Context, place: &Place, previous: bool) -> Result<OwnLog, Failure> {
+    let goes_on = previous && context.daemon(place).await?.is_some();
+    Ok(OwnLog::new(place, goes_on))
 }
 
 async fn sources(context: &Context, place: &Place, names: Vec<&String>) -> Result<Sources, Failure> {

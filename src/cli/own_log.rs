@@ -11,17 +11,41 @@ use crate::engine::request::LogLine;
 /// The name under which the daemon's own log is shown.
 pub(super) const OWN: &str = "witwd";
 
+/// What stands in the first line of a run, between the version and the process.
+const BEGINS: &str = " begins as process ";
+
+/// Says in the log that the run of a daemon begins.
+pub(super) fn begin() {
+    tracing::info!("{OWN} {}{BEGINS}{}", env!("CARGO_PKG_VERSION"), std::process::id());
+}
+
+/// Of these lines the last run that is over, where the last of all goes on or is over too.
+fn previous<T>(mut lines: Vec<T>, text: impl Fn(&T) -> &str, goes_on: bool) -> Vec<T> {
+    let begins = |line: &T| text(line).split_once(BEGINS).is_some_and(|(before, _)| before.contains(": witwd "));
+    let mut first: Vec<usize> = (0..lines.len()).filter(|at| begins(&lines[*at])).collect();
+    let end = if goes_on { first.pop() } else { None };
+    lines.truncate(end.unwrap_or(lines.len()));
+    lines.split_off(first.pop().unwrap_or(0))
+}
+
 /// The daemon's log of a stack, and how far it was read.
 pub(super) struct OwnLog {
     place: Place,
+    /// Whether a daemon is there, whose run goes on.
+    goes_on: bool,
     read: u64,
     last: Option<Timestamp>,
 }
 
 impl OwnLog {
     /// The log of this stack's daemons, of which nothing was read.
-    pub(super) fn new(place: &Place) -> Self {
-        Self { place: place.clone(), read: 0, last: None }
+    pub(super) fn new(place: &Place, goes_on: bool) -> Self {
+        Self { place: place.clone(), goes_on, read: 0, last: None }
+    }
+
+    /// The last run that is over.
+    pub(super) fn previous(&mut self) -> Result<Vec<LogLine>, Failure> {
+        Ok(previous(self.history()?, |line| &line.line, self.goes_on))
     }
 
     /// All that is there, older parts included.
@@ -55,4 +79,20 @@ impl OwnLog {
 
 fn unreadable(error: &std::io::Error) -> Failure {
     Failure::of(Exit::Failed, "failed to read the daemon's log", error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::previous;
+
+    #[test]
+    fn the_last_run_that_is_over_is_told_from_the_others() {
+        let log = ["of old", "x: witwd 0.3.0 begins as process 7", "one", "x: witwd 0.3.0 begins as process 8", "two", "more"];
+        let of = |goes_on| previous(log.to_vec(), |line| line, goes_on);
+        assert_eq!(of(true), log[1..3]);
+        assert_eq!(of(false), log[3..]);
+        assert_eq!(previous(log[..3].to_vec(), |line| line, true), log[..1], "what an older witwd wrote");
+        assert_eq!(previous(vec!["web says begins as process 7"], |line| line, true), ["web says begins as process 7"]);
+        assert_eq!(previous(Vec::<&str>::new(), |line| line, true), Vec::<&str>::new());
+    }
 }

@@ -75,7 +75,16 @@ async fn the_daemon_has_a_log_in_the_background_and_in_the_foreground() {
     let stack = TestStack::new("own", SAYING).await;
     stack.done(&["up", "-d"]);
     assert!(stack.done(&["logs", "witwd"]).contains(" up "), "{}", stack.log());
+    assert_eq!(stack.run(&["logs", "--previous", "witwd"]).status.code(), Some(1), "none is over");
+    let first = stack.daemon_pid();
+    Command::new("kill").args(["-9", &first.to_string()]).status().expect("kill");
+    let next = async || stack.ps()["daemon"]["pid"].as_u64().filter(|pid| *pid != first);
+    let second = eventually(SOON, "another daemon", next).await;
+    let previous = stack.done(&["logs", "--previous", "witwd"]);
+    let begins = |pid: u64| format!(" begins as process {pid}\n");
+    assert!(previous.contains(&begins(first)) && !previous.contains(&begins(second)), "{previous}");
     stack.done(&["down"]);
+    assert!(stack.done(&["logs", "--previous", "witwd"]).contains(&begins(second)));
     std::fs::remove_file(stack.path().join(".witwd/daemon.log")).expect("a log");
     let mut foreground = stack.command(&["up", "-q"]).stdout(std::process::Stdio::null()).spawn().expect("up");
     eventually(SOON, "all is ready", async || (stack.ps()["converged"] == true).then_some(())).await;
