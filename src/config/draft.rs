@@ -25,6 +25,8 @@ pub(super) struct Draft {
     pub definition: serde_json::Value,
     /// The volume that the data of a renamed postgres lies in, with the place that says so.
     pub old_volume: Option<(VolumeName, Place)>,
+    /// Keys that mean nothing, for its server is elsewhere.
+    pub left_out: Vec<&'static str>,
 }
 
 /// What a workload is read with.

@@ -52,7 +52,16 @@ pub(super) fn job(reader: Reader<'_>, owner: &Owner<'_>) -> Option<Draft> {
         dependencies: Vec::new(),
         spec: SpecHash::of(&definition),
     };
-    Some(Draft { workload, place: owner.place, active, depends, ports: Vec::new(), definition, old_volume: None })
+    Some(Draft {
+        workload,
+        place: owner.place,
+        active,
+        depends,
+        ports: Vec::new(),
+        definition,
+        old_volume: None,
+        left_out: Vec::new(),
+    })
 }
 
 #[derive(Clone, Copy)]

@@ -4,6 +4,7 @@ use crate::model::stack::StackParts;
 use crate::model::workload::{Build, ImageOrigin, KindName};
 
 use super::draft::Draft;
+use super::reader::Reader;
 
 /// The sentences, in order of what they are about.
 pub(super) fn sentences(parts: &StackParts, drafts: &[Draft]) -> Vec<String> {
@@ -18,6 +19,7 @@ pub(super) fn sentences(parts: &StackParts, drafts: &[Draft]) -> Vec<String> {
         if postgres.is_some_and(|postgres| postgres.backup.enabled) {
             sentences.push(format!("postgres.{name}: no backups are taken by this version"));
         }
+        sentences.extend(elsewhere(draft));
         if matches!(&draft.workload.image.origin, ImageOrigin::Build(Build::Docker { secrets, .. }) if !secrets.is_empty()) {
             sentences.push(format!(
                 "{}s.{name}: `build.secrets` are not handed to the build by this version",
@@ -32,6 +34,43 @@ pub(super) fn sentences(parts: &StackParts, drafts: &[Draft]) -> Vec<String> {
         sentences.push("daemon.key_file is not used by this version".to_owned());
     }
     sentences
+}
+
+/// What is said of a container and of a server that witwd makes.
+const OF_OWN_SERVER: [&str; 19] = [
+    "build",
+    "command",
+    "databases",
+    "env",
+    "extensions",
+    "fallback",
+    "init",
+    "labels",
+    "logs",
+    "ports",
+    "pull",
+    "resources",
+    "roles",
+    "secrets",
+    "settings",
+    "shm_size",
+    "stop_grace",
+    "volume",
+    "volumes",
+];
+
+/// Keys of a postgres that mean nothing where its server is elsewhere.
+pub(super) fn left_out(reader: &Reader<'_>) -> Vec<&'static str> {
+    OF_OWN_SERVER.into_iter().filter(|key| reader.has(key)).collect()
+}
+
+fn elsewhere(draft: &Draft) -> Option<String> {
+    let words = match draft.left_out.as_slice() {
+        [] => return None,
+        [one] => format!("`{one}` is"),
+        [some @ .., last] => format!("`{}` and `{last}` are", some.join("`, `")),
+    };
+    Some(format!("postgres.{} is a server elsewhere (`url`): {words} left out", draft.workload.name))
 }
 
 fn job(draft: &Draft, active: &[&Draft]) -> String {

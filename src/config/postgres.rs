@@ -15,6 +15,7 @@ use super::container::common;
 use super::definition::{Shape, definition};
 use super::draft::{Draft, Owner, dependencies, is_active};
 use super::image::image;
+use super::not_yet;
 use super::ports::ports;
 use super::postgres_container;
 use super::reader::Reader;
@@ -53,6 +54,7 @@ pub(super) fn postgres(reader: Reader<'_>, owner: &Owner<'_>) -> Option<Draft> {
     };
     let definition = definition(&reader, &Shape { container: &container, image: &image, inputs: None });
     postgres_container::complete(&mut container, &postgres);
+    let left_out = if postgres.is_external() { not_yet::left_out(&reader) } else { Vec::new() };
     reader.finish();
     let workload = Workload {
         name: owner.name.clone(),
@@ -62,7 +64,7 @@ pub(super) fn postgres(reader: Reader<'_>, owner: &Owner<'_>) -> Option<Draft> {
         dependencies: Vec::new(),
         spec: SpecHash::of(&definition),
     };
-    Some(Draft { workload, place: owner.place, active, depends, ports, definition, old_volume })
+    Some(Draft { workload, place: owner.place, active, depends, ports, definition, old_volume, left_out })
 }
 
 /// The address of a server elsewhere; an empty one (`${env.DATABASE_URL:-}`) is none.
@@ -323,11 +325,13 @@ fn settings(reader: &Reader<'_>) -> BTreeMap<String, String> {
 }
 
 /// Variables of the image that witwd sets, with the key that says the same.
-const OWN_VARIABLES: [(&str, &str); 5] = [
+const OWN_VARIABLES: [(&str, &str); 7] = [
     ("POSTGRES_PASSWORD", "leave it out: a password is made, `password` gives one"),
     ("POSTGRES_PASSWORD_FILE", "leave it out: a password is made, `password` gives one"),
     ("POSTGRES_USER", "here it is `user`"),
+    ("POSTGRES_USER_FILE", "here it is `user`"),
     ("POSTGRES_DB", "here it is `database`"),
+    ("POSTGRES_DB_FILE", "here it is `database`"),
     ("PGDATA", "`volume` names the volume that holds the data"),
 ];
 

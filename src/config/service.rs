@@ -63,7 +63,7 @@ pub(super) fn service(reader: Reader<'_>, owner: &Owner<'_>) -> Option<Draft> {
         dependencies: Vec::new(),
         spec: SpecHash::of(&definition),
     };
-    Some(Draft { workload, place: owner.place, active, depends, ports, definition, old_volume: None })
+    Some(Draft { workload, place: owner.place, active, depends, ports, definition, old_volume: None, left_out: Vec::new() })
 }
 
 fn replicas(reader: &Reader<'_>) -> u32 {

@@ -150,6 +150,43 @@ fn mistakes_in_environment_files_have_places() {
 }
 
 #[test]
+fn each_key_that_the_contract_lists_is_taken_over() {
+    let taken = r#"
+image = "web:1"
+fallback = { command = "make" }
+pull = "always"
+platform = "linux/arm64"
+env = { A = 1 }
+env_files = [".env.web"]
+secrets = ["key"]
+volumes = ["./data:/data"]
+tmpfs = ["/scratch"]
+user = "7"
+workdir = "/work"
+resources = { memory = "64M", cpus = 2 }
+hardening = { pids = 9, read_only = true }
+"#;
+    let head = format!("name = \"app\"\nsecrets.key = {{}}\n[services.web]\n{taken}");
+    let of = |rest: &str| Stack::of(&format!("{head}{rest}")).with(".env.web", "B=2\n").loaded();
+    let extended = of("[services.worker]\nextends = \"web\"\n[jobs.tidy]\nextends = \"web\"\n");
+    let web = workload(&extended, "web");
+    for name in ["worker", "tidy"] {
+        let mut other = workload(&extended, name).container.clone();
+        other.hostname.clone_from(&web.container.hostname);
+        other.aliases.clone_from(&web.container.aliases);
+        assert_eq!(other, web.container, "{name}");
+        assert_eq!(workload(&extended, name).image, web.image, "{name}");
+    }
+    // Each of them matters: without it the container or the image is another one.
+    for line in taken.lines().filter(|line| !line.is_empty() && !line.starts_with("image")) {
+        let text = format!("{head}[services.other]\nimage = \"web:1\"\n").replacen(line, "", 1);
+        let loaded = Stack::of(&text).with(".env.web", "B=2\n").loaded();
+        let without = workload(&loaded, "web");
+        assert!(without.container != web.container || without.image != web.image, "{line}");
+    }
+}
+
+#[test]
 fn what_is_off_may_have_unset_variables() {
     let text = format!("{WEB}[services.s3]\nimage = \"s3:1\"\nprofiles = [\"prod\"]\nenv.KEY = \"${{env.S3_KEY:?needed}}\"\n");
     Stack::of(&text).loaded();
@@ -184,6 +221,18 @@ fn what_this_version_leaves_out_is_said() {
             "postgres.db: no backups are taken by this version",
             "secrets.k has no value in this version: what uses it waits",
         ]
+    );
+}
+
+#[test]
+fn what_means_nothing_of_a_server_elsewhere_is_said() {
+    let base = "name = \"app\"\n[postgres.db]\nurl = \"postgresql://a:pw@db.example.com/app\"\nimage = \"postgres:17\"\n";
+    assert_eq!(Stack::of(base).loaded().not_carried_out, Vec::<String>::new());
+    let said = |more: &str| Stack::of(&format!("{base}{more}")).loaded().not_carried_out;
+    assert_eq!(said("volume = \"data\"\n"), ["postgres.db is a server elsewhere (`url`): `volume` is left out"]);
+    assert_eq!(
+        said("ports = [\"5432\"]\nextensions = [\"citext\"]\nsettings.work_mem = \"8MB\"\n"),
+        ["postgres.db is a server elsewhere (`url`): `extensions`, `ports` and `settings` are left out"]
     );
 }
 
