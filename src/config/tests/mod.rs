@@ -14,6 +14,7 @@ mod mistakes;
 mod properties;
 mod renamed;
 mod schema;
+mod values;
 
 thread_local! {
     static SEEN: RefCell<BTreeMap<&'static str, BTreeSet<&'static str>>> = const { RefCell::new(BTreeMap::new()) };
