@@ -139,11 +139,10 @@ impl Following {
     }
 
     async fn invalid(&mut self, invalid: InvalidFile) -> Result<Next, Failure> {
-        if self.suspect.as_ref() == Some(&invalid.problems) {
+        if is_told(&mut self.suspect, &invalid.problems) {
             self.tell(file::status(&self.live.loader.parts.place, Some(&invalid))).await?;
             return Ok(Next::Rest);
         }
-        self.suspect = Some(invalid.problems);
         Ok(Next::Look(HALF_WRITTEN))
     }
 
@@ -198,6 +197,14 @@ impl Following {
     async fn tell(&self, file: FileStatus) -> Result<(), Failure> {
         self.live.handle.file(file).await.map_err(|closed| Failure::of(Exit::Failed, "failed to tell of the file", &closed))
     }
+}
+
+/// Whether these problems are told: those that the look before showed too. Of a file that is half written
+/// nobody is told.
+fn is_told(suspect: &mut Option<Vec<Problem>>, problems: &[Problem]) -> bool {
+    let is_told = suspect.as_deref() == Some(problems);
+    *suspect = Some(problems.to_vec());
+    is_told
 }
 
 /// Waits until saves are over, or for the longest.

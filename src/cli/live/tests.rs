@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::{HALF_WRITTEN, LONGEST, QUIET, settle};
+use super::{HALF_WRITTEN, LONGEST, QUIET, is_told, settle};
+use crate::config::{LoadRequest, load};
 use crate::host::{Clock as _, SystemClock};
 
 /// What is saved is applied within this.
@@ -53,4 +54,21 @@ async fn a_save_by_itself_is_looked_at_at_once_and_a_broken_one_is_told_in_time(
     assert_eq!(waits, [QUIET; 5].to_vec().into_iter().take(waits.len()).collect::<Vec<_>>());
     assert_eq!(waits.len(), 5);
     assert!(LONGEST + HALF_WRITTEN + WORK * 2 <= PROMISED, "looked at twice, and told");
+}
+
+#[test]
+fn a_broken_file_is_told_at_the_second_look_that_shows_the_same() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("stack.toml");
+    let problems = |text: &str| {
+        std::fs::write(&file, text).expect("a file");
+        load(&LoadRequest { file: file.clone(), ..LoadRequest::default() }).expect_err("it is broken").problems
+    };
+    let (half, more, broken) = (problems(""), problems("name = "), problems("name = 1"));
+    let mut suspect = None;
+    let told = [&half, &more, &half, &broken, &broken, &broken].map(|seen| is_told(&mut suspect, seen));
+    assert_eq!(told, [false, false, false, false, true, true]);
+    // What was valid in between begins anew.
+    suspect = None;
+    assert!(!is_told(&mut suspect, &broken));
 }
