@@ -80,6 +80,9 @@ const HEAD: &str = "\
 
 Every table and key. This page is generated from the types that also make `stack.schema.json`.
 
+This version reads all of it and does not carry all of it out: no backups are taken, jobs are not run, and secrets have no value yet. `witwd
+up` says so of each that a file has; what waits for one of them is not started.
+
 Durations are `\"500ms\"`, `\"10s\"`, `\"1h\"`, `\"7d\"`; sizes `\"512M\"`, `\"2G\"`. A command is a string, split into
 words as a shell would (no shell is run), or an array. Paths are meant from the file that names them. Keys that begin
 with `x-` are yours. `${…}` works in every string value:

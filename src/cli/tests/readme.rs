@@ -1,5 +1,5 @@
-//! The examples of README.md: what stands there below a command is what the program prints of the same
-//! stack at 80 columns. `UPDATE_DOCS=1 cargo test --lib readme` writes it anew.
+//! The examples of README.md: what stands there below a command is what the program prints of a stack in
+//! that state at 80 columns, and some of it at 200. `UPDATE_DOCS=1 cargo test --lib readme` writes it anew.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +13,7 @@ use crate::model::status::{EventRecord, FileStatus, Health, ItemStatus, State, S
 use crate::model::workload::KindName;
 
 const COLUMNS: usize = 80;
+const WIDE: usize = 200;
 
 /// The stack of the file at the top of the page.
 fn pollinate(items: Vec<ItemStatus>, notes: &[String]) -> Status {
@@ -32,7 +33,7 @@ fn api(state: State, since: i64) -> ItemStatus {
 }
 
 /// What `up -d` prints where it is no terminal: a line for each change, then where to find it.
-fn up(notes: &[String]) -> String {
+fn up(notes: &[String], columns: usize) -> String {
     let mut lines: Vec<String> = notes.iter().map(|note| format!("note: {note}")).collect();
     let waiting = ItemStatus { cause: "waiting for db: not ready".into(), ..api(State::Blocked, 0) };
     let steps = [
@@ -45,18 +46,18 @@ fn up(notes: &[String]) -> String {
         last = pollinate(items, notes);
         lines.extend(progress::changes(&mut shown, &last));
     }
-    lines.push(up::ready_text(&last, Some(&up::Lasting::UntilReboot), COLUMNS));
+    lines.push(up::ready_text(&last, Some(&up::Lasting::UntilReboot), columns));
     lines.join("\n")
 }
 
-fn logs() -> String {
+fn logs(columns: usize) -> String {
     let lines = [
         ("db", "2026-01-01 20:39:55.621 UTC [6] LOG:  database system is ready to accept connections"),
         ("api", "listening on 0.0.0.0:8000"),
         ("api", "GET /healthz 200"),
     ];
-    let width = log_text::label_width(3, Some(COLUMNS));
-    lines.map(|(label, line)| log_text::line_text((label, width), Ink::Plain, line, Some(COLUMNS), false)).join("\n")
+    let width = log_text::label_width(3, Some(columns));
+    lines.map(|(label, line)| log_text::line_text((label, width), Ink::Plain, line, Some(columns), false)).join("\n")
 }
 
 /// What follows a save that changes an environment variable of the app.
@@ -84,7 +85,7 @@ fn saved() -> String {
 }
 
 /// A save that would recreate the database waits, and a worker that can't run says why.
-fn trouble(notes: &[String]) -> String {
+fn trouble(notes: &[String], columns: usize) -> String {
     let reasons = vec!["it recreates postgres db".into()];
     let worker = ItemStatus {
         cause: "exited with code 2; restart 4 in 7.9s".into(),
@@ -94,7 +95,7 @@ fn trouble(notes: &[String]) -> String {
         ..item("worker", KindName::Service, State::Backoff)
     };
     let all = pollinate(vec![db(State::Running, 5400), api(State::Running, 9), worker], notes);
-    ps::text(&Status { file: FileStatus { pending: true, reasons, ..all.file }, ..all }, at(0), COLUMNS, false)
+    ps::text(&Status { file: FileStatus { pending: true, reasons, ..all.file }, ..all }, at(0), columns, false)
 }
 
 fn plan() -> String {
@@ -116,12 +117,15 @@ fn plan() -> String {
 fn examples(notes: &[String]) -> Vec<(&'static str, String)> {
     let ready = pollinate(vec![db(State::Running, 8), api(State::Running, 5)], notes);
     vec![
-        ("witwd up -d", up(notes)),
+        ("witwd up -d", up(notes, COLUMNS)),
         ("witwd ps", ps::text(&ready, at(0), COLUMNS, false)),
-        ("witwd logs", logs()),
+        ("witwd logs", logs(COLUMNS)),
         ("witwd events", saved()),
-        ("witwd ps", trouble(notes)),
+        ("witwd ps", trouble(notes, COLUMNS)),
         ("witwd plan", plan()),
+        ("witwd up -d", up(notes, WIDE)),
+        ("witwd ps", trouble(notes, WIDE)),
+        ("witwd logs", logs(WIDE)),
     ]
 }
 
