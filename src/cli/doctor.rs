@@ -105,13 +105,13 @@ pub(super) fn text(findings: &[Finding], color: bool) -> String {
     text
 }
 
-fn clock(now: Timestamp) -> Finding {
+pub(super) fn clock(now: Timestamp) -> Finding {
     let level = if now.as_second() < NOT_BEFORE { Level::Critical } else { Level::Ok };
     let time = now.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
     Finding::new("clock", level, time, "it is set wrong; schedules and certificates depend on it: `timedatectl set-ntp true`")
 }
 
-fn permissions(place: &Place) -> Finding {
+pub(super) fn permissions(place: &Place) -> Finding {
     let writable = |path: &Path| rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok();
     let wanted = if place.state.exists() { &place.state } else { &place.directory };
     let (level, word) = if writable(wanted) { (Level::Ok, "can be written") } else { (Level::Critical, "can't be written") };
@@ -216,7 +216,7 @@ fn observed_findings(stack: &Stack, instance: &InstanceId, observed: &Observed) 
     findings
 }
 
-fn name_taken(stack: &StackName, instance: &InstanceId, observed: &Observed) -> Option<Finding> {
+pub(super) fn name_taken(stack: &StackName, instance: &InstanceId, observed: &Observed) -> Option<Finding> {
     let other = observed.containers.iter().find_map(|container| match container.owner(stack, instance) {
         Owner::OtherInstance { directory } => Some(directory),
         _ => None,

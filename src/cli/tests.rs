@@ -657,7 +657,12 @@ fn doctor_knows_engines_disks_and_ports() {
                                      make room: `docker system df` shows what the engine holds
     "]]
     .assert_eq(&doctor::text(&findings, false));
+    assert_eq!(doctor::text(&[doctor::clock(at(0))], false).split_whitespace().next(), Some("ok"));
+    assert!(doctor::text(&[doctor::clock(jiff::Timestamp::UNIX_EPOCH)], false).starts_with("critical  clock  1970-01-01"));
     let (name, instance) = stack();
+    let another = observed(vec![container("web", 1, "other", ContainerState::Created)]);
+    let text = doctor::text(&doctor::name_taken(&name, &instance, &another).into_iter().collect::<Vec<_>>(), false);
+    assert!(text.starts_with("critical  name  a stack named shop belongs to "), "{text}");
     let wanted = PublishedPort { address: [0, 0, 0, 0].into(), host: Some(8000), container: 8000, protocol: Protocol::Tcp };
     let running = || ContainerState::Running { started_at: at(5) };
     let ours = observed(vec![container("web", 1, "me", running())]);

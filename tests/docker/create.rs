@@ -32,6 +32,14 @@ async fn a_container_is_made_with_what_was_asked_for() {
     request.hardening.cap_add = vec!["NET_BIND_SERVICE".to_owned()];
     request.hardening.read_only = true;
     request.hardening.pids = 77;
+    request.hardening.no_new_privileges = false;
+    request.user = Some("1000:1001".to_owned());
+    request.workdir = Some("/work".to_owned());
+    request.shm_size = Some(3 << 20);
+    request.memory = Some(64 << 20);
+    request.extra_hosts = vec!["printer:10.0.0.5".to_owned()];
+    request.labels.insert("team".to_owned(), "blue".to_owned());
+    request.entrypoint = Some(words(&["/tiny"]));
     let id = test.engine.create(&request).await.unwrap();
 
     let inspected = inspect(&id.0);
@@ -42,7 +50,10 @@ async fn a_container_is_made_with_what_was_asked_for() {
     assert_eq!(host["LogConfig"]["Config"]["max-size"], "1048576");
     assert_eq!(host["LogConfig"]["Config"]["max-file"], "3");
     assert_eq!(host["Init"], true);
-    assert_eq!(host["SecurityOpt"][0], "no-new-privileges:true");
+    assert!(host["SecurityOpt"].as_array().is_none_or(Vec::is_empty), "{}", host["SecurityOpt"]);
+    assert_eq!(host["Privileged"], false);
+    assert_eq!(host["ShmSize"], 3 << 20);
+    assert_eq!(host["Memory"], 64 << 20);
     assert_eq!(host["CapDrop"][0], "ALL");
     assert_eq!(host["CapAdd"][0], "NET_BIND_SERVICE");
     assert_eq!(host["ReadonlyRootfs"], true);
@@ -50,12 +61,30 @@ async fn a_container_is_made_with_what_was_asked_for() {
     assert_eq!(host["NanoCpus"], 500_000_000);
     assert_eq!(host["Tmpfs"]["/scratch"], "size=1m");
     assert_eq!(host["Ulimits"][0]["Hard"], 200);
-    assert_eq!(host["ExtraHosts"][0], "host.docker.internal:host-gateway");
+    assert_eq!(host["ExtraHosts"], serde_json::json!(["printer:10.0.0.5", "host.docker.internal:host-gateway"]));
     assert_eq!(host["NetworkMode"], test.stack.as_str());
     assert_eq!(inspected["Config"]["StopSignal"], "SIGINT");
     assert_eq!(inspected["Config"]["StopTimeout"], 3);
     assert_eq!(inspected["Config"]["Env"][0], "COLOUR=blue=green");
     assert_eq!(inspected["Config"]["Hostname"], "web");
+    assert_eq!(inspected["Config"]["User"], "1000:1001");
+    assert_eq!(inspected["Config"]["WorkingDir"], "/work");
+    assert_eq!(inspected["Config"]["Labels"]["team"], "blue");
+    assert_eq!(inspected["Config"]["Entrypoint"], serde_json::json!(["/tiny"]));
+    assert_eq!(inspected["Config"]["Cmd"], serde_json::json!(["serve", "--port", "80"]));
+}
+
+#[tokio::test]
+async fn a_container_is_kept_from_privileges_unless_it_is_given_all() {
+    let test = TestEngine::new("privileges").await;
+    let mut request = test.container("web", &["sleep"]);
+    let id = test.engine.create(&request).await.unwrap();
+    assert_eq!(inspect(&id.0)["HostConfig"]["SecurityOpt"], serde_json::json!(["no-new-privileges:true"]));
+    test.engine.remove(&id).await.unwrap();
+    request.hardening.privileged = true;
+    // Made, not started: who runs the tests may lack what would be given.
+    let id = test.engine.create(&request).await.unwrap();
+    assert_eq!(inspect(&id.0)["HostConfig"]["Privileged"], true);
 }
 
 #[tokio::test]
@@ -154,6 +183,20 @@ async fn a_volume_is_made_once_kept_and_removed_when_asked() {
     test.engine.remove_volume(&request.name).await.unwrap();
     test.engine.remove_volume(&request.name).await.expect("removing what is gone is fine");
     assert_eq!(kind(test.engine.create(&web).await), ErrorKind::NotFound, "a missing volume is not made by the way");
+}
+
+#[tokio::test]
+async fn a_volume_is_made_with_what_was_asked_for() {
+    let test = TestEngine::new("volume-options").await;
+    let mut request = test.volume("data");
+    request.driver = Some("local".to_owned());
+    request.options =
+        [("type", "tmpfs"), ("device", "tmpfs"), ("o", "size=1m")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+    request.labels.insert("team".to_owned(), "blue".to_owned());
+    test.engine.create_volume(&request).await.unwrap();
+    let made = inspect(&request.name);
+    assert_eq!(made["Options"], serde_json::json!({ "type": "tmpfs", "device": "tmpfs", "o": "size=1m" }));
+    assert_eq!((&made["Driver"], &made["Labels"]["team"]), (&"local".into(), &"blue".into()));
 }
 
 #[tokio::test]

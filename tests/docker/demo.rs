@@ -70,8 +70,10 @@ async fn the_demo_is_played_in_a_browser_and_keeps_its_data() {
     }
     let posted = reqwest::Client::new().post(format!("{base}/app")).send().await.expect("an answer");
     assert!(posted.status().is_success());
+    let posted: serde_json::Value = serde_json::from_str(&posted.text().await.expect("a body")).expect("JSON");
     let before = text_of(&format!("{base}/display")).await;
-    assert!(before.contains("20"), "a time stamp in {before}");
+    let at = posted["at"].as_str().expect("a time");
+    assert!(at.parse::<jiff::Timestamp>().is_ok() && before.contains(at), "{at} in {before}");
     let scores = text_of(&format!("{base}/api/scores")).await;
     let has_score = |round: &RoundResult| scores.contains(&format!("\"id\":{},", round.score));
     assert!(rounds.iter().all(has_score) && scores.contains("\"total\":2"), "{scores}");

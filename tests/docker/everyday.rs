@@ -27,6 +27,26 @@ fn json(stack: &TestStack, words: &[&str]) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_doctor_finds_what_is_wrong_with_the_machine_and_the_file() {
+    let stack = TestStack::new("doctor", WEB).await;
+    let found = |code: i32| {
+        let output = stack.run(&["doctor", "--json"]);
+        assert_eq!(output.status.code(), Some(code), "{}", text(&output.stdout));
+        let document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let items = document["items"].as_array().expect("items").clone();
+        items.into_iter().map(|item| (item["check"].as_str().unwrap_or_default().to_owned(), item)).collect::<Vec<_>>()
+    };
+    let healthy = found(0);
+    let checks: Vec<&str> = healthy.iter().map(|(check, _)| check.as_str()).collect();
+    let wanted = ["clock", "permissions", "daemon", "file", "disk of the stack", "engine", "disk of the engine", "ports"];
+    assert_eq!(checks, wanted);
+    stack.write("name = 1");
+    let broken = found(1);
+    let file = &broken.iter().find(|(check, _)| check == "file").expect("a finding").1;
+    assert_eq!((&file["level"], &file["hint"]), (&"critical".into(), &"`witwd check` shows what is wrong".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_published_port_is_printed_opened_and_said_to_be_missing() {
     let stack = TestStack::new("port", WEB).await;
     let output = stack.run(&["port", "web"]);

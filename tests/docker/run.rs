@@ -125,6 +125,25 @@ async fn a_signal_reaches_it_and_a_client_that_is_killed_leaves_nothing_for_long
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_must_wait_until_what_was_started_for_it_has_stopped() {
+    let deaf = r#"["/tiny", "sleep", "--ignore-term", "--print", "deaf now"]
+stop_grace = "5m""#;
+    let serves = "[\"/tiny\", \"serve\", \"--port\", \"6379\"]\nport = 6379\nhealth.tcp = true";
+    let stack = TestStack::new("lets-go", &APP.replace(serves, deaf)).await;
+    let mut command = stack.command(&["run", "app", "/tiny", "stdin"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it runs");
+    one_off(&stack).await;
+    printed(&format!("{}-cache-1", stack.name), "deaf now").await;
+    drop(child.stdin.take());
+    eventually(SOON, "it is being stopped", async || (stack.item("cache")["state"] == "stopping").then_some(())).await;
+    signal("-INT", &child);
+    assert_eq!(end_of(&mut child).code(), Some(130));
+    let said = std::io::read_to_string(child.stderr.take().expect("piped")).expect("read");
+    assert!(said.contains("`witwd down` stops all"), "{said}");
+    docker(&["kill", &format!("{}-cache-1", stack.name)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn at_a_terminal_it_has_its_size_its_keys_and_gives_its_code() {
     let stack = TestStack::new("run-tty", APP).await;
     let mut person = Person::runs(&stack, &["run", "--no-deps", "app", "/tiny", "tty", "42"]);

@@ -69,19 +69,42 @@ fn help_shows_every_verb_with_an_example() {
 #[test]
 fn words_of_other_tools_are_answered_with_ours() {
     let directory = scratch();
+    let mut answers = String::new();
     for word in ["status", "deploy", "rollback", "reload", "validate", "shell", "ssh", "console", "env", "rm", "kill", "cp"] {
         let said = text(&witwd(directory.path()).args([word, "web"]).assert().code(2).get_output().stderr);
-        assert!(said.contains(&format!("there is no `witwd {word}`")) && said.contains("hint: "), "{said}");
+        let rest = said.strip_prefix(&format!("error: there is no `witwd {word}`\n hint: "));
+        answers += word;
+        answers += ": ";
+        answers += rest.unwrap_or(&said);
     }
+    expect![[r#"
+        status: `witwd ps` shows what runs, and why what does not
+        deploy: `witwd up` applies stack.toml
+        rollback: put the old stack.toml back (`git checkout`) and `witwd up` applies it
+        reload: `witwd up` applies stack.toml; only what changed is touched
+        validate: `witwd check` validates stack.toml
+        shell: `witwd exec NAME` opens a shell in a running container
+        ssh: `witwd exec NAME` opens a shell in a running container
+        console: `witwd exec NAME` opens a shell in a running container, `witwd psql` one in the database
+        env: `witwd config` shows the resolved stack, `witwd config --origin` where its values came from
+        rm: `witwd down` removes the containers of the stack
+        kill: `witwd stop NAME` stops one, `witwd down` the stack
+        cp: `witwd exec NAME cat FILE > HERE` copies a file out of a container
+    "#]]
+    .assert_eq(&answers);
 }
 
 #[test]
 fn verbs_of_later_versions_say_so() {
     let directory = scratch();
-    for word in ["backup", "restore", "history", "watch", "promote"] {
-        let said = text(&witwd(directory.path()).arg(word).assert().code(2).get_output().stderr);
-        assert!(said.contains("is not in this version"), "{said}");
+    let verbs = ["backup", "restore", "snapshot", "job", "secret", "import", "history", "export", "bundle", "promote", "watch"];
+    let of_db = [["db", "reset"], ["db", "upgrade"]];
+    for words in verbs.iter().map(std::slice::from_ref).chain(of_db.iter().map(<[&str; 2]>::as_slice)) {
+        let said = text(&witwd(directory.path()).args(words).assert().code(2).get_output().stderr);
+        assert!(said.contains(&format!("`witwd {}` is not in this version", words.join(" "))), "{said}");
     }
+    let said = text(&witwd(directory.path()).args(["--host", "user@vm", "ps"]).assert().code(2).get_output().stderr);
+    assert!(said.contains("--host is not in this version"), "{said}");
 }
 
 #[test]

@@ -102,3 +102,26 @@ fn what_was_kept_is_told_apart_from_the_environment() {
     };
     assert_ne!(origin(&[("TAG", "2")]), origin(&[]));
 }
+
+#[test]
+fn the_schema_is_printed_as_it_is_documented() {
+    let documented = include_str!("../../docs/stack.schema.json");
+    assert_eq!(printed(&sources(), &["schema"], &[]), documented);
+}
+
+#[test]
+fn name_and_profiles_are_those_of_the_command_line_before_those_of_the_environment() {
+    let file = "name = \"shop\"\n[services.web]\nimage = \"web:1\"\n[services.mail]\nimage = \"mail:1\"\nprofiles = [\"dev\"]\n\
+                [services.trace]\nimage = \"trace:1\"\nprofiles = [\"debug\"]\n";
+    let directory = directory(&[("stack.toml", file)]);
+    let seen = |words: &[&str], environment: &[(&str, &str)]| {
+        let text = printed(&directory, &[words, &["config", "--json"]].concat(), environment);
+        let document: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        format!("{} {}", document["stack"].as_str().unwrap_or_default(), document["profiles"])
+    };
+    assert_eq!(seen(&[], &[]), "shop []");
+    assert_eq!(seen(&["--name", "other", "--profile", "dev", "--profile", "debug"], &[]), r#"other ["dev","debug"]"#);
+    let environment = [("WITWD_NAME", "another"), ("WITWD_PROFILE", "debug")];
+    assert_eq!(seen(&[], &environment), r#"another ["debug"]"#);
+    assert_eq!(seen(&["--name", "other", "--profile", "dev"], &environment), r#"other ["dev"]"#);
+}

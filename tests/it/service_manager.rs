@@ -2,7 +2,7 @@
 //! place of `systemctl`; units as systemd itself reads them. No engine answers.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -99,6 +99,28 @@ fn what_was_up_is_served_again_after_a_boot_with_a_broken_file_and_another_envir
     std::fs::remove_file(directory.path().join("notify")).expect("the old socket");
     let managed = Managed::start(directory.path(), None);
     managed.until("STATUS=stack shop: 0 of 1 ready; the engine does not answer; stack.toml can't be used");
+}
+
+#[test]
+fn a_daemon_that_an_engine_keeps_waiting_ends_before_it_goes_on_where_it_is_told() {
+    let directory = scratch();
+    drop(accepted(directory.path()));
+    std::fs::remove_file(directory.path().join("notify")).expect("the old socket");
+    let silent = UnixListener::bind(directory.path().join("no-engine.sock")).expect("a socket");
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let asked = silent.accept().expect("a connection").0;
+        // Where the test has given up nobody listens.
+        let _ = tell.send((asked, silent));
+    });
+    let mut managed = Managed::start(directory.path(), None);
+    let asked = told.recv_timeout(Duration::from_secs(10)).expect("a question to the engine within ten seconds");
+    witwd::host::process::terminate(managed.child.id()).expect("a signal");
+    managed.until("STOPPING=1");
+    assert_eq!(managed.child.wait().expect("an end").code(), Some(0));
+    drop(asked);
+    let log = verb(directory.path()).args(["logs", "witwd"]).output().expect("logs");
+    assert!(String::from_utf8_lossy(&log.stdout).contains("SIGTERM: the daemon ends before it went on with the stack"));
 }
 
 /// A daemon that accepted the file.

@@ -135,6 +135,8 @@ proptest! {
         let plan = world.plan();
         let mut turned = world;
         turned.observed.containers.reverse();
+        turned.observed.networks.reverse();
+        turned.observed.volumes.reverse();
         turned.workloads.reverse();
         prop_assert_eq!(plan, turned.plan());
     }

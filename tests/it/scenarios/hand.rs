@@ -312,6 +312,13 @@ async fn a_number_of_replicas_holds_until_it_is_taken_back() {
     let generation = daemon.resume(&four).await;
     daemon.settled(generation, |status| status.converged).await;
     assert_eq!(state(&machine, "demo-app-3"), "running");
+    for saved in [FOUR.replace("app:1", "app:2"), FOUR.replace("replicas = 2", "replicas = 1")] {
+        assert_ne!(saved, FOUR);
+        let generation = daemon.save(&stack(&saved)).await;
+        let status = daemon.settled(generation, |status| status.converged).await;
+        let apps: Vec<_> = status.items.iter().filter(|item| item.name == "app").collect();
+        assert!(apps.len() == 3 && apps.iter().all(|item| item.held && item.ready), "{status:#?}");
+    }
     let seen = ask(&daemon, scale("app", 1), |status| status.converged).await;
     assert_eq!(seen.items.iter().filter(|item| item.name == "app").count(), 1);
     assert_eq!(machine.containers().iter().filter(|told| told.starts_with("demo-app-")).count(), 1);
