@@ -22,10 +22,11 @@ use crate::host::{Clock, Disk};
 use crate::model::by_hand::ByHand;
 use crate::model::hash::SpecHash;
 use crate::model::history::Goal;
+use crate::model::image::{Build, ImageOrigin};
 use crate::model::name::{ImageId, InstanceId, StackName, WorkloadName};
 use crate::model::stack::Stack;
 use crate::model::status::DaemonStatus;
-use crate::model::workload::{Build, ImageOrigin, Workload};
+use crate::model::workload::Workload;
 use crate::postgres::Passwords;
 use crate::supervisor::{self, Command, Ends, Machine, Single};
 

@@ -15,10 +15,10 @@ use crate::host::instance::{has_taken_over, holds, is_of_this_machine, take_over
 use crate::host::kept::recall;
 use crate::host::lock::{acquire, is_held};
 use crate::host::runtime::{Runtime, Surroundings};
+use crate::model::container::MountSource;
 use crate::model::name::{InstanceId, StackName};
 use crate::model::observed::{Container, Observed, Owner};
 use crate::model::stack::Stack;
-use crate::model::workload::MountSource;
 
 /// What speaks against running a stack.
 #[derive(Debug, PartialEq, Eq)]

@@ -13,8 +13,9 @@ use super::exec::request;
 use super::exit_code::{Exit, Failure};
 use super::loader;
 use super::target::running;
+use crate::model::postgres::Postgres;
 use crate::model::stack::Stack;
-use crate::model::workload::{Postgres, Workload};
+use crate::model::workload::Workload;
 
 /// Flags of `db`.
 #[derive(Debug, Args)]

@@ -15,8 +15,10 @@ use super::exit_code::{Exit, Failure};
 use super::target::running;
 use crate::engine::request::Reach;
 use crate::engine::{Engine as _, EngineError, ErrorKind};
+use crate::model::container::Protocol;
 use crate::model::observed::{Container, PublishedSeen};
-use crate::model::workload::{Postgres, Protocol, Workload};
+use crate::model::postgres::Postgres;
+use crate::model::workload::Workload;
 use crate::postgres::{PORT, Passwords, SUPERUSER};
 
 /// Flags of `db url`.

@@ -17,10 +17,10 @@ use crate::engine::request::{EngineInfo, Scope};
 use crate::host::listeners;
 use crate::host::lock::holder;
 use crate::host::runtime::{Runtime, Surroundings};
+use crate::model::container::{Protocol, PublishedPort};
 use crate::model::name::{InstanceId, StackName};
 use crate::model::observed::{Observed, Owner};
 use crate::model::stack::Stack;
-use crate::model::workload::{Protocol, PublishedPort};
 
 /// Below this many free bytes nothing can be pulled or dumped.
 const LITTLE: u64 = 1 << 30;

@@ -17,11 +17,12 @@ use super::progress::Progress;
 use crate::engine::Engine;
 use crate::engine::request::Scope;
 use crate::host::Clock;
+use crate::model::image::{ImageOrigin, PullPolicy};
 use crate::model::name::{ImageId, WorkloadName};
 use crate::model::stack::Stack;
 use crate::model::status::{EngineStatus, FileStatus, Health, ItemStatus, State, Status};
 use crate::model::time::Moment;
-use crate::model::workload::{ImageOrigin, PullPolicy, Workload};
+use crate::model::workload::Workload;
 use crate::plan::Action;
 use crate::supervisor::{Effect, Single, Step};
 
@@ -156,7 +157,7 @@ pub(super) fn wanted(stack: &Stack, way: Way, names: &[String]) -> Result<Vec<Ac
 fn action(workload: &Workload, way: Way, is_named: bool) -> Result<Action, Failure> {
     let (name, reference) = (workload.name.clone(), workload.image.reference.clone());
     let no = |why: &str, hint: String| Err(Failure::new(Exit::Usage, format!("{} {why}", workload.name)).hint(hint));
-    if workload.postgres().is_some_and(crate::model::workload::Postgres::is_external) {
+    if workload.postgres().is_some_and(crate::model::postgres::Postgres::is_external) {
         return no("is a server elsewhere (`url`): it has no image", "`witwd ps` shows what has".to_owned());
     }
     match (way, &workload.image.origin) {

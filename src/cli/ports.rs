@@ -1,9 +1,10 @@
 //! Published ports as a person reads and opens them. Pure.
 
 use super::fit::hang;
+use crate::model::container::Protocol;
 use crate::model::status::{ItemStatus, PortStatus, Status};
 use crate::model::wish::Chosen;
-use crate::model::workload::{KindName, Protocol};
+use crate::model::workload::KindName;
 
 /// A published port in a table: `127.0.0.1:8080->8000`; the inner port only where it differs.
 pub fn port_text(port: &PortStatus) -> String {

@@ -19,10 +19,12 @@ use super::{claim, loader};
 use crate::engine::docker::DockerEngine;
 use crate::engine::request::{Scope, Streams};
 use crate::engine::{Engine, ErrorKind};
+use crate::model::container::MountSource;
+use crate::model::image::ImageOrigin;
 use crate::model::name::{ContainerId, ReplicaKey, VolumeName};
 use crate::model::observed::Observed;
 use crate::model::stack::Stack;
-use crate::model::workload::{ImageOrigin, MountSource, Workload};
+use crate::model::workload::Workload;
 use crate::plan::{Action, not_carried_out};
 use crate::supervisor::{ActionError, OneOff, Single, Step};
 

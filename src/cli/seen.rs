@@ -12,10 +12,11 @@ use crate::engine::request::Scope;
 use crate::model::by_hand::ByHand;
 use crate::model::name::{InstanceId, ReplicaKey, StackName};
 use crate::model::observed::{Container, ContainerState, Observed, Owner};
+use crate::model::postgres::Postgres;
 use crate::model::probe::Probes;
 use crate::model::stack::Stack;
 use crate::model::status::{EngineStatus, ExitStatus, FileStatus, Health, ItemStatus, PortStatus, State, Status};
-use crate::model::workload::{Kind, KindName, Postgres, Workload};
+use crate::model::workload::{Kind, KindName, Workload};
 use crate::supervisor::{JOBS_ARE_NOT_RUN, port_of, sorted};
 
 /// Looks at file and engine.

@@ -16,13 +16,14 @@ use super::words::unknown_verb;
 use super::{db, doctor, events, log_text, logs, plan_text, progress, ps, runs, target, up};
 use crate::engine::request::EngineInfo;
 use crate::host::kept::Kept;
+use crate::model::container::{Protocol, PublishedPort};
 use crate::model::name::{ContainerId, ImageId, InstanceId, ReplicaKey, StackName};
 use crate::model::observed::{Container, ContainerState, Identity, Observed, PublishedSeen};
 use crate::model::preview::Preview;
 use crate::model::status::{
     DaemonStatus, EngineStatus, EventRecord, ExitStatus, FileStatus, Health, ItemStatus, PortStatus, State, Status,
 };
-use crate::model::workload::{KindName, Protocol, PublishedPort};
+use crate::model::workload::KindName;
 
 mod everyday;
 mod readme;

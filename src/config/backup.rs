@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::model::postgres::{Backup, BackupSchedule};
 use crate::model::template::Template;
-use crate::model::workload::{Backup, BackupSchedule};
 
 use super::draft::Owner;
 use super::files::Files;

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::container::PublishedPort;
+use crate::model::job::{Job, JobRun};
 use crate::model::name::{VolumeName, WorkloadName};
 use crate::model::stack::Volume;
-use crate::model::workload::{Job, JobRun, Kind, PublishedPort};
+use crate::model::workload::Kind;
 
 use super::diagnostics::{Diagnostics, Place};
 use super::draft::Draft;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::model::container::{ContainerSettings, Hardening, LogBounds};
 use crate::model::hash::hex;
 use crate::model::template::Template;
-use crate::model::workload::{ContainerSettings, Hardening, LogBounds};
 
 use super::diagnostics::Place;
 use super::dotenv;

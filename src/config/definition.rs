@@ -3,7 +3,8 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::model::workload::{ContainerSettings, ImageSource, Mount, MountSource, PublishedPort};
+use crate::model::container::{ContainerSettings, Mount, MountSource, PublishedPort};
+use crate::model::image::ImageSource;
 
 use super::node::{Node, Value};
 use super::reader::Reader;

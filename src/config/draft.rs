@@ -1,7 +1,8 @@
 //! One workload while it is read: what of it needs the others to be judged.
 
+use crate::model::container::PublishedPort;
 use crate::model::name::{StackName, VolumeName, WorkloadName};
-use crate::model::workload::{Condition, Dependency, PublishedPort, Workload};
+use crate::model::workload::{Condition, Dependency, Workload};
 
 use super::diagnostics::Place;
 use super::extends::Expanded;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::model::image::{Build, Fallback, ImageOrigin, ImageSource, PullPolicy};
 use crate::model::name::{SecretName, WorkloadName};
 use crate::model::template::Template;
-use crate::model::workload::{Build, Fallback, ImageOrigin, ImageSource, PullPolicy};
 
 use super::draft::Owner;
 use super::files::Files;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::model::hash::SpecHash;
-use crate::model::workload::{Job, JobRun, Kind, Overlap, Workload};
+use crate::model::job::{Job, JobRun, Overlap};
+use crate::model::workload::{Kind, Workload};
 
 use super::container::{common, full, inputs};
 use super::definition::{Shape, definition};

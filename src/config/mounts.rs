@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::model::workload::{Hardening, Mount, MountSource};
+use crate::model::container::{Hardening, Mount, MountSource};
 
 use super::diagnostics::Place;
 use super::files::Files;

@@ -1,7 +1,8 @@
 //! What a file says and this version does not carry out: one plain sentence each, shown by `up`.
 
+use crate::model::image::{Build, ImageOrigin};
 use crate::model::stack::StackParts;
-use crate::model::workload::{Build, ImageOrigin, KindName};
+use crate::model::workload::KindName;
 
 use super::draft::Draft;
 use super::reader::Reader;

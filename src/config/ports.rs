@@ -2,7 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr};
 
-use crate::model::workload::{Protocol, PublishedPort};
+use crate::model::container::{Protocol, PublishedPort};
 
 use super::diagnostics::Place;
 use super::node::Value;

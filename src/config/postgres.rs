@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::hash::SpecHash;
+use crate::model::image::{ImageOrigin, ImageSource, PullPolicy};
 use crate::model::name::{SqlName, VolumeName};
+use crate::model::postgres::{Postgres, Role};
 use crate::model::probe::{Check, Probe, Probes};
-use crate::model::workload::{ImageOrigin, ImageSource, Kind, Postgres, PullPolicy, Role, Workload};
+use crate::model::workload::{Kind, Workload};
 
 use super::backup::backup;
 use super::catalog::{Address, Facts};
@@ -99,7 +101,7 @@ fn server(reader: &Reader<'_>, owner: &Owner<'_>, image: Option<&ImageSource>) -
     if let Some(Err(mistake)) = facts.external.clone() {
         reader.report::<()>(reader.value_place("url"), Err(mistake));
     }
-    let major = image.and_then(|image| crate::model::workload::major_of(&image.reference));
+    let major = image.and_then(|image| crate::model::postgres::major_of(&image.reference));
     let interval = Probe { start_period: FIRST_ANSWER, ..Probe::new(Check::Postgres, Some(5432)) };
     let database = sql_name(reader, "database", &facts.database);
     let user = sql_name(reader, "user", &facts.user).or_else(|| owner_role(&facts));

@@ -1,7 +1,8 @@
 //! What the container of a `[postgres.NAME]` looks like beyond what the file says.
 
+use crate::model::container::{ContainerSettings, Mount, MountSource};
+use crate::model::postgres::Postgres;
 use crate::model::template::Template;
-use crate::model::workload::{ContainerSettings, Mount, MountSource, Postgres};
 
 /// From this version on the official image keeps its data below a directory of the version.
 const VERSIONED_SINCE: u32 = 18;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::model::name::{VolumeName, WorkloadName};
+use crate::model::postgres::Postgres;
 use crate::model::stack::Volume;
-use crate::model::workload::Postgres;
 
 use super::diagnostics::{Diagnostics, Place};
 use super::draft::{Draft, Owner};

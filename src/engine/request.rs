@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::model::container::{Hardening, LogBounds, PublishedPort};
 use crate::model::name::{ContainerId, ImageId, InstanceId, StackName, WorkloadName};
 use crate::model::observed::{Identity, PublishedSeen};
-use crate::model::workload::{Hardening, LogBounds, PublishedPort};
 
 /// What an observation is to contain.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,12 +7,16 @@
 //! Constructors enforce invariants, so that a value that exists is a value that makes sense.
 
 pub mod by_hand;
+pub mod container;
 pub mod family;
 pub mod hash;
 pub mod health;
 pub mod history;
+pub mod image;
+pub mod job;
 pub mod name;
 pub mod observed;
+pub mod postgres;
 pub mod preview;
 pub mod probe;
 pub mod snapshot;

@@ -6,9 +6,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use jiff::Timestamp;
 
+use super::container::Protocol;
 use super::hash::{Fingerprint, SpecHash};
 use super::name::{ContainerId, ImageId, InstanceId, ReplicaKey, StackName, WorkloadName};
-use super::workload::{KindName, Protocol};
+use super::workload::KindName;
 
 /// One look at the engine.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

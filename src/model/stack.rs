@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use super::container::MountSource;
 use super::name::{InstanceId, SecretName, StackName, VolumeName, WorkloadName};
-use super::workload::{MountSource, Workload};
+use super::workload::Workload;
 
 /// What a stack is made of, before it is checked as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]

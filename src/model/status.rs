@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::container::Protocol;
 use super::wish::Chosen;
-use super::workload::{KindName, Protocol};
+use super::workload::KindName;
 
 /// The whole document.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::by_hand::ByHand;
+use super::container::ContainerSettings;
 use super::hash::{SpecHash, canonical};
+use super::image::{ImageOrigin, ImageSource, PullPolicy};
+use super::job::{Job, JobRun};
 use super::name::{ReplicaKey, StackName, VolumeName, WorkloadName};
 use super::probe::Probes;
 use super::stack::{DaemonSettings, Stack, StackError, StackParts};
 use super::template::{Part, Template};
 use super::time::seconds;
 use super::wish::{Chosen, Wish};
-use super::workload::{
-    Backoff, Condition, ContainerSettings, Dependency, ImageOrigin, ImageSource, Job, JobRun, Kind, PullPolicy, Restart, Service,
-    Workload,
-};
+use super::workload::{Backoff, Condition, Dependency, Kind, Restart, Service, Workload};
 
 fn workload(name: &str, needs: &[&str]) -> Workload {
     Workload {

@@ -4,12 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::inputs::Inputs;
+use crate::model::container::MountSource;
 use crate::model::family::{DataFound, Family};
 use crate::model::history::PostgresHistory;
 use crate::model::name::{InstanceId, VolumeName, WorkloadName};
 use crate::model::observed::{Container, ContainerState, Observed, VolumeSeen};
+use crate::model::postgres::major_of;
 use crate::model::stack::Stack;
-use crate::model::workload::{KindName, MountSource, Workload, major_of};
+use crate::model::workload::{KindName, Workload};
 
 /// The engine's name of the volume that a postgres of ours keeps its data in.
 pub fn data_volume(inputs: &Inputs<'_>, workload: &Workload) -> Option<String> {

@@ -33,7 +33,7 @@ pub fn is_ready(inputs: &Inputs<'_>, workload: &Workload, container: &Container)
 
 /// Whether the databases and roles of a postgres are known to be there in this run.
 pub fn is_provisioned(inputs: &Inputs<'_>, workload: &Workload, container: &Container) -> bool {
-    if workload.postgres().is_none_or(crate::model::workload::Postgres::is_external) {
+    if workload.postgres().is_none_or(crate::model::postgres::Postgres::is_external) {
         return true;
     }
     let known = inputs.history.postgres.get(&workload.name).and_then(|postgres| postgres.provisioned.as_ref());

@@ -4,8 +4,9 @@ use super::action::Action;
 use super::inputs::Inputs;
 use super::pass::Pass;
 use crate::model::history::{FailureKind, Target};
+use crate::model::image::{Fallback, ImageOrigin, PullPolicy};
 use crate::model::name::ImageId;
-use crate::model::workload::{Fallback, ImageOrigin, PullPolicy, Workload};
+use crate::model::workload::Workload;
 
 /// What the world says of a workload's image.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,9 +3,10 @@
 use super::action::Action;
 use super::data;
 use super::pass::Pass;
+use crate::model::container::MountSource;
 use crate::model::history::Target;
 use crate::model::name::VolumeName;
-use crate::model::workload::{MountSource, Workload};
+use crate::model::workload::Workload;
 
 /// Plans the stack's network; whether it is there.
 pub fn ensure_network(pass: &mut Pass<'_>) -> bool {

@@ -3,9 +3,10 @@
 
 use crate::engine::request::FileContent;
 use crate::engine::{Engine, EngineError};
+use crate::model::container::MountSource;
 use crate::model::family::{DataFound, Examined, Family, Glibc, Library};
 use crate::model::name::ContainerId;
-use crate::model::workload::{MountSource, Workload};
+use crate::model::workload::Workload;
 
 /// Where the C library lies in the images of Debian and of others.
 const LIBRARIES: [&str; 5] = [

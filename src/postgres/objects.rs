@@ -7,7 +7,7 @@ use super::connect::Session;
 use super::error::PostgresError;
 use super::provision::Work;
 use super::sql::{identifier, literal};
-use crate::model::workload::Postgres;
+use crate::model::postgres::Postgres;
 
 /// A role as the file wants it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -19,7 +19,7 @@ pub(super) struct WantedRole {
 
 /// The roles that the file wants, by name: the app's own among them.
 pub(super) fn wanted_roles(postgres: &Postgres) -> BTreeMap<String, WantedRole> {
-    let of = |role: &crate::model::workload::Role| WantedRole {
+    let of = |role: &crate::model::postgres::Role| WantedRole {
         superuser: role.superuser,
         createdb: role.createdb,
         grant: role.grant.clone(),

@@ -15,10 +15,11 @@ use crate::engine::request::FileToPut;
 use crate::host::{Disk, DiskError, Rng, letters_and_digits};
 use crate::model::hash::{Fingerprint, hex};
 use crate::model::name::{SqlName, WorkloadName};
+use crate::model::postgres::Postgres;
 use crate::model::stack::Stack;
 use crate::model::template::{Part, Template};
 use crate::model::tls::TlsWish;
-use crate::model::workload::{Postgres, Workload};
+use crate::model::workload::Workload;
 
 /// Length of a generated password: 190 bits in letters and digits.
 const LENGTH: usize = 32;

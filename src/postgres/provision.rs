@@ -16,8 +16,9 @@ use crate::engine::Engine;
 use crate::host::{Clock, Disk};
 use crate::model::family::Glibc;
 use crate::model::name::{ContainerId, WorkloadName};
+use crate::model::postgres::Postgres;
 use crate::model::time::seconds;
-use crate::model::workload::{Postgres, Workload};
+use crate::model::workload::Workload;
 
 /// How long everything but `init` may take.
 const LIMIT: Duration = Duration::from_secs(600);

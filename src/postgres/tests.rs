@@ -17,14 +17,15 @@ use super::whole::read;
 use crate::engine::request::ImageFacts;
 use crate::host::sim::{SimDisk, SimRng};
 use crate::host::{Disk, SystemDisk};
+use crate::model::container::ContainerSettings;
 use crate::model::hash::SpecHash;
+use crate::model::image::{ImageOrigin, ImageSource, PullPolicy};
 use crate::model::name::{ImageId, SqlName, WorkloadName};
+use crate::model::postgres::{Backup, BackupSchedule, Postgres, Role};
 use crate::model::probe::{Check, Probe, Probes};
 use crate::model::stack::{DaemonSettings, Stack, StackParts};
 use crate::model::template::{Part, Template};
-use crate::model::workload::{
-    Backup, BackupSchedule, ContainerSettings, ImageOrigin, ImageSource, Kind, Postgres, PullPolicy, Role, Workload,
-};
+use crate::model::workload::{Kind, Workload};
 
 fn sql(name: &str) -> SqlName {
     name.parse().unwrap()

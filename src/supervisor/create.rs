@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::engine::request::{CreateContainer, CreateVolume, MountFrom, MountRequest, RememberedPort, Streams};
+use crate::model::container::MountSource;
 use crate::model::name::{ReplicaKey, VolumeName};
 use crate::model::observed::Identity;
 use crate::model::stack::Stack;
-use crate::model::workload::{KindName, MountSource, Workload};
+use crate::model::workload::{KindName, Workload};
 
 use super::apply::Context;
 use super::event::ActionError;
@@ -131,7 +132,7 @@ fn environment(context: &Context, workload: &Workload) -> Result<std::collection
     filled.collect()
 }
 
-fn mount_request(stack: &Stack, mount: &crate::model::workload::Mount) -> MountRequest {
+fn mount_request(stack: &Stack, mount: &crate::model::container::Mount) -> MountRequest {
     let source = match &mount.source {
         MountSource::Volume(volume) => MountFrom::Volume(stack.engine_volume(volume)),
         MountSource::Bind(path) => MountFrom::Bind(path.clone()),

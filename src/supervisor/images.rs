@@ -7,8 +7,9 @@ use std::time::Duration;
 use crate::engine::request::{BuildImage, Progress, PullImage};
 use crate::engine::{ProgressSink, labels};
 use crate::model::history::Target;
+use crate::model::image::{Build, Fallback, ImageOrigin};
 use crate::model::stack::Stack;
-use crate::model::workload::{Build, Fallback, ImageOrigin, Workload};
+use crate::model::workload::Workload;
 
 use super::apply::Context;
 use super::commands::BuildCommand;

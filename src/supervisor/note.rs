@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::model::container::PublishedPort;
 use crate::model::health::{Subject, Verdicts};
 use crate::model::history::{AcceptedImage, History, LastExit, Pace};
 use crate::model::name::{InstanceId, ReplicaKey, VolumeName, WorkloadName};
 use crate::model::observed::{Container, ContainerState, Exit, Observed, Owner, PublishedSeen};
 use crate::model::stack::Stack;
 use crate::model::time::Moment;
-use crate::model::workload::{PublishedPort, Workload};
+use crate::model::workload::Workload;
 use crate::plan::{is_kept, older_names, restart};
 
 /// An end that was seen for the first time.

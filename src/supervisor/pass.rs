@@ -93,7 +93,7 @@ impl Supervisor {
         for workload in self
             .stack
             .in_order()
-            .filter(|workload| workload.postgres().is_some_and(crate::model::workload::Postgres::is_external))
+            .filter(|workload| workload.postgres().is_some_and(crate::model::postgres::Postgres::is_external))
         {
             let subject = Subject::External(workload.name.clone());
             let probes = workload.probes().clone();

@@ -323,9 +323,9 @@ fn explain(report: &Report<'_>, key: &ReplicaKey) -> Explained {
 
 fn volumes_of(inputs: &Inputs<'_>, name: &WorkloadName) -> Vec<Target> {
     let mounts = inputs.stack.workload(name).map(|workload| workload.container.mounts.clone()).unwrap_or_default();
-    let volume = |mount: crate::model::workload::Mount| match mount.source {
-        crate::model::workload::MountSource::Volume(volume) => Some(Target::Volume(volume)),
-        crate::model::workload::MountSource::Bind(_) => None,
+    let volume = |mount: crate::model::container::Mount| match mount.source {
+        crate::model::container::MountSource::Volume(volume) => Some(Target::Volume(volume)),
+        crate::model::container::MountSource::Bind(_) => None,
     };
     mounts.into_iter().filter_map(volume).collect()
 }

@@ -7,11 +7,12 @@ use super::handle::{Command, Down, Occasion, Up};
 use super::known::Known;
 use super::run::Supervisor;
 use crate::model::history::{Goal, History, ReplicaHistory, Target};
+use crate::model::image::{ImageOrigin, PullPolicy};
 use crate::model::name::WorkloadName;
 use crate::model::stack::Stack;
 use crate::model::status::FileStatus;
 use crate::model::wish::{Refusal, Wish};
-use crate::model::workload::{ImageOrigin, PullPolicy, Workload};
+use crate::model::workload::Workload;
 
 impl Supervisor {
     /// Accepts a request: what is so from now on, not what is done about it.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use witwd::engine::request::{Exec, FileToPut, MountFrom, MountRequest, Reach};
 use witwd::engine::{Engine, ErrorKind};
+use witwd::model::container::{LogBounds, Protocol, PublishedPort};
 use witwd::model::observed::ContainerState;
-use witwd::model::workload::{LogBounds, Protocol, PublishedPort};
 
 use crate::support::{SOON, TestEngine, eventually, inspect, kind, words};
 

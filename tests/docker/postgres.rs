@@ -13,15 +13,16 @@ use witwd::engine::request::{MountFrom, MountRequest, Reach};
 use witwd::health::{Asked, Outcome, Prober, SystemProber};
 use witwd::host::sim::SimRng;
 use witwd::host::{Clock, SystemClock, SystemDisk};
+use witwd::model::container::ContainerSettings;
 use witwd::model::family::Glibc;
 use witwd::model::hash::SpecHash;
+use witwd::model::image::{ImageOrigin, ImageSource, PullPolicy};
 use witwd::model::name::{ContainerId, SqlName, WorkloadName};
+use witwd::model::postgres::{Backup, BackupSchedule, Postgres, Role};
 use witwd::model::probe::{Check, Probe, Probes};
 use witwd::model::stack::{DaemonSettings, Stack, StackParts};
 use witwd::model::template::Template;
-use witwd::model::workload::{
-    Backup, BackupSchedule, ContainerSettings, ImageOrigin, ImageSource, Kind, Postgres, PullPolicy, Role, Workload,
-};
+use witwd::model::workload::{Kind, Workload};
 use witwd::postgres::{Caretaker, Freshness, Passwords, PostgresError, ProvisionRequest, Provisioned};
 
 use crate::support::{SOON, TestEngine, docker, eventually, inspect};

@@ -14,9 +14,10 @@ use witwd::engine::docker::{DockerEngine, Surroundings};
 use witwd::engine::request::{CreateContainer, CreateNetwork, CreateVolume, Scope, Streams};
 use witwd::engine::{Engine, EngineError};
 use witwd::host::SystemClock;
+use witwd::model::container::{Hardening, LogBounds};
 use witwd::model::name::{ContainerId, InstanceId, ReplicaKey, StackName};
 use witwd::model::observed::{Container, Identity};
-use witwd::model::workload::{Hardening, KindName, LogBounds};
+use witwd::model::workload::KindName;
 
 /// The label that says which test made a thing.
 pub const TEST: &str = "dev.witwd.test";

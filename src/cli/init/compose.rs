@@ -10,7 +10,7 @@ use super::facts::Facts;
 use super::proposal::Draft;
 use super::text::{Section, host_name};
 use crate::model::name::WorkloadName;
-use crate::model::workload::major_of;
+use crate::model::postgres::major_of;
 
 /// Images that keep the conventions of the official one.
 const POSTGRES: [&str; 5] = ["postgres", "library/postgres", "postgis/postgis", "pgvector/pgvector", "timescale/timescaledb"];

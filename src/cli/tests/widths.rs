@@ -9,8 +9,9 @@ use crate::cli::exit_code::{Exit, Failure};
 use crate::cli::fit::{cut, fold, shorten, wrap};
 use crate::cli::paint::Ink;
 use crate::cli::{log_text, ls, plan_text, progress, ps, up};
+use crate::model::container::Protocol;
 use crate::model::status::{Health, ItemStatus, State, Status};
-use crate::model::workload::{KindName, Protocol};
+use crate::model::workload::KindName;
 
 /// A stack with long names, several ports and long causes.
 fn a_market() -> Status {

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use super::Stack;
 use crate::config::{EnvOrigin, mentioned};
+use crate::model::container::MountSource;
+use crate::model::image::ImageOrigin;
 use crate::model::template::Template;
-use crate::model::workload::{ImageOrigin, Kind, MountSource, Workload};
+use crate::model::workload::{Kind, Workload};
 
 const WEB: &str = "name = \"app\"\n[services.web]\nimage = \"web:1\"\n";
 

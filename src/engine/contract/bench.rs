@@ -12,9 +12,10 @@ use async_trait::async_trait;
 use crate::engine::request::{CreateContainer, CreateNetwork, CreateVolume, MountFrom, MountRequest, Scope, Streams};
 use crate::engine::{Engine, EngineError, ErrorKind};
 use crate::host::Clock;
+use crate::model::container::{Hardening, LogBounds, Protocol, PublishedPort};
 use crate::model::name::{ContainerId, InstanceId, ReplicaKey, StackName};
 use crate::model::observed::{Container, ContainerState, Exit, Identity, Observed};
-use crate::model::workload::{Hardening, KindName, LogBounds, Protocol, PublishedPort};
+use crate::model::workload::KindName;
 
 /// How long anything may take on an engine that is not overloaded.
 const LIMIT: Duration = Duration::from_secs(30);

@@ -15,7 +15,8 @@ use super::facts::Facts;
 use super::local_port;
 use crate::engine::labels;
 use crate::engine::request::{CreateContainer, CreateVolume, ImageFacts, MountFrom, Streams};
-use crate::model::workload::{KindName, LogBounds, Protocol, PublishedPort};
+use crate::model::container::{LogBounds, Protocol, PublishedPort};
+use crate::model::workload::KindName;
 
 /// A path that the image declares a volume and that nothing is mounted on. In a service or
 /// postgres it gets a volume with a name, for an anonymous one would be lost with its container.

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 
-use crate::model::workload::Protocol;
+use crate::model::container::Protocol;
 
 /// Whether nobody listens there.
 pub(super) fn is_free(address: IpAddr, port: u16, protocol: Protocol) -> bool {

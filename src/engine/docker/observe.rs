@@ -17,11 +17,11 @@ use super::cache::Detail;
 use super::{Call, DockerEngine, QUICK, images};
 use crate::engine::request::Scope;
 use crate::engine::{EngineError, ErrorKind, labels};
+use crate::model::container::Protocol;
 use crate::model::name::{ContainerId, ImageId};
 use crate::model::observed::{
     Attachments, Container, ContainerState, Exit, ImageHealth, Network, Observed, PublishedSeen, VolumeSeen,
 };
-use crate::model::workload::Protocol;
 
 /// How many inspects are under way at once.
 const AT_ONCE: usize = 8;

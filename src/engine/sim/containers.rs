@@ -7,9 +7,9 @@ use super::trace::Operation;
 use super::world::{Now, SimContainer, SimVolume, World, volume_path};
 use crate::engine::request::{CreateContainer, FileToPut, MountFrom};
 use crate::engine::{EngineError, ErrorKind, labels};
+use crate::model::container::PublishedPort;
 use crate::model::name::ContainerId;
 use crate::model::observed::{ContainerState, PublishedSeen};
-use crate::model::workload::PublishedPort;
 
 /// How long a removal takes.
 pub(super) const REMOVAL: Duration = Duration::from_millis(30);

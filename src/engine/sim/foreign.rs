@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::containers::REMOVAL;
 use super::world::{Now, SimContainer, SimVolume, World};
 use crate::host::sim::SimRng;
+use crate::model::container::Protocol;
 use crate::model::name::ContainerId;
 use crate::model::observed::ContainerState;
-use crate::model::workload::Protocol;
 
 /// Something done by foreign hands. Containers are named by name or id.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,9 +6,9 @@ use super::script::Script;
 use super::world::{End, Now, Run, SimContainer, SimNetwork, SimVolume, World};
 use crate::engine::labels;
 use crate::engine::request::{MountFrom, MountRequest, Scope};
+use crate::model::container::PublishedPort;
 use crate::model::name::{ContainerId, StackName};
 use crate::model::observed::{Container, ContainerState, Network, Observed, VolumeSeen};
-use crate::model::workload::PublishedPort;
 
 /// Observations kept for stale answers.
 const KEPT: usize = 16;

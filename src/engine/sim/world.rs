@@ -13,11 +13,11 @@ use super::script::{Script, Scripts};
 use super::trace::Operation;
 use crate::engine::request::{Exec, ExecOutput, FileContent, FileSeen, FileToPut, LogLine, MountFrom, MountRequest};
 use crate::engine::{EngineError, ErrorKind, labels};
+use crate::model::container::{Protocol, PublishedPort};
 use crate::model::hash::hex;
 use crate::model::name::{ContainerId, ImageId, InstanceId, StackName, WorkloadName};
 use crate::model::observed::{Attachments, ContainerState, Identity, Observed, PublishedSeen};
 use crate::model::time::Moment;
-use crate::model::workload::{Protocol, PublishedPort};
 
 /// One moment on both clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,20 +6,20 @@ use std::time::Duration;
 use expect_test::Expect;
 
 use super::super::{Action, InFlight, Inputs, Plan, plan};
+use crate::model::container::{ContainerSettings, Mount, MountSource, Protocol, PublishedPort};
 use crate::model::family::{DataFound, Examined, Families, Family, Glibc, Library};
 use crate::model::hash::{Fingerprint, SpecHash};
 use crate::model::health::{Subject, Verdict, Verdicts};
 use crate::model::history::{AcceptedImage, Failure, FailureKind, Goal, History, LastExit, Target};
+use crate::model::image::{Build, Fallback, ImageOrigin, ImageSource, PullPolicy};
 use crate::model::name::{ContainerId, ImageId, InstanceId, ReplicaKey, StackName, VolumeName, WorkloadName};
 use crate::model::observed::{Container, ContainerState, Exit, Identity, Network, Observed, RunId, VolumeSeen};
+use crate::model::postgres::{Backup, BackupSchedule, Postgres};
 use crate::model::probe::{Check, Probe, Probes};
 use crate::model::stack::{DaemonSettings, Stack, StackParts, Volume};
 use crate::model::time::Moment;
 use crate::model::wish::Wish;
-use crate::model::workload::{
-    Backoff, Backup, BackupSchedule, Build, Condition, ContainerSettings, Dependency, Fallback, ImageOrigin, ImageSource, Kind,
-    KindName, Mount, MountSource, Postgres, Protocol, PublishedPort, PullPolicy, Restart, Service, Workload,
-};
+use crate::model::workload::{Backoff, Condition, Dependency, Kind, KindName, Restart, Service, Workload};
 
 #[derive(Debug, Clone)]
 pub struct World {
@@ -574,7 +574,7 @@ impl World {
     /// The file asks for another image of a workload, which is here.
     pub fn wants_image(mut self, text: &str, reference: &str) -> Self {
         reference.clone_into(&mut self.workload(text).image.reference);
-        let major = crate::model::workload::major_of(reference);
+        let major = crate::model::postgres::major_of(reference);
         if let Kind::Postgres(postgres) = &mut self.workload(text).kind {
             postgres.major = major;
         }

@@ -42,13 +42,14 @@ use crate::host::Disk;
 use crate::host::sim::SimDisk;
 use crate::host::virtual_time::{self, VirtualClock};
 use crate::model::history::History;
+use crate::model::image::ImageOrigin;
 use crate::model::name::InstanceId;
 use crate::model::observed::Observed;
 use crate::model::preview::Preview;
 use crate::model::stack::Stack;
 use crate::model::status::Status;
 use crate::model::time::Moment;
-use crate::model::workload::{ImageOrigin, Workload};
+use crate::model::workload::Workload;
 use course::Course;
 use twins::{StillKeeper, StillProber};
 

@@ -7,13 +7,14 @@ use proptest::prelude::*;
 use witwd::engine::labels;
 use witwd::engine::request::{MountFrom, MountRequest};
 use witwd::engine::sim::{PullCourse, Run, Script, SimContainer, SimNetwork, SimVolume};
+use witwd::model::container::MountSource;
 use witwd::model::hash::SpecHash;
 use witwd::model::name::{ContainerId, ImageId, InstanceId, ReplicaKey};
 use witwd::model::observed::{ContainerState, Exit, Identity};
 use witwd::model::stack::Stack;
 use witwd::model::time::Moment;
 use witwd::model::wish::{Chosen, Wish};
-use witwd::model::workload::{KindName, MountSource, Workload};
+use witwd::model::workload::{KindName, Workload};
 
 use crate::scenarios::world::{Machine, instance};
 
@@ -417,7 +418,7 @@ fn keys(stack: &Stack) -> Vec<ReplicaKey> {
 }
 
 fn mounts(stack: &Stack, workload: &Workload) -> Vec<MountRequest> {
-    let request = |mount: &witwd::model::workload::Mount| match &mount.source {
+    let request = |mount: &witwd::model::container::Mount| match &mount.source {
         MountSource::Volume(volume) => Some(MountRequest {
             source: MountFrom::Volume(stack.name().volume(volume)),
             target: mount.target.clone(),

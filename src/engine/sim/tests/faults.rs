@@ -198,9 +198,9 @@ async fn foreign_hands_are_quicker() {
     engine.start(&id).await.expect("the port is free");
 }
 
-fn port(address: std::net::IpAddr, host: u16) -> crate::model::workload::PublishedPort {
-    let protocol = crate::model::workload::Protocol::Tcp;
-    crate::model::workload::PublishedPort { address, host: Some(host), container: 80, protocol }
+fn port(address: std::net::IpAddr, host: u16) -> crate::model::container::PublishedPort {
+    let protocol = crate::model::container::Protocol::Tcp;
+    crate::model::container::PublishedPort { address, host: Some(host), container: 80, protocol }
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,9 +11,10 @@ use super::{Foreign, PullCourse, Script, SimEngine};
 use crate::engine::request::{CreateContainer, CreateNetwork, PullImage, Scope, Streams};
 use crate::engine::{Engine as _, ErrorKind};
 use crate::host::sim::SimClock;
+use crate::model::container::{Hardening, LogBounds};
 use crate::model::name::{ContainerId, InstanceId, ReplicaKey, StackName};
 use crate::model::observed::{Container, ContainerState, Identity};
-use crate::model::workload::{Hardening, KindName, LogBounds};
+use crate::model::workload::KindName;
 
 fn stack() -> StackName {
     "shop".parse().expect("a name of a stack")
