@@ -1,6 +1,6 @@
 //! `db`: the databases of the stack. `db psql` is a shell in one, or a script on standard input. It
 //! runs in the database's own container over its local socket: no password is needed, and none is
-//! shown.
+//! shown. That of a server elsewhere runs in a container of its own.
 
 use clap::{Args, Subcommand};
 
@@ -8,6 +8,7 @@ use super::Done;
 use super::assembly;
 use super::attach;
 use super::context::Context;
+use super::db_client;
 use super::db_url::{self, UrlArgs};
 use super::exec::request;
 use super::exit_code::{Exit, Failure};
@@ -45,12 +46,12 @@ enum DbVerb {
 pub struct PsqlArgs {
     /// As the superuser `postgres`
     #[arg(long)]
-    superuser: bool,
+    pub superuser: bool,
     /// The postgres; may be left out where there is one
     name: Option<String>,
     /// Arguments of psql
     #[arg(last = true)]
-    arguments: Vec<String>,
+    pub arguments: Vec<String>,
 }
 
 pub(super) async fn run(context: &Context, args: DbArgs) -> Done {
@@ -66,15 +67,8 @@ pub(super) async fn psql(context: &Context, args: PsqlArgs) -> Done {
     let loaded = context.look(&place)?;
     let (workload, settings) = postgres(&loaded.stack, args.name.as_deref(), "psql")?;
     if settings.is_external() {
-        return Err(Failure::new(
-            Exit::NotRun,
-            format!(
-                "{} of stack {} is a server elsewhere (`url`): there is no container to run psql in",
-                workload.name,
-                loaded.stack.name()
-            ),
-        )
-        .hint("use a psql of this machine with that address"));
+        let workload = workload.clone();
+        return db_client::psql(context, &place, loaded.stack, &workload, args).await;
     }
     let engine = assembly::docker(context.clock.clone()).await?;
     let container = running(context, &place, &engine, workload.name.as_str()).await?;
@@ -86,11 +80,14 @@ pub(super) async fn psql(context: &Context, args: PsqlArgs) -> Done {
 pub(super) fn command(settings: &Postgres, superuser: bool, is_person: bool, arguments: Vec<String>) -> Vec<String> {
     let user = if superuser { "postgres" } else { settings.user.as_str() };
     let mut words = vec!["psql".to_owned(), format!("--username={user}"), format!("--dbname={}", settings.database)];
-    if !is_person {
-        words.extend(["--no-psqlrc".to_owned(), "--set=ON_ERROR_STOP=1".to_owned()]);
-    }
-    words.extend(arguments);
+    words.extend(options(is_person).chain(arguments));
     words
+}
+
+/// What a script needs, and a person does not: it stops at its first error.
+pub(super) fn options(is_person: bool) -> impl Iterator<Item = String> {
+    let of_script: &[&str] = if is_person { &[] } else { &["--no-psqlrc", "--set=ON_ERROR_STOP=1"] };
+    of_script.iter().map(|option| (*option).to_owned())
 }
 
 /// The postgres that `verb` is about: the named one, or the only one.

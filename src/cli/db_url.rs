@@ -61,7 +61,7 @@ pub(super) async fn run(context: &Context, args: UrlArgs) -> Done {
 }
 
 /// The address as the file gives it: there is no role in it but one.
-fn of_external(passwords: &Passwords, workload: &Workload, superuser: bool) -> Result<String, Failure> {
+pub(super) fn of_external(passwords: &Passwords, workload: &Workload, superuser: bool) -> Result<String, Failure> {
     let name = &workload.name;
     if superuser {
         let words = format!("{name} is a server elsewhere (`url`): its superuser is not witwd's to know");

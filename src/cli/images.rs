@@ -157,8 +157,9 @@ pub(super) fn wanted(stack: &Stack, way: Way, names: &[String]) -> Result<Vec<Ac
 fn action(workload: &Workload, way: Way, is_named: bool) -> Result<Action, Failure> {
     let (name, reference) = (workload.name.clone(), workload.image.reference.clone());
     let no = |why: &str, hint: String| Err(Failure::new(Exit::Usage, format!("{} {why}", workload.name)).hint(hint));
-    if workload.postgres().is_some_and(crate::model::postgres::Postgres::is_external) {
-        return no("is a server elsewhere (`url`): it has no image", "`witwd ps` shows what has".to_owned());
+    // It has no container; asked for by name, its image is the client for psql.
+    if !is_named && workload.postgres().is_some_and(crate::model::postgres::Postgres::is_external) {
+        return no("is a server elsewhere (`url`)", format!("`witwd pull {name}` gets the image of its client"));
     }
     match (way, &workload.image.origin) {
         (Way::Build, ImageOrigin::Build(_)) => Ok(Action::Build { workload: name, reference }),

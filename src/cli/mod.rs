@@ -18,6 +18,7 @@ mod config;
 mod context;
 mod daemon;
 mod db;
+mod db_client;
 mod db_url;
 mod disable;
 mod docs;

@@ -52,12 +52,22 @@ pub struct RunArgs {
 }
 
 /// What is run, and on what.
-struct OneRun<'a> {
-    context: &'a Context,
-    place: &'a Place,
-    engine: DockerEngine,
-    stack: Arc<Stack>,
-    workload: &'a Workload,
+pub(super) struct OneRun<'a> {
+    pub context: &'a Context,
+    pub place: &'a Place,
+    pub engine: DockerEngine,
+    pub stack: Arc<Stack>,
+    pub workload: &'a Workload,
+}
+
+/// The command of a one-off container.
+pub(super) struct Command {
+    /// Its words; `None`: what the workload runs.
+    pub words: Option<Vec<String>>,
+    /// More environment.
+    pub env: Vec<(String, String)>,
+    /// Whether it gets a terminal.
+    pub tty: bool,
 }
 
 pub(super) async fn run(context: &Context, args: RunArgs) -> Done {
@@ -86,7 +96,10 @@ pub(super) async fn run(context: &Context, args: RunArgs) -> Done {
         code = interrupts.next() => Ok(Err(code)),
     };
     let done = match prepared {
-        Ok(Ok((single, image))) => one.carry_out(&single, image, args.command, tty).await,
+        Ok(Ok((single, image))) => {
+            let words = Some(args.command).filter(|words| !words.is_empty());
+            one.carry_out(&single, image, Command { words, env: Vec::new(), tty }).await
+        }
         Ok(Err(code)) => Ok(Exit::Of(code)),
         Err(failure) => Err(failure),
     };
@@ -104,7 +117,7 @@ pub(super) async fn run(context: &Context, args: RunArgs) -> Done {
 
 impl OneRun<'_> {
     /// Gets what a container needs beside others: its image, the network, its volumes.
-    async fn prepare(&self) -> Result<(Single, String), Failure> {
+    pub(super) async fn prepare(&self) -> Result<(Single, String), Failure> {
         let engine: Arc<dyn Engine> = Arc::new(self.engine.clone());
         // Passwords that were made just now are known to it.
         let mut single = assembly::single(self.context, self.place, engine, self.stack.clone())?;
@@ -147,15 +160,15 @@ impl OneRun<'_> {
     }
 
     /// Makes the container, runs it and takes it away.
-    async fn carry_out(&self, single: &Single, image: String, command: Vec<String>, tty: bool) -> Done {
+    pub(super) async fn carry_out(&self, single: &Single, image: String, command: Command) -> Done {
+        let Command { words, env, tty } = command;
         let terminal = std::env::var("TERM").ok().filter(|_| tty).map(|term| ("TERM".to_owned(), term));
-        let process = std::process::id();
         let one_off = OneOff {
-            process,
+            process: std::process::id(),
             image,
-            command: Some(command).filter(|words| !words.is_empty()),
+            command: words,
             streams: if tty { Streams::Terminal } else { Streams::Attached },
-            env: terminal.into_iter().collect(),
+            env: terminal.into_iter().chain(env).collect(),
         };
         let container = single.make(self.workload, one_off).await.map_err(|error| not_made(&error))?;
         let done = self.attended(single, &container, tty).await;
@@ -218,7 +231,7 @@ pub(super) fn missing(stack: &Stack, workload: &Workload, observed: &Observed) -
 }
 
 /// What is to be run can't be, and says so by its code; what has a code of its own keeps it.
-fn unmet(failure: Failure) -> Failure {
+pub(super) fn unmet(failure: Failure) -> Failure {
     match failure.exit {
         Exit::Failed | Exit::TimedOut | Exit::Usage => Failure { exit: Exit::NotRun, ..failure },
         _ => failure,

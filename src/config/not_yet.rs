@@ -37,19 +37,17 @@ pub(super) fn sentences(parts: &StackParts, drafts: &[Draft]) -> Vec<String> {
     sentences
 }
 
-/// What is said of a container and of a server that witwd makes.
-const OF_OWN_SERVER: [&str; 19] = [
-    "build",
+/// What is said of a container and of a server that witwd makes; where the image comes from matters to a
+/// client too.
+const OF_OWN_SERVER: [&str; 16] = [
     "command",
     "databases",
     "env",
     "extensions",
-    "fallback",
     "init",
     "labels",
     "logs",
     "ports",
-    "pull",
     "resources",
     "roles",
     "secrets",

@@ -96,3 +96,34 @@ async fn psql_runs_in_the_server_and_ends_as_it_ends() {
         wants_a_name_where_there_are_two(&stack, verb);
     }
 }
+
+/// A server that is elsewhere for the stack: behind one of its own services.
+const ELSEWHERE: &str = r#"
+name = "NAME"
+[services.server]
+image = "IMAGE"
+pull = "never"
+port = 5432
+health.tcp = true
+env.POSTGRES_PASSWORD = "pass word"
+[postgres.far]
+url = "postgresql://postgres:pass%20word@server:5432/postgres"
+image = "IMAGE"
+pull = "never"
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_server_elsewhere_psql_runs_in_a_container_of_its_own() {
+    image().await;
+    let stack = TestStack::new("elsewhere", &ELSEWHERE.replace("IMAGE", IMAGE)).await;
+    stack.done(&["up", "-d", "server"]);
+    let before = stack.identities();
+    let verb = &["psql"][..];
+    assert_eq!(ends(&stack, verb, &["--", "-Atc", WHO], ""), done("postgres|postgres\n"));
+    assert_eq!(ends(&stack, verb, &["far", "--", "-At"], "select 6 *\n 7;\n"), done("42\n"));
+    let (code, _, complaint) = ends(&stack, verb, &[], "select gone;\nselect 1;\n");
+    assert!(code == Some(3) && complaint.contains("column \"gone\" does not exist"), "{code:?} {complaint}");
+    let (code, _, complaint) = ends(&stack, verb, &["--superuser"], "");
+    assert!(code == Some(125) && complaint.contains("its superuser is not witwd's to know"), "{code:?} {complaint}");
+    assert_eq!(stack.identities(), before, "a client is left, or the server was touched");
+}

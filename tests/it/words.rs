@@ -139,7 +139,7 @@ fn every_end_without_an_engine_has_its_code_and_its_word() {
         (Some(good), &["--json", "run", "web"], 4, "engine_unavailable"),
         (Some(outside), &["--json", "run", "db"], 125, "not_run"),
         (Some(good), &["--json", "build", "web"], 2, "usage"),
-        (Some(outside), &["--json", "pull", "db"], 2, "usage"),
+        (Some(outside), &["--json", "pull", "db"], 4, "engine_unavailable"),
         (Some(good), &["--json", "pull"], 4, "engine_unavailable"),
         (Some(good), &["--json", "port"], 2, "usage"),
         (Some(good), &["--json", "db", "url"], 2, "usage"),
@@ -153,7 +153,8 @@ fn every_end_without_an_engine_has_its_code_and_its_word() {
         (Some(good), &["--json", "up", "-d"], 4, "engine_unavailable"),
         (Some(good), &["ps", "--json"], 4, "engine_unavailable"),
         (Some(good), &["--json", "exec", "web", "ls"], 4, "engine_unavailable"),
-        (Some(outside), &["psql", "--json"], 125, "not_run"),
+        (Some(outside), &["psql", "--json"], 4, "engine_unavailable"),
+        (Some(outside), &["psql", "--superuser", "--json"], 125, "not_run"),
     ] {
         assert_eq!(end_of(text, words), (code, word.to_owned()), "{words:?}");
     }

@@ -146,7 +146,7 @@ fn images_are_got_once_each_and_what_makes_no_sense_is_said() {
     assert_eq!(of(images::Way::Build, &["a"]), "a has no build: its image is app:1");
     assert_eq!(of(images::Way::Pull, &["c"]), "c is built, not pulled");
     assert_eq!(of(images::Way::Pull, &["a", "d"]), "d says pull = \"never\"");
-    assert_eq!(of(images::Way::Pull, &["far"]), "far is a server elsewhere (`url`): it has no image");
+    assert_eq!(of(images::Way::Pull, &["far"]), "[\"pull\"]", "the image of its client");
     assert_eq!(run::runnable(&stack, "far").expect_err("refused").exit.code(), 125);
     assert!(run::runnable(&stack, "a").is_ok());
 }
