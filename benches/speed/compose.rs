@@ -49,7 +49,7 @@ impl Compose {
     }
 
     /// Whether it is the Python program.
-    fn is_old(&self) -> bool {
+    pub fn is_old(&self) -> bool {
         self.version.starts_with("1.")
     }
 
