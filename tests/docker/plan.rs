@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
+use crate::postgres::{IMAGE, image};
 use crate::recorder::Recorder;
 use crate::stack::{TestStack, text};
-use crate::support::{SOON, TestEngine, eventually};
+use crate::support::{SOON, TINY, TestEngine, docker, eventually};
 use crate::up::kill_with_guardian;
 
 const PAIR: &str = r#"
@@ -80,6 +81,49 @@ async fn plan_shows_what_up_does_and_changes_nothing_with_and_without_a_daemon()
     };
     assert_eq!(sorted(done), sorted(promised));
     assert_eq!(document(&stack, &["plan", "--json", "--exit-code"], 0)["changes"], false);
+}
+
+const DATABASE: &str = r#"
+[services.made]
+build = "made"
+command = ["sleep"]
+[postgres.db]
+image = "IMAGE"
+pull = "never"
+backup.enabled = false
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plan_of_a_database_and_a_build_changes_nothing() {
+    image().await;
+    let scratch = tempfile::tempdir().expect("a directory");
+    let proxy = Recorder::start(scratch.path());
+    let file = format!("{PAIR}{}{ONLY_UP}", DATABASE.replace("IMAGE", IMAGE));
+    let mut stack = TestStack::new("plan-db", &file).await;
+    stack.docker_host = Some(format!("unix://{}", proxy.socket.display()));
+    std::fs::create_dir(stack.path().join("made")).expect("a directory");
+    std::fs::write(stack.path().join("made/Dockerfile"), format!("FROM {TINY}\nENV MADE=1\n")).expect("a file");
+    let looks = |stack: &TestStack, changes: bool| {
+        let code = if changes { 10 } else { 0 };
+        told(&document(stack, &["plan", "--json", "--exit-code"], code))
+    };
+    let first = looks(&stack, true);
+    assert!(
+        ["build made", "create-volume volume db-17", "provision db"].iter().all(|line| first.contains(&(*line).to_owned())),
+        "{first:?}"
+    );
+    assert_eq!(proxy.mutating(), Vec::<String>::new());
+    stack.done(&["up", "-d"]);
+    let made = proxy.mutating().len();
+    looks(&stack, false);
+    stack.write(&file.replace("backup.enabled", "settings.work_mem = \"8MB\"\nbackup.enabled"));
+    looks(&stack, true);
+    kill_with_guardian(&stack).await;
+    looks(&stack, true);
+    assert_eq!(proxy.mutating().len(), made, "{:?}", &proxy.mutating()[made..]);
+    let built = format!("localhost/{}-made:built", stack.name);
+    stack.done(&["down", "--volumes", "--yes"]);
+    docker(&["image", "rm", "-f", &built]);
 }
 
 /// The verb of the plan behind a request that changes something.

@@ -56,7 +56,10 @@ async fn printed(container: &str, words: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_it_needs_is_started_before_it_and_gone_after_it() {
-    let stack = TestStack::new("run", APP).await;
+    let job = "[jobs.tidy]\nimage = \"TINY\"\nentrypoint = []\ncommand = [\"/tiny\", \"exit\", \"4\"]\nrun = \"manual\"\n";
+    let stack = TestStack::new("run", &format!("{APP}{job}")).await;
+    let tidied = stack.run(&["run", "tidy"]);
+    assert_eq!((tidied.status.code(), stack.identities()), (Some(4), Vec::new()), "{}", text(&tidied.stderr));
     let said = stack.done(&["run", "app"]);
     assert!(said.contains("COLOUR=blue"), "{said}");
     assert_eq!((stack.identities(), stack.ps()["daemon"].is_null()), (Vec::new(), true));

@@ -36,7 +36,11 @@ fn said(proposal: &Proposal) -> String {
 }
 
 fn check(name: &str, files: &[(&str, &str)], expected: &Expect) {
-    expected.assert_eq(&valid(name, files));
+    let text = valid(name, files);
+    let says = |line: &&str| !line.trim().is_empty() && !line.trim().starts_with('#');
+    let lines = text.lines().take_while(|line| *line != "---").filter(says).count();
+    assert!(lines <= 20, "{lines} lines, more than one would write:\n{text}");
+    expected.assert_eq(&text);
 }
 
 /// What is proposed, which our own reader must take.

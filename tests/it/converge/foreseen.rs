@@ -10,6 +10,7 @@ use proptest::test_runner::RngSeed;
 use witwd::engine::request::{MountFrom, MountRequest};
 use witwd::engine::sim::{Call, Operation, Script, SimNetwork, World};
 use witwd::host::Clock as _;
+use witwd::model::name::ReplicaKey;
 use witwd::model::preview::{Preview, PreviewAction};
 use witwd::model::stack::Stack;
 use witwd::supervisor::{Question, Up, look, preview};
@@ -91,9 +92,56 @@ fn without_stand_ins(lines: &BTreeSet<String>, idle: &BTreeSet<String>) -> BTree
     lines.iter().filter(|line| !stands_in(line)).cloned().collect()
 }
 
+/// Whose line it is: by the id of an old container, by the words for a new one, by the name of one to be made.
+fn whose(line: &str, keys: &BTreeMap<String, String>) -> Option<String> {
+    let (verb, rest) = line.split_once(' ')?;
+    match verb {
+        "create" => {
+            let name = rest.strip_prefix("as demo-")?;
+            let without = name.rsplit_once('-').filter(|(_, hash)| hash.len() == 8).map_or(name, |(name, _)| name);
+            let (name, replica) = without.rsplit_once('-')?;
+            Some(ReplicaKey { name: name.parse().ok()?, replica: replica.parse().ok()? }.to_string())
+        }
+        "rename" => Some(rest.to_owned()),
+        _ => rest.strip_prefix("new ").map(str::to_owned).or_else(|| keys.get(rest).cloned()),
+    }
+}
+
+/// The lines of each replica in their order, each once: a step that is tried again is one step.
+fn in_order<'a>(
+    lines: impl Iterator<Item = &'a String>,
+    kept: &BTreeSet<String>,
+    keys: &BTreeMap<String, String>,
+) -> BTreeMap<String, Vec<String>> {
+    let mut of: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for line in lines.filter(|line| kept.contains(*line)) {
+        let Some(key) = whose(line, keys) else { continue };
+        let lines = of.entry(key).or_default();
+        if !lines.contains(line) {
+            lines.push(line.clone());
+        }
+    }
+    of
+}
+
 fn keys(world: &World) -> BTreeMap<String, String> {
     let key = |container: &witwd::engine::sim::SimContainer| Some(container.identity()?.key.to_string());
     world.containers.values().filter_map(|container| Some((container.id.to_string(), key(container)?))).collect()
+}
+
+/// A supervisor on a machine that came about like this, where one is there.
+async fn come_about(machine: &Machine, stack: &Arc<Stack>, before: Before) -> Option<Daemon> {
+    if matches!(before, Before::Found) {
+        return None;
+    }
+    let daemon = machine.daemon(stack);
+    daemon.up(stack).await;
+    tokio::time::sleep(ENOUGH).await;
+    if matches!(before, Before::Kept) {
+        return Some(daemon);
+    }
+    daemon.kill().await;
+    None
 }
 
 async fn is_done_as_shown(case: Case, edits: Vec<Edit>, before: Before) {
@@ -101,22 +149,7 @@ async fn is_done_as_shown(case: Case, edits: Vec<Edit>, before: Before) {
     let first = stack(&case.stack_text());
     case.furnish(&machine, &first);
     let second: Arc<Stack> = stack(&case.edited(&edits).stack_text());
-    let daemon = match before {
-        Before::Found => None,
-        Before::Kept | Before::Left => {
-            let daemon = machine.daemon(&first);
-            daemon.up(&first).await;
-            tokio::time::sleep(ENOUGH).await;
-            Some(daemon)
-        }
-    };
-    let daemon = match (daemon, before) {
-        (Some(daemon), Before::Left) => {
-            daemon.kill().await;
-            None
-        }
-        (daemon, _) => daemon,
-    };
+    let daemon = come_about(&machine, &first, before).await;
     let calls = machine.trace().calls.len();
     let promised = foresee(&machine, daemon.as_ref(), Up::of(second.clone())).await;
     let asked = machine.trace();
@@ -134,9 +167,10 @@ async fn is_done_as_shown(case: Case, edits: Vec<Edit>, before: Before) {
     keys_of.extend(machine.engine.with(keys));
     let all = machine.trace();
     let made = all.calls[calls..].iter().filter(|call| call.mutating);
-    let made: BTreeSet<String> = made.filter_map(|call| told(call, &keys_of, &old)).collect();
-    let promised_lines: BTreeSet<String> = promised.actions.iter().filter_map(shown).collect();
-    let (promised_lines, made) = (without_stand_ins(&promised_lines, &idle), without_stand_ins(&made, &idle));
+    let steps: Vec<String> = made.filter_map(|call| told(call, &keys_of, &old)).collect();
+    let promised_steps: Vec<String> = promised.actions.iter().filter_map(shown).collect();
+    let without = |steps: &[String]| without_stand_ins(&steps.iter().cloned().collect(), &idle);
+    let (promised_lines, made) = (without(&promised_steps), without(&steps));
     assert_eq!(
         promised_lines,
         made,
@@ -144,6 +178,14 @@ async fn is_done_as_shown(case: Case, edits: Vec<Edit>, before: Before) {
         case.stack_text(),
         case.edited(&edits).stack_text(),
         promised.blocked
+    );
+    // And each replica's in this order.
+    assert_eq!(
+        in_order(promised_steps.iter(), &promised_lines, &keys_of),
+        in_order(steps.iter(), &made, &keys_of),
+        "{before:?}\n{}\n---\n{}",
+        case.stack_text(),
+        case.edited(&edits).stack_text()
     );
     let waiting: BTreeSet<String> =
         daemon.handle.watch().borrow().blocked.iter().map(|blocked| format!("{} | {}", blocked.target, blocked.cause)).collect();
