@@ -26,6 +26,35 @@
 //!
 //! `plan` does not know `engine` and `engine` does not know `plan`: `supervisor::apply` is the only
 //! bridge.
+//!
+//! ## What the loop stands on
+//!
+//! * One action is one primitive (create, start, stop, ...). A recreate is several, over several passes.
+//! * Actions run at the same time and never block the loop; what is under way is an input of the plan.
+//! * Events only wake. What is true is a list by label.
+//! * Identity is labels. Verdicts and counters belong to a *run*: a container and when it was started.
+//! * The hash of a container is over what the user wrote, without defaults, under a scheme number.
+//! * Three kinds of time: the planner's is monotonic, ages are wall clock, probes have their own timers.
+//! * One daemon holds a stack, by a lock on its `.witwd`; containers run with the engine's policy `no`.
+//!
+//! ## Invariants
+//!
+//! Each is kept by tests; these names are looked for in them.
+//!
+//! | invariant | kept by |
+//! |---|---|
+//! | model, plan and the reading of values know no clock, disk, task or random source | `what_is_pure_knows_no_world` |
+//! | bollard is named by the adapter alone, labels in one place | `only_the_adapter_names_bollard`, `labels_are_spelled_in_one_place` |
+//! | the order of what was seen does not matter | `the_order_of_what_was_seen_does_not_matter` |
+//! | from any world the loop comes to an empty plan and stays there | `from_any_world_the_loop_comes_to_rest` |
+//! | no action removes a volume that no user named | `a_plan_has_one_action_a_target_and_never_removes_a_volume` |
+//! | nothing runs twice | `from_any_world_the_loop_comes_to_rest` |
+//! | what is not ours is never changed | `what_is_not_ours_is_never_touched` |
+//! | a daemon may be killed between any two steps and at any write | `a_kill_after_any_call_of_an_up_changes_nothing_in_the_end`, `a_kill_at_any_write_of_an_up_changes_nothing_in_the_end` |
+//! | a broken file changes nothing | `a_broken_file_changes_nothing_and_says_where` |
+//! | a probe that could not be made is no verdict | `what_could_not_be_asked_changes_nothing` |
+//! | secrets are where they are allowed and nowhere else | `secrets_are_where_they_are_allowed_and_nowhere_else` |
+//! | what is shown was what is done | `what_a_preview_shows_is_what_up_does` |
 
 pub mod cli;
 pub mod config;
