@@ -62,8 +62,9 @@ fn kept(directory: &Path) -> PathBuf {
 /// What tells a directory of this machine from all others, be it renamed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DirectoryId {
-    /// The device of its file system.
-    pub device: u64,
+    /// The device of its file system: another one after a boot that finds disks in another order, or where
+    /// the file system has no device of its own (btrfs, overlays). It counts only where nothing else tells.
+    pub device: Option<u64>,
     /// Its inode: one that was removed leaves it to the next.
     pub inode: u64,
     /// When it was made, in nanoseconds of Unix time, which no next one shares; `None` where its file system
@@ -74,17 +75,18 @@ pub(super) struct DirectoryId {
 impl DirectoryId {
     fn of(facts: &std::fs::Metadata) -> Self {
         let since = facts.created().ok().and_then(|birth| birth.duration_since(std::time::UNIX_EPOCH).ok());
-        Self { device: facts.dev(), inode: facts.ino(), birth: since.map(|since| since.as_nanos()) }
+        Self { device: Some(facts.dev()), inode: facts.ino(), birth: since.map(|since| since.as_nanos()) }
     }
 }
 
 /// The id by the best name of the machine, or the kept one where that is by another of its names or, of
-/// an older version, without the time of its birth.
+/// an older version, with the device and perhaps without the time of its birth.
 pub(super) fn recognise(machines: &[String], directory: &DirectoryId, kept: Option<&InstanceId>) -> InstanceId {
     let ids = |directory: DirectoryId| machines.iter().map(move |machine| instance_of(machine, &directory));
-    let best = ids(*directory).next().unwrap_or_else(|| instance_of("", directory));
+    let stable = DirectoryId { device: directory.device.filter(|_| directory.birth.is_none()), ..*directory };
+    let best = ids(stable).next().unwrap_or_else(|| instance_of("", &stable));
     let unborn = DirectoryId { birth: None, ..*directory };
-    ids(*directory).chain(ids(unborn)).find(|id| Some(id) == kept).unwrap_or(best)
+    ids(stable).chain(ids(*directory)).chain(ids(unborn)).find(|id| Some(id) == kept).unwrap_or(best)
 }
 
 /// Whether `directory` is that instance now; an error where that can't be known.
@@ -135,7 +137,8 @@ fn taken(directory: &Path) -> io::Result<Option<Taken>> {
 pub(super) fn instance_of(machine: &str, directory: &DirectoryId) -> InstanceId {
     let DirectoryId { device, inode, birth } = directory;
     let birth = birth.map(|birth| format!("{birth}\n")).unwrap_or_default();
-    let digest = Sha256::digest(format!("witwd instance\n{machine}\n{device}\n{inode}\n{birth}"));
+    let device = device.map(|device| format!("{device}\n")).unwrap_or_default();
+    let digest = Sha256::digest(format!("witwd instance\n{machine}\n{device}{inode}\n{birth}"));
     InstanceId(machine_part(machine) + &hex(&digest)[..OF_DIRECTORY])
 }
 

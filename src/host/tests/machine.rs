@@ -29,23 +29,25 @@ fn a_process_that_is_over_is_not_alive_although_nobody_waited_for_it() {
 }
 
 fn directory(device: u64, inode: u64, birth: Option<u128>) -> DirectoryId {
-    DirectoryId { device, inode, birth }
+    DirectoryId { device: Some(device), inode, birth }
 }
 
 #[test]
-fn an_instance_is_bound_to_machine_device_inode_and_birth() {
-    let of = |machine, device, inode, birth| instance_of(machine, &directory(device, inode, birth));
+fn an_instance_is_bound_to_machine_inode_and_birth_and_to_the_device_where_no_birth_is_known() {
+    let of = |machine: &str, device, inode, birth| recognise(&[machine.to_owned()], &directory(device, inode, birth), None);
     let one = of("machine", 1, 2, Some(7));
-    assert_eq!(one, of("machine", 1, 2, Some(7)));
+    // After a boot its disk may have another number.
+    assert_eq!(one, of("machine", 2, 2, Some(7)));
     // The inode of a directory that was removed is given to the next one that is made.
     let others =
-        [of("other", 1, 2, Some(7)), of("machine", 2, 2, Some(7)), of("machine", 1, 3, Some(7)), of("machine", 1, 2, Some(8))];
+        [of("other", 1, 2, Some(7)), of("machine", 1, 3, Some(7)), of("machine", 1, 2, Some(8)), of("machine", 1, 2, None)];
     assert!(others.iter().all(|id| id != &one));
+    assert_ne!(of("machine", 1, 2, None), of("machine", 2, 2, None));
 }
 
 #[test]
 fn a_machine_that_gets_an_id_later_keeps_its_instances() {
-    let of = |machine, inode| instance_of(machine, &directory(1, inode, Some(7)));
+    let of = |machine, inode| instance_of(machine, &DirectoryId { device: None, inode, birth: Some(7) });
     let of_host = of("host", 2);
     let recognised = |machines: &[&str], inode, kept: Option<&InstanceId>| {
         let machines: Vec<String> = machines.iter().map(|&name| name.to_owned()).collect();
@@ -57,10 +59,12 @@ fn a_machine_that_gets_an_id_later_keeps_its_instances() {
     // What was copied along with the directory, or from a machine of another name, says nothing here.
     assert_eq!(recognised(&["id", "host"], 3, Some(&of_host)), of("id", 3));
     assert_eq!(recognised(&["id", "other"], 2, Some(&of_host)), of("id", 2));
-    // One that was kept before the time of birth counted goes on, and only where it was kept.
-    let before = instance_of("id", &directory(1, 2, None));
-    assert_eq!(recognised(&["id", "host"], 2, Some(&before)), before);
-    assert_eq!(recognised(&["id", "host"], 3, Some(&before)), of("id", 3));
+    // One that was kept when the time of birth did not count, or the device did, goes on where it was kept.
+    for birth in [None, Some(7)] {
+        let before = instance_of("id", &directory(1, 2, birth));
+        assert_eq!(recognised(&["id", "host"], 2, Some(&before)), before);
+        assert_eq!(recognised(&["id", "host"], 3, Some(&before)), of("id", 3));
+    }
 }
 
 #[test]
