@@ -41,7 +41,6 @@ mod saves;
 mod stack;
 mod streams;
 mod support;
-mod systemd;
 mod taking_over;
 mod terminal;
 mod up;
