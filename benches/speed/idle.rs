@@ -6,41 +6,66 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::lifecycle::waiting;
-use crate::measure::{judge, shown, sizes, until};
+use crate::measure::{judge, rounds, shown, sizes, turns, until};
 use crate::stack::TestStack;
 
-/// How long is looked at. Long enough for two lists.
-const WINDOW: Duration = Duration::from_secs(60);
+/// How long is looked at in a round: a daemon that idles lists the containers this often.
+const WINDOW: Duration = Duration::from_secs(30);
 
 /// How long what was done before is given to come to rest.
 const REST: Duration = Duration::from_secs(5);
 
-/// Stacks of 10 and of 200 services that wait. What the daemon costs the engine is a difference: the
-/// same containers run on while daemon and guardian are killed.
+/// Stacks of 10 and of 200 services that wait. What the daemon costs the engine is a difference: in turns
+/// the same containers run with daemon and guardian, and with both killed.
 pub async fn idle() {
     for services in sizes(&[10, 200]) {
         let stack = TestStack::new(&format!("bench-idle-{services}"), &waiting(services)).await;
         stack.done(&["up", "-d", "--timeout", "10m"]);
-        let daemon = stack.daemon_pid();
-        let own = [daemon, status(daemon, "PPid:")];
-        let with = shares(&own).await;
-        let memory = Memory::of(&own);
-        kill(&own).await;
-        let without = shares(&[]).await;
-        report(services, &Seen { memory, own: with.own, engine: with.engine, engine_alone: without.engine });
+        let mut seen = Seen::default();
+        for round in 0..rounds() {
+            for who in turns(round, 2) {
+                if who == 0 { kept(&stack, &mut seen).await } else { left_alone(&stack, &mut seen).await }
+            }
+        }
+        report(services, &seen);
+        stack.done(&["up", "-d"]);
         stack.done(&["down"]);
     }
 }
 
-/// What was seen of a stack.
+/// A round with daemon and guardian.
+async fn kept(stack: &TestStack, seen: &mut Seen) {
+    stack.done(&["up", "-d"]);
+    let own = processes(stack);
+    let shares = shares(&own).await;
+    seen.memory.push(Memory::of(&own));
+    seen.own.push(shares.own);
+    seen.engine.push(shares.engine);
+}
+
+/// A round in which nobody keeps the stack.
+async fn left_alone(stack: &TestStack, seen: &mut Seen) {
+    stack.done(&["up", "-d"]);
+    kill(&processes(stack)).await;
+    seen.engine_alone.push(shares(&[]).await.engine);
+}
+
+/// Daemon and guardian.
+fn processes(stack: &TestStack) -> [u64; 2] {
+    let daemon = stack.daemon_pid();
+    [daemon, status(daemon, "PPid:")]
+}
+
+/// What was seen of a stack, in each round.
+#[derive(Default)]
 struct Seen {
-    memory: Memory,
+    memory: Vec<Memory>,
     /// Percent of a core of daemon and guardian.
-    own: f64,
+    own: Vec<f64>,
     /// Of the engine.
-    engine: f64,
+    engine: Vec<f64>,
     /// Of the engine when nobody asks it.
-    engine_alone: f64,
+    engine_alone: Vec<f64>,
 }
 
 /// Memory of daemon and guardian together, in megabytes.
@@ -61,17 +86,28 @@ impl Memory {
 }
 
 fn report(services: usize, seen: &Seen) {
-    let Memory { proportional: megabytes, resident, anonymous } = seen.memory;
-    println!("idle with {services} services, over {}", shown(WINDOW));
-    println!("  daemon and guardian    {megabytes:.1} MB, each page counted once; {:.2} % of a core", seen.own);
+    let megabytes = |part: fn(&Memory) -> f64| median(seen.memory.iter().map(part));
+    let (proportional, resident, anonymous) =
+        (megabytes(|memory| memory.proportional), megabytes(|memory| memory.resident), megabytes(|memory| memory.anonymous));
+    let median = |shares: &[f64]| median(shares.iter().copied());
+    let (own, engine, alone) = (median(&seen.own), median(&seen.engine), median(&seen.engine_alone));
+    println!("idle with {services} services (median of {} windows of {})", seen.own.len(), shown(WINDOW));
+    println!("  daemon and guardian    {proportional:.1} MB, each page counted once; {own:.2} % of a core");
     println!("                         {resident:.1} MB resident, shared pages counted twice; {anonymous:.1} MB anonymous");
-    println!("  the engine             {:.2} % of a core; {:.2} % with both killed", seen.engine, seen.engine_alone);
-    println!("  so we cost the engine  {:.2} % of a core", seen.engine - seen.engine_alone);
+    println!("  the engine             {engine:.2} % of a core; {alone:.2} % with both killed");
+    println!("  so we cost the engine  {:.2} % of a core", engine - alone);
     let most = if services > 10 { 40.0 } else { 20.0 };
-    judge(&format!("below {most:.0} MB"), &format!("{megabytes:.1} MB"), megabytes < most);
+    judge(&format!("below {most:.0} MB"), &format!("{proportional:.1} MB"), proportional < most);
     if services <= 10 {
-        judge("below 0.3 % of a core", &format!("{:.2} %", seen.own), seen.own < 0.3);
+        judge("below 0.3 % of a core", &format!("{own:.2} %"), own < 0.3);
     }
+}
+
+/// The one in the middle.
+fn median(numbers: impl Iterator<Item = f64>) -> f64 {
+    let mut numbers: Vec<f64> = numbers.collect();
+    numbers.sort_by(f64::total_cmp);
+    numbers[numbers.len() / 2]
 }
 
 /// Percent of a core in a window.

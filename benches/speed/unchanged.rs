@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::compose::{Compose, Project};
 use crate::lifecycle::waiting;
-use crate::measure::{Samples, judge, print, rounds, shown, sizes, timed_blocking, turns};
+use crate::measure::{Samples, judge, print, rounds, shown, sizes, timed, timed_blocking, turns};
+use crate::raw::Raw;
 use crate::recorder::Recorder;
 use crate::stack::TestStack;
 
@@ -40,12 +41,18 @@ async fn of_so_many(services: usize, compose: Option<&Compose>) -> [Vec<Samples>
     let mut all = verbs.map(|verb| {
         let verb = verb.join(" ");
         let beside = compose.map(|compose| compose.called(&verb));
-        Samples::of_all([format!("witwd {verb}")].into_iter().chain(beside))
+        let raw = "one list of its containers, raw".to_owned();
+        Samples::of_all([format!("witwd {verb}"), raw].into_iter().chain(beside))
     });
+    let raw = Raw::new();
     for round in 0..rounds() {
         for who in turns(round, all[0].len()) {
             for (samples, verb) in all.iter_mut().zip(verbs) {
-                samples[who].add(one(&stack, project.as_ref().filter(|_| who == 1), verb));
+                samples[who].add(match who {
+                    0 => timed_blocking(|| drop(stack.done(verb))).0,
+                    1 => timed(raw.json("GET", &list(&stack.name), None)).await.0,
+                    _ => timed_blocking(|| project.as_ref().expect("a project").run(verb)).0,
+                });
             }
         }
     }
@@ -56,13 +63,9 @@ async fn of_so_many(services: usize, compose: Option<&Compose>) -> [Vec<Samples>
     all
 }
 
-/// A verb of compose where there is a project, else of ours.
-fn one(stack: &TestStack, project: Option<&Project<'_>>, verb: &[&str]) -> Duration {
-    let run = || match project {
-        Some(project) => project.run(verb),
-        None => drop(stack.done(verb)),
-    };
-    timed_blocking(run).0
+/// The one call that neither verb can do without: the list of a stack's containers, stopped ones too.
+fn list(stack: &str) -> String {
+    format!("/containers/json?all=true&filters=%7B%22label%22%3A%5B%22dev.witwd.stack%3D{stack}%22%5D%7D")
 }
 
 /// Fails where an `up -d` that changes nothing is answered without a look at the engine that began after
