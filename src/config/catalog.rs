@@ -163,7 +163,7 @@ impl Address {
             );
         }
         if let Err(error) = TlsWish::split(&text) {
-            return mistake(error.to_string(), "");
+            return mistake(error.to_string(), "mend what follows the `?` of `url`: for example `?sslmode=require`");
         }
         let database = decode(parsed.path().trim_start_matches('/'));
         let user = (!parsed.username().is_empty()).then(|| parsed.username());

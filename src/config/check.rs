@@ -10,6 +10,7 @@ use crate::model::workload::Kind;
 
 use super::diagnostics::{Diagnostics, Place};
 use super::draft::Draft;
+use super::reader::Reader;
 use super::suggest::did_you_mean;
 
 /// Reports everything that is wrong between workloads. `declared` are all names, also of those that
@@ -153,8 +154,13 @@ fn collide(one: &PublishedPort, other: &PublishedPort) -> bool {
 }
 
 /// The old name of a volume that was renamed is nobody else's: two would share its data unawares.
-/// `place` is that of the whole file.
-pub(super) fn renamed_volumes(volumes: &BTreeMap<VolumeName, Volume>, drafts: &[Draft], place: Place, diagnostics: &Diagnostics) {
+/// `root` is the whole file.
+pub(super) fn renamed_volumes(
+    volumes: &BTreeMap<VolumeName, Volume>,
+    drafts: &[Draft],
+    root: &Reader<'_>,
+    diagnostics: &Diagnostics,
+) {
     let mut seen: BTreeMap<&VolumeName, &VolumeName> = BTreeMap::new();
     for (name, volume) in volumes {
         let Some(old) = &volume.renamed_from else { continue };
@@ -164,9 +170,20 @@ pub(super) fn renamed_volumes(volumes: &BTreeMap<VolumeName, Volume>, drafts: &[
         let listed = volumes.contains_key(old).then(|| format!("volume `{old}`"));
         if let Some(other) = user.or(first).or(listed) {
             let message = format!("volume `{name}` would have the data of `{old}`, and so would {other}");
-            diagnostics.error(place, message, "take `renamed_from` or the other one away");
+            diagnostics.error(renaming(name, drafts, root), message, "take `renamed_from` or the other one away");
         }
     }
+}
+
+/// Where it stands that a volume is renamed: with itself, or with the postgres whose data it is.
+fn renaming(name: &VolumeName, drafts: &[Draft], root: &Reader<'_>) -> Place {
+    let with_itself = || {
+        let volume = root.node("volumes")?.as_table()?.get(name.as_str())?;
+        Some(volume.node.as_table()?.get("renamed_from")?.node.place)
+    };
+    let is_of = |draft: &&Draft| draft.workload.postgres().is_some_and(|postgres| &postgres.volume == name);
+    let with_postgres = || drafts.iter().filter(is_of).find_map(|draft| draft.old_volume.as_ref()).map(|(_, place)| *place);
+    with_itself().or_else(with_postgres).unwrap_or(root.place)
 }
 
 fn data_volumes(drafts: &[Draft], diagnostics: &Diagnostics) {

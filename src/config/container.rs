@@ -178,7 +178,8 @@ pub(super) fn inputs(reader: &Reader<'_>) -> Option<String> {
         });
         let Some(files) = reader.report(*place, found) else { continue };
         if files.is_empty() && super::files::is_glob(pattern) {
-            reader.cx.diagnostics.warning(*place, format!("{pattern:?} matches no file"), "");
+            let hint = "a path begins beside the file that names it; `**` stands for any directories";
+            reader.cx.diagnostics.warning(*place, format!("{pattern:?} matches no file"), hint);
         } else if files.is_empty() {
             reader.error(
                 *place,
@@ -190,7 +191,11 @@ pub(super) fn inputs(reader: &Reader<'_>) -> Option<String> {
             let name = file.strip_prefix(&base).unwrap_or(&file).to_string_lossy().into_owned();
             match reader.cx.files.digest(&file) {
                 Ok(content) => digest.update(format!("{name}\0{content}\0")),
-                Err(why) => reader.error(*place, format!("{name} can't be read: {why}"), ""),
+                Err(why) => reader.error(
+                    *place,
+                    format!("{name} can't be read: {why}"),
+                    "it is read as you: see who may, or leave it out",
+                ),
             }
         }
     }
@@ -270,7 +275,8 @@ fn ulimits(reader: &Reader<'_>) -> BTreeMap<String, (i64, i64)> {
             continue;
         };
         if hard >= 0 && soft > hard {
-            reader.error(entry.node.place, format!("`ulimits.{name}`: soft is above hard"), "");
+            let message = format!("`ulimits.{name}`: soft is above hard");
+            reader.error(entry.node.place, message, format!("`soft` can be {hard} at most, or raise `hard`"));
         }
         limits.insert(name.to_owned(), (soft, hard));
     }
@@ -280,7 +286,8 @@ fn ulimits(reader: &Reader<'_>) -> BTreeMap<String, (i64, i64)> {
 fn tmpfs(reader: &Reader<'_>) -> Vec<String> {
     let paths = reader.list("tmpfs");
     for (path, place) in paths.iter().filter(|(path, _)| !path.starts_with('/')) {
-        reader.error(*place, format!("the path in the container must be absolute, {path:?} is not"), "");
+        let message = format!("the path in the container must be absolute, {path:?} is not");
+        reader.error(*place, message, format!("write \"/{path}\""));
     }
     paths.into_iter().map(|(path, _)| path).collect()
 }
@@ -290,7 +297,8 @@ fn resources(reader: &Reader<'_>) -> (Option<u64>, Option<u64>) {
     let Some(reader) = reader.table("resources", "resources") else { return (None, None) };
     let memory = reader.size("memory");
     if memory.is_some_and(|memory| memory < 6 << 20) {
-        reader.error(reader.value_place("memory"), "no container starts with less than 6M of memory", "");
+        let message = "no container starts with less than 6M of memory";
+        reader.error(reader.value_place("memory"), message, "write `memory = \"6M\"`, or more");
     }
     let cpus = reader.node("cpus").and_then(|node| {
         let number = match &node.value {

@@ -7,7 +7,7 @@ use crate::model::workload::{Condition, Dependency, Workload};
 use super::diagnostics::Place;
 use super::extends::Expanded;
 use super::reader::Reader;
-use super::values::{Mistake, mistake};
+use super::values::{Mistake, mistake, named};
 
 /// A workload and the places that problems between workloads point at.
 #[derive(Debug)]
@@ -86,8 +86,5 @@ fn dependency(text: &str) -> Result<Dependency, Mistake> {
             return mistake(format!("{text:?} is not a dependency"), format!("write \"{name}\", or \"{name}:started\" for less"));
         }
     };
-    match name.parse() {
-        Ok(on) => Ok(Dependency { on, condition }),
-        Err(error) => mistake(error.to_string(), ""),
-    }
+    Ok(Dependency { on: named(name)?, condition })
 }

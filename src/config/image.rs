@@ -12,6 +12,7 @@ use super::files::Files;
 use super::node::Value;
 use super::reader::Reader;
 use super::suggest::did_you_mean;
+use super::values::{Mistake, named};
 
 /// Reads the image of a workload.
 pub(super) fn image(reader: &Reader<'_>, owner: &Owner<'_>) -> Option<ImageSource> {
@@ -144,11 +145,7 @@ fn warn_missing(reader: &Reader<'_>, place: super::diagnostics::Place, context: 
 
 /// A table of strings that may hold secrets.
 pub(super) fn templates(reader: &Reader<'_>, key: &'static str) -> BTreeMap<String, Template> {
-    let hint = if matches!(reader.node(key).map(|node| &node.value), Some(Value::List(_))) {
-        "write a table: `env.NAME = \"value\"`, or `env = { NAME = \"value\" }`".replace("env", key)
-    } else {
-        String::new()
-    };
+    let hint = "write a table: `env.NAME = \"value\"`, or `env = { NAME = \"value\" }`".replace("env", key);
     reader
         .entries(key, &hint)
         .into_iter()
@@ -171,8 +168,8 @@ pub(super) fn secrets(reader: &Reader<'_>, key: &'static str) -> Vec<SecretName>
     let known = reader.cx.scope.catalog.as_ref().map(|catalog| &catalog.secrets);
     let mut names: Vec<SecretName> = Vec::new();
     for (text, place) in reader.list(key) {
-        match (text.parse::<SecretName>(), known) {
-            (Err(error), _) => reader.error(place, error.to_string(), ""),
+        match (named::<SecretName>(&text), known) {
+            (Err(Mistake { message, hint }), _) => reader.error(place, message, hint),
             (Ok(_), Some(known)) if !known.contains(&text) => {
                 let hint =
                     did_you_mean(&text, known.iter().map(String::as_str), &format!("add `{text} = {{}}` below `[secrets]`"));

@@ -103,7 +103,8 @@ fn reference(whole: &str, depth: usize, errors: &mut Vec<SyntaxError>) -> Option
         return fail("this reference is empty".to_owned(), "write `${env.NAME}`, or `$${` for a literal `${`".to_owned());
     }
     if depth >= DEEPEST {
-        return fail(format!("references with defaults are nested deeper than {DEEPEST}"), String::new());
+        let message = format!("references with defaults are nested deeper than {DEEPEST}");
+        return fail(message, "put the inner ones into a variable of their own, in .env".to_owned());
     }
     let otherwise = match rest.get(..2) {
         None if rest.is_empty() => None,

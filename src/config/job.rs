@@ -92,7 +92,9 @@ fn run(reader: &Reader<'_>) -> JobRun {
     for (key, fits) in [("timezone", reader.has("schedule")), ("overlap", timed), ("catch_up", timed)] {
         if reader.has(key) && !fits {
             let with = if key == "timezone" { "`schedule`" } else { "`schedule` or `every`" };
-            reader.error(reader.key_place(key), format!("`{}` has a meaning only beside {with}", reader.name(key)), "");
+            let hint = if key == "timezone" { "`schedule = \"0 3 * * *\"`" } else { "`every = \"1h\"`" };
+            let message = format!("`{}` has a meaning only beside {with}", reader.name(key));
+            reader.error(reader.key_place(key), message, format!("leave it out, or say when the job runs: {hint}"));
         }
     }
     let overlap = overlap.unwrap_or(Overlap::Forbid);

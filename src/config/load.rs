@@ -17,6 +17,7 @@ use super::reader::{Context, Reader};
 use super::scope::Scope;
 use super::service::service;
 use super::sources::{self, Sources};
+use super::suggest::near_name;
 use super::{InvalidFile, LoadRequest, Loaded, Problem, check, not_yet, renamed, show, suggest, top};
 
 /// Reads, merges, interpolates and validates a stack. It reads files and nothing else: no engine is
@@ -122,7 +123,7 @@ impl<'a> Loading<'a> {
         let declared = expansion.services.keys().chain(expansion.jobs.keys()).chain(postgres.keys()).cloned().collect();
         check::check(&drafts, &declared, self.diagnostics);
         renamed::declare(&mut volumes, &drafts, self.diagnostics);
-        check::renamed_volumes(&volumes, &drafts, place, self.diagnostics);
+        check::renamed_volumes(&volumes, &drafts, &root, self.diagnostics);
         let (daemon, unknown_group) = top::daemon(&root);
         for key in ["name", "include", "host_paths", "secrets", "renamed_from"] {
             root.entry(key);
@@ -191,9 +192,7 @@ impl<'a> Loading<'a> {
         let Wanted { kind, name, names: (stack, data_name) } = wanted;
         let parsed = name.parse::<WorkloadName>();
         if let Err(error) = &parsed {
-            let near = top::host_name(name);
-            let hint = if near.parse::<WorkloadName>().is_ok() { format!("for example `{near}`") } else { String::new() };
-            self.diagnostics.error(*key, error.to_string(), hint);
+            self.diagnostics.error(*key, error.to_string(), near_name::<WorkloadName>(name));
         }
         let is_named = parsed.is_ok();
         let name_or = parsed.or_else(|_| "unnamed".parse()).ok()?;

@@ -9,6 +9,7 @@ use super::files::Files;
 use super::node::Value;
 use super::reader::Reader;
 use super::suggest::nearest;
+use super::values::named;
 
 const SYNTAX: &str = "write \"name:/path\", \"./rel:/path\" or \"/host/path:/path\", with `:ro` at the end for read-only";
 
@@ -118,15 +119,7 @@ fn source_of(reader: &Reader<'_>, hardening: &Hardening, source: &str, read_only
         reader.error(place, format!("there is no volume `{source}`"), format!("{}{add}", near.unwrap_or_default()));
         return None;
     }
-    reader
-        .report(
-            place,
-            source.parse().map_err(|error: crate::model::name::NameError| super::values::Mistake {
-                message: error.to_string(),
-                hint: String::new(),
-            }),
-        )
-        .map(MountSource::Volume)
+    reader.report(place, named(source)).map(MountSource::Volume)
 }
 
 struct Bind<'r, 'a> {

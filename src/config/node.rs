@@ -93,7 +93,7 @@ fn syntax_hint(message: &str) -> &'static str {
     } else if message.contains("missing assignment") || message.contains("key with no value") {
         "write `key = value`; unlike YAML, TOML has no `key: value`"
     } else {
-        ""
+        "a line is `key = value`, or `[table]`: the mark shows where this one is neither"
     }
 }
 
@@ -123,7 +123,8 @@ impl Convert<'_> {
             DeValue::String(text) => Value::Text(text.to_string()),
             DeValue::Integer(number) => {
                 Value::Integer(i64::from_str_radix(number.as_str(), number.radix()).unwrap_or_else(|_| {
-                    self.diagnostics.error(place, format!("{number} is too large a number"), "");
+                    let hint = format!("{} is the largest there is", i64::MAX);
+                    self.diagnostics.error(place, format!("{number} is too large a number"), hint);
                     0
                 }))
             }

@@ -23,6 +23,7 @@ use super::postgres_container;
 use super::reader::Reader;
 use super::renamed::old_volume;
 use super::suggest::did_you_mean;
+use super::values::{Mistake, named};
 
 /// How long a fast shutdown may take.
 const GRACE: Duration = Duration::from_secs(90);
@@ -141,7 +142,7 @@ pub(super) fn facts(reader: &Reader<'_>, stack: &str) -> Facts {
         database: from_url(|address| address.database.clone()).or(database).unwrap_or_else(|| default.clone()),
         user: from_url(|address| address.user_name.clone()).or(user).unwrap_or(default),
         databases: reader.list("databases").into_iter().map(|(name, _)| name).collect(),
-        roles: reader.entries("roles", "").into_iter().map(|(name, _)| name.to_owned()).collect(),
+        roles: reader.entries("roles", ROLES_HINT).into_iter().map(|(name, _)| name.to_owned()).collect(),
         external,
     }
 }
@@ -152,14 +153,10 @@ fn owner_role(facts: &Facts) -> Option<SqlName> {
 }
 
 fn sql_name(reader: &Reader<'_>, key: &'static str, text: &str) -> Option<SqlName> {
-    match text.parse() {
-        Ok(name) => Some(name),
-        Err(_) if url(reader).is_some() && !reader.has(key) => None,
-        Err(error) => {
-            reader.error(reader.value_place(key), error.to_string(), "");
-            None
-        }
+    if url(reader).is_some() && !reader.has(key) {
+        return text.parse().ok();
     }
+    reader.report(reader.value_place(key), named(text))
 }
 
 fn password(reader: &Reader<'_>) -> Option<crate::model::template::Template> {
@@ -177,8 +174,8 @@ fn password(reader: &Reader<'_>) -> Option<crate::model::template::Template> {
 fn databases(reader: &Reader<'_>, facts: &Facts) -> Vec<SqlName> {
     let mut names: Vec<SqlName> = Vec::new();
     for (text, place) in reader.list("databases") {
-        match text.parse::<SqlName>() {
-            Err(error) => reader.error(place, error.to_string(), ""),
+        match named::<SqlName>(&text) {
+            Err(Mistake { message, hint }) => reader.error(place, message, hint),
             Ok(name) if names.contains(&name) || text == facts.database => {
                 reader.error(
                     place,
@@ -194,7 +191,7 @@ fn databases(reader: &Reader<'_>, facts: &Facts) -> Vec<SqlName> {
 
 fn roles(reader: &Reader<'_>, facts: &Facts) -> BTreeMap<SqlName, Role> {
     let mut roles = BTreeMap::new();
-    for (name, entry) in reader.entries("roles", "write `roles.NAME = { grant = [\"pg_read_all_data\"] }`") {
+    for (name, entry) in reader.entries("roles", ROLES_HINT) {
         if name.starts_with("x-") {
             continue;
         }
@@ -206,8 +203,8 @@ fn roles(reader: &Reader<'_>, facts: &Facts) -> BTreeMap<SqlName, Role> {
             grant: grants(&inner),
         };
         inner.finish();
-        match name.parse::<SqlName>() {
-            Err(error) => reader.error(entry.key, error.to_string(), ""),
+        match named::<SqlName>(name) {
+            Err(Mistake { message, hint }) => reader.error(entry.key, message, hint),
             Ok(_) if name == facts.user => {
                 reader.error(entry.key, format!("`{name}` is the `user` of this postgres already"), "give the role another name");
             }
@@ -226,6 +223,8 @@ fn roles(reader: &Reader<'_>, facts: &Facts) -> BTreeMap<SqlName, Role> {
     }
     roles
 }
+
+const ROLES_HINT: &str = "write `roles.NAME = { grant = [\"pg_read_all_data\"] }`";
 
 fn grants(reader: &Reader<'_>) -> Vec<String> {
     let grants = reader.list("grant");
@@ -247,10 +246,7 @@ fn volume(reader: &Reader<'_>, owner: &Owner<'_>, major: Option<u32>, external: 
             );
             return None;
         }
-        return text
-            .parse()
-            .map_err(|error: crate::model::name::NameError| reader.error(reader.value_place("volume"), error.to_string(), ""))
-            .ok();
+        return reader.report(reader.value_place("volume"), named(&text));
     }
     match major {
         Some(major) => format!("{}-{major}", owner.name).parse().ok(),
@@ -312,14 +308,14 @@ const OWN_SETTINGS: [(&str, &str); 4] = [
 
 fn settings(reader: &Reader<'_>) -> BTreeMap<String, String> {
     let settings = reader.strings("settings");
-    for (name, entry) in reader.entries("settings", "") {
+    for (name, entry) in reader.entries("settings", "write `settings = { max_connections = 50 }`") {
         if let Some((_, hint)) = OWN_SETTINGS.iter().find(|(own, _)| *own == name) {
             reader.error(entry.key, format!("`{}.{name}` is witwd's to set", reader.name("settings")), *hint);
         } else if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.".contains(&byte)) {
             reader.error(
                 entry.key,
                 format!("{name:?} is not a name of a setting"),
-                did_you_mean(name, ["shared_buffers", "max_connections"], ""),
+                did_you_mean(name, ["shared_buffers", "max_connections"], "a name has letters, digits, _ and . in it"),
             );
         }
     }
@@ -339,7 +335,7 @@ const OWN_VARIABLES: [(&str, &str); 7] = [
 
 /// Reports what would take the server out of witwd's hands.
 fn refuse_own_names(reader: &Reader<'_>) {
-    for (name, entry) in reader.entries("env", "") {
+    for (name, entry) in reader.entries("env", "write `env = { NAME = \"value\" }`") {
         if let Some((_, hint)) = OWN_VARIABLES.iter().find(|(own, _)| *own == name) {
             reader.error(entry.key, format!("`{}.{name}` is witwd's to set", reader.name("env")), *hint);
         }

@@ -60,7 +60,8 @@ fn one(reader: Reader<'_>, service_port: Option<u16>) -> Option<Probe> {
 fn set_port(reader: &Reader<'_>, probe: &mut Probe, own: Option<u16>, of_service: Option<u16>) {
     if matches!(probe.check, Check::Exec(_)) {
         if reader.has("port") {
-            reader.error(reader.key_place("port"), format!("`{}` has no meaning beside `exec`", reader.name("port")), "");
+            let message = format!("`{}` has no meaning beside `exec`", reader.name("port"));
+            reader.error(reader.key_place("port"), message, "leave it out: the command runs in the container");
         }
         return;
     }
@@ -98,14 +99,16 @@ fn check(reader: &Reader<'_>) -> Option<Check> {
     }
     if !reader.has("http") {
         for key in ["headers", "status"].into_iter().filter(|key| reader.has(key)) {
-            reader.error(reader.key_place(key), format!("`{}` has a meaning only beside `http`", reader.name(key)), "");
+            let message = format!("`{}` has a meaning only beside `http`", reader.name(key));
+            reader.error(reader.key_place(key), message, "leave it out, or ask with `http = \"/path\"`");
         }
     }
     if let Some(path) = http {
         return http_check(reader, &path, headers, status?);
     }
     if tcp == Some(false) {
-        reader.error(reader.value_place("tcp"), format!("`{}` is true or not there", reader.name("tcp")), "");
+        let message = format!("`{}` is true or not there", reader.name("tcp"));
+        reader.error(reader.value_place("tcp"), message, "write `tcp = true`, or leave it out");
     }
     tcp.filter(|tcp| *tcp).map(|_| Check::Tcp).or(exec.map(Check::Exec))
 }

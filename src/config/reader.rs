@@ -77,7 +77,8 @@ impl<'a> Reader<'a> {
     pub fn new(cx: &'a Context<'a>, kind: &'static str, path: impl Into<String>, node: &'a Node) -> Self {
         let path = path.into();
         let table = node.as_table().unwrap_or_else(|| {
-            cx.diagnostics.error(node.place, format!("`{path}` must be a table, this is {}", node.kind()), "");
+            let message = format!("`{path}` must be a table, this is {}", node.kind());
+            cx.diagnostics.error(node.place, message, format!("write `[{path}]`, and its keys in the lines below"));
             &EMPTY
         });
         Self { cx, place: node.place, path, kind, table, seen: RefCell::default() }
@@ -180,13 +181,14 @@ impl<'a> Reader<'a> {
             Value::Flag(flag) => return Some(*flag),
             Value::Text(raw) => self.cx.scope.text(raw, node.place)?,
             _ => {
-                self.wrong_type(key, node, "true or false", "");
+                self.wrong_type(key, node, "true or false", &format!("write `{key} = true` or `{key} = false`"));
                 return None;
             }
         };
         let flag = text.parse().ok();
         if flag.is_none() {
-            self.error(node.place, format!("`{}` must be true or false, not {text:?}", self.name(key)), "");
+            let message = format!("`{}` must be true or false, not {text:?}", self.name(key));
+            self.error(node.place, message, format!("write `{key} = true` or `{key} = false`"));
         }
         flag
     }
@@ -200,7 +202,8 @@ impl<'a> Reader<'a> {
             _ => None,
         };
         let Some(number) = number else {
-            self.error(node.place, format!("`{}` must be a whole number", self.name(key)), "");
+            let hint = "write its digits alone, without a point or a unit";
+            self.error(node.place, format!("`{}` must be a whole number", self.name(key)), hint);
             return None;
         };
         if bounds.contains(&number) {
@@ -211,7 +214,9 @@ impl<'a> Reader<'a> {
         } else {
             format!("{} to {}", bounds.start(), bounds.end())
         };
-        self.error(node.place, format!("`{}` is {number}: it must be {range}", self.name(key)), "");
+        let nearest = number.clamp(*bounds.start(), *bounds.end());
+        let hint = format!("the nearest that it can be is {nearest}");
+        self.error(node.place, format!("`{}` is {number}: it must be {range}", self.name(key)), hint);
         None
     }
 
@@ -230,7 +235,8 @@ impl<'a> Reader<'a> {
     pub fn duration(&self, key: &'static str) -> Option<Duration> {
         let duration = self.duration_or_zero(key)?;
         if duration.is_zero() {
-            self.error(self.value_place(key), format!("`{}` must be longer than nothing", self.name(key)), "");
+            let message = format!("`{}` must be longer than nothing", self.name(key));
+            self.error(self.value_place(key), message, format!("write for example `{key} = \"5s\"`, or leave it out"));
             return None;
         }
         Some(duration)
@@ -257,7 +263,8 @@ impl<'a> Reader<'a> {
         let text = self.text(key)?;
         let size = self.report(node.place, values::size(&text))?;
         if size == 0 {
-            self.error(node.place, format!("`{}` must be more than nothing", self.name(key)), "");
+            let message = format!("`{}` must be more than nothing", self.name(key));
+            self.error(node.place, message, format!("write for example `{key} = \"64M\"`, or leave it out"));
             return None;
         }
         Some(size)
@@ -282,7 +289,12 @@ impl<'a> Reader<'a> {
             Value::List(items) if items.is_empty() => Some(Vec::new()),
             Value::List(_) => Some(self.list(key).into_iter().map(|(word, _)| word).collect()),
             _ => {
-                self.wrong_type(key, node, "a string or an array of strings", "");
+                self.wrong_type(
+                    key,
+                    node,
+                    "a string or an array of strings",
+                    &format!("write `{key} = \"...\"` or `{key} = [\"...\"]`"),
+                );
                 None
             }
         }
@@ -317,7 +329,7 @@ impl<'a> Reader<'a> {
                     Value::Text(text) => format!("put it in brackets: `{key} = [\"{text}\"]`"),
                     Value::Integer(number) => format!("write `{key} = [\"{number}\"]`"),
                     Value::Table(table) => list_from_table(key, table),
-                    _ => String::new(),
+                    _ => format!("write `{key} = [\"...\"]`"),
                 };
                 self.wrong_type(key, node, "an array", &hint);
                 &[]
@@ -338,7 +350,7 @@ impl<'a> Reader<'a> {
             }
             ("restart", "no") => "write `restart = \"never\"`".to_owned(),
             ("pull", "if_not_present" | "IfNotPresent") => "write `pull = \"missing\"`".to_owned(),
-            _ => did_you_mean(&text, words.iter().copied(), ""),
+            _ => did_you_mean(&text, words.iter().copied(), &format!("for example `{key} = \"{}\"`", words[0])),
         };
         self.error(self.value_place(key), format!("`{}` is {text:?}: it must be one of {}", self.name(key), list(words)), hint);
         None
@@ -386,11 +398,8 @@ impl<'a> Reader<'a> {
             Value::Float(number) => Some(number.to_string()),
             Value::Flag(flag) => Some(flag.to_string()),
             _ => {
-                self.error(
-                    node.place,
-                    format!("`{table}.{name}` must be a string, a number or a boolean, this is {}", node.kind()),
-                    "",
-                );
+                let message = format!("`{table}.{name}` must be a string, a number or a boolean, this is {}", node.kind());
+                self.error(node.place, message, format!("write `{name} = \"value\"`"));
                 None
             }
         }
@@ -422,7 +431,7 @@ impl<'a> Reader<'a> {
             );
         }
         let near = nearest(key, seen.iter().copied()).map(|near| format!("did you mean `{near}`?"));
-        let all = || if seen.len() <= 12 { format!("known are {}", list(seen.iter().copied())) } else { String::new() };
+        let all = || format!("known are {}", list(seen.iter().copied()));
         let hint = foreign.map(str::to_owned).or(near).unwrap_or_else(all);
         let owner = if self.path.is_empty() { "stack.toml".to_owned() } else { format!("`{}`", self.path) };
         (format!("`{key}` is not a key of {owner}"), hint)

@@ -11,6 +11,7 @@ use super::catalog::Catalog;
 use super::diagnostics::{Diagnostics, Place};
 use super::interpolate::{self, Otherwise, Reference, Segment};
 use super::suggest::{did_you_mean, list, nearest};
+use super::values::{Mistake, named};
 
 /// The variables of `${env.…}`: layers, the first that has a name wins.
 #[derive(Debug, Default)]
@@ -193,7 +194,9 @@ impl<'a> Scope<'a> {
     fn stack(&self, field: &str, spot: Place) -> Outcome {
         match (field, &self.name) {
             ("name", Some(name)) => Outcome::Value(Template::text(name.as_str())),
-            ("name", None) => self.report(spot, "`${stack.name}` can't be used here: the name is not known yet", ""),
+            ("name", None) => {
+                self.report(spot, "`${stack.name}` can't be used here: the name is not known yet", "write the name itself")
+            }
             ("profile", _) => Outcome::Value(Template::text(self.profile.as_str())),
             _ => self.report(
                 spot,
@@ -205,8 +208,9 @@ impl<'a> Scope<'a> {
 
     fn secret(&self, name: &str, spot: Place) -> Outcome {
         let (name, path) = name.strip_suffix(".path").map_or((name, false), |name| (name, true));
-        let Ok(secret) = name.parse::<SecretName>() else {
-            return self.report(spot, format!("`{name}` is not a name of a secret"), "");
+        let secret = match named::<SecretName>(name) {
+            Ok(secret) => secret,
+            Err(Mistake { hint, .. }) => return self.report(spot, format!("`{name}` is not a name of a secret"), hint),
         };
         if let Some(catalog) = &self.catalog
             && !catalog.secrets.contains(name)
@@ -240,7 +244,8 @@ impl<'a> Scope<'a> {
             return self.service(name, *port, rest, spot);
         }
         if catalog.jobs.contains(name) {
-            return self.report(spot, format!("`{name}` is a job: it runs to an end and has no address"), "");
+            let message = format!("`{name}` is a job: it runs to an end and has no address");
+            return self.report(spot, message, "what listens is a service: `[services.NAME]`");
         }
         let known = catalog.postgres.keys().chain(catalog.services.keys()).map(String::as_str).chain(["env", "secret", "stack"]);
         let hint =

@@ -97,7 +97,8 @@ fn backoff(reader: &Reader<'_>) -> Backoff {
     let (min, max) = (reader.duration("min"), reader.duration("max"));
     let backoff = Backoff { min: min.unwrap_or(default.min), max: max.unwrap_or(default.max.max(min.unwrap_or_default())) };
     if backoff.min > backoff.max {
-        reader.error(reader.value_place("min"), "`min` is longer than `max`", "");
+        let hint = format!("`min` can be {} at most, or write a longer `max`", humantime::format_duration(backoff.max));
+        reader.error(reader.value_place("min"), "`min` is longer than `max`", hint);
     }
     reader.finish();
     backoff

@@ -50,7 +50,12 @@ fn dotenv_file(
         Err(why) if why == MISSING && !needed => None,
         Err(why) => {
             let file = diagnostics.add_source(path, "");
-            diagnostics.error(Place { file, ..Place::default() }, format!("the environment file can't be read: {why}"), "");
+            let message = format!("the environment file can't be read: {why}");
+            diagnostics.error(
+                Place { file, ..Place::default() },
+                message,
+                "it is read as you: see who may, and that it is a text",
+            );
             None
         }
     }
@@ -137,7 +142,8 @@ impl Loader<'_> {
             if self.open.contains(&Files::canonical(&Files::absolute(&target))) {
                 diagnostics.error(place, "this file includes itself", "take it out of `include`");
             } else if self.open.len() > DEEPEST {
-                diagnostics.error(place, format!("files include one another deeper than {DEEPEST}"), "");
+                let message = format!("files include one another deeper than {DEEPEST}");
+                diagnostics.error(place, message, "include the last of them from stack.toml itself");
             } else if let Some(more) = self.file(&target, Some(place)) {
                 node::join(&mut table, more, diagnostics);
             }

@@ -22,6 +22,25 @@ pub(super) fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = 
     nearest(word, candidates).map_or_else(|| otherwise.to_owned(), |near| format!("did you mean `{near}`?"))
 }
 
+/// The nearest text that is a host name.
+pub(super) fn host_name(text: &str) -> String {
+    let name: String =
+        text.to_lowercase().chars().map(|part| if part.is_ascii_alphanumeric() { part } else { '-' }).take(41).collect();
+    let name = name.trim_start_matches(|first: char| !first.is_ascii_lowercase()).trim_end_matches('-');
+    if name.is_empty() { "demo".to_owned() } else { name.to_owned() }
+}
+
+/// "for example `x`": a name of this kind that is near `text`.
+pub(super) fn near_name<T: std::str::FromStr>(text: &str) -> String {
+    let host = host_name(text);
+    let word = text.chars().map(|part| if part.is_ascii_alphanumeric() { part } else { '_' }).collect();
+    let mut candidates = [host.clone(), word, format!("my-{host}")].into_iter();
+    match candidates.find(|candidate| candidate.parse::<T>().is_ok()) {
+        Some(near) => format!("for example `{near}`"),
+        None => "choose another name".to_owned(),
+    }
+}
+
 /// The candidates as a list for people.
 pub(super) fn list<'a>(candidates: impl IntoIterator<Item = &'a str>) -> String {
     candidates.into_iter().map(|candidate| format!("`{candidate}`")).collect::<Vec<_>>().join(", ")

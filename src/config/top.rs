@@ -11,7 +11,8 @@ use super::diagnostics::Place;
 use super::files::Files;
 use super::node::Value;
 use super::reader::Reader;
-use super::values::{Mistake, mistake};
+use super::suggest::host_name;
+use super::values::{Mistake, mistake, named};
 
 /// The name of the stack: of the request, else of the file.
 pub(super) fn name(reader: &Reader<'_>, given: Option<&str>) -> Option<StackName> {
@@ -30,11 +31,7 @@ pub(super) fn name(reader: &Reader<'_>, given: Option<&str>) -> Option<StackName
     text.parse()
         .map_err(|error: NameError| {
             let near = host_name(&text);
-            let hint = if hint.is_empty() && near.parse::<StackName>().is_ok() {
-                format!("for example `name = \"{near}\"`")
-            } else {
-                hint.to_owned()
-            };
+            let hint = if hint.is_empty() { format!("for example `name = \"{near}\"`") } else { hint.to_owned() };
             reader.error(place, error.to_string(), hint);
         })
         .ok()
@@ -58,18 +55,9 @@ pub(super) fn renamed_from(reader: &Reader<'_>, given: Option<&str>, name: &Stac
 }
 
 /// A name of some kind. What is wrong with it is reported.
-/// A name, or its mistake.
 pub(super) fn parsed<T: std::str::FromStr<Err = NameError>>(reader: &Reader<'_>, key: &'static str) -> Option<T> {
-    let wrong = |error: NameError| reader.error(reader.value_place(key), error.to_string(), "");
-    reader.filled(key)?.parse().map_err(wrong).ok()
-}
-
-/// The nearest text that is a host name.
-pub(super) fn host_name(text: &str) -> String {
-    let name: String =
-        text.to_lowercase().chars().map(|part| if part.is_ascii_alphanumeric() { part } else { '-' }).take(41).collect();
-    let name = name.trim_start_matches(|first: char| !first.is_ascii_lowercase()).trim_end_matches('-');
-    if name.is_empty() { "demo".to_owned() } else { name.to_owned() }
+    let text = reader.filled(key)?;
+    reader.report(reader.value_place(key), named(&text))
 }
 
 /// `requires`: the oldest witwd that understands the file.
@@ -122,14 +110,8 @@ pub(super) fn secrets(reader: &Reader<'_>) -> BTreeMap<SecretName, Secret> {
             mode: mode(&inner),
         };
         inner.finish();
-        match name.parse() {
-            Ok(name) => {
-                secrets.insert(name, secret);
-            }
-            Err(error) => {
-                let error: crate::model::name::NameError = error;
-                reader.error(entry.key, error.to_string(), "");
-            }
+        if let Some(name) = reader.report(entry.key, named(name)) {
+            secrets.insert(name, secret);
         }
     }
     secrets
@@ -214,14 +196,8 @@ pub(super) fn volumes(reader: &Reader<'_>) -> BTreeMap<VolumeName, Volume> {
         let inner = Reader::new(reader.cx, "volume", format!("volumes.{name}"), &entry.node);
         let volume = volume(&inner);
         inner.finish();
-        match name.parse() {
-            Ok(name) => {
-                volumes.insert(name, volume);
-            }
-            Err(error) => {
-                let error: crate::model::name::NameError = error;
-                reader.error(entry.key, error.to_string(), "");
-            }
+        if let Some(name) = reader.report(entry.key, named(name)) {
+            volumes.insert(name, volume);
         }
     }
     volumes

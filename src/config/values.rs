@@ -1,6 +1,11 @@
 //! Durations, sizes and commands: text -> value, or what is wrong with the text.
 
+use std::str::FromStr;
 use std::time::Duration;
+
+use crate::model::name::NameError;
+
+use super::suggest::near_name;
 
 /// What is wrong with a text and how to mend it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +19,11 @@ pub(super) struct Mistake {
 /// A mistake of these words.
 pub(super) fn mistake<T>(message: impl Into<String>, hint: impl Into<String>) -> Result<T, Mistake> {
     Err(Mistake { message: message.into(), hint: hint.into() })
+}
+
+/// A name of some kind.
+pub(super) fn named<T: FromStr<Err = NameError>>(text: &str) -> Result<T, Mistake> {
+    text.parse().map_err(|error: NameError| Mistake { message: error.to_string(), hint: near_name::<T>(text) })
 }
 
 const DURATION_HINT: &str = "write a number with its unit: \"500ms\", \"10s\", \"5m\", \"1h\", \"7d\"";

@@ -59,5 +59,16 @@ fn a_renamed_postgres_has_the_volume_of_its_old_name_unless_that_has_a_name_of_i
     assert!(Stack::of(&also.replace("db-17", "other")).said().contains("can't come both from `db-17` and from `other`"));
     assert!(Stack::of(&SERVER.replace("\"db\"", "\"store\"")).said().contains("`store` is the name that this postgres has"));
     let both = format!("{SERVER}[postgres.db]\nimage = \"postgres:17\"\n");
-    assert!(Stack::of(&both).said().contains("would have the data of `db-17`, and so would `postgres.db`"));
+    let said = Stack::of(&both).said();
+    assert!(
+        said.starts_with("stack.toml:5:16: volume `store-17` would have the data of `db-17`, and so would `postgres.db`"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_volume_with_the_data_of_one_that_is_used_is_told_where_it_says_so() {
+    let text = "name = \"demo\"\n[volumes]\nold = {}\nnew = { renamed_from = \"old\" }\n";
+    let said = Stack::of(text).said();
+    assert!(said.contains("stack.toml:4:24: volume `new` would have the data of `old`, and so would volume `old`"), "{said}");
 }
