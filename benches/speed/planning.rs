@@ -16,7 +16,7 @@ use witwd::model::observed::{Container, Identity, Observed};
 use witwd::model::stack::Stack;
 use witwd::model::time::Moment;
 use witwd::model::workload::Workload;
-use witwd::plan::{Inputs, plan};
+use witwd::plan::{Containers, Inputs, plan};
 
 use crate::measure::{Samples, judge, print_cases, rounds, shown, timed_blocking};
 use crate::world::{Machine, instance, stack};
@@ -118,22 +118,26 @@ impl World {
         Self { observed, history, verdicts, now: self.now, wall: self.wall }
     }
 
-    /// How long one plan takes, which must be of so many actions.
+    /// How long one plan takes, with the index it is made with; it must be of so many actions.
     fn plan(&self, stack: &Stack, actions: usize) -> Duration {
-        let inputs = Inputs {
-            stack,
-            instance: &instance(),
-            observed: &self.observed,
-            history: &self.history,
-            verdicts: &self.verdicts,
-            fingerprints: &BTreeMap::new(),
-            provisions: &BTreeMap::new(),
-            families: &Families::new(),
-            in_flight: &BTreeMap::new(),
-            now: self.now,
-            wall: self.wall,
+        let instance = instance();
+        let made = || {
+            plan(&Inputs {
+                stack,
+                instance: &instance,
+                observed: &self.observed,
+                containers: &Containers::of(&self.observed, stack.name(), &instance),
+                history: &self.history,
+                verdicts: &self.verdicts,
+                fingerprints: &BTreeMap::new(),
+                provisions: &BTreeMap::new(),
+                families: &Families::new(),
+                in_flight: &BTreeMap::new(),
+                now: self.now,
+                wall: self.wall,
+            })
         };
-        let (time, made) = timed_blocking(|| plan(&inputs));
+        let (time, made) = timed_blocking(made);
         assert_eq!(made.actions.len(), actions, "{:?}", made.actions.first());
         time
     }

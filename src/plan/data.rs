@@ -120,7 +120,7 @@ pub fn renamed(inputs: &Inputs<'_>, workload: &Workload, volume: &VolumeName) ->
 
 /// The volumes that containers of a workload mount now.
 fn in_use_by(inputs: &Inputs<'_>, workload: &Workload) -> BTreeSet<String> {
-    inputs.of_workload(&workload.name).into_iter().flat_map(|container| container.volumes.clone()).collect()
+    inputs.of_workload(&workload.name).iter().flat_map(|container| container.volumes.clone()).collect()
 }
 
 fn renamed_data(inputs: &Inputs<'_>, workload: &Workload, volume: &VolumeName) -> Option<String> {
@@ -215,7 +215,7 @@ fn unused(inputs: &Inputs<'_>) -> BTreeMap<String, Option<WorkloadName>> {
 /// A server that is up on the data that `container` would run on: two would destroy it.
 pub fn other_server<'a>(inputs: &Inputs<'a>, workload: &Workload, container: &Container) -> Option<&'a Container> {
     let volume = data_volume(inputs, workload).filter(|volume| mounts(container, volume))?;
-    let up = inputs.containers().into_iter().filter(|other| other.state.is_up() && is_server(other));
+    let up = inputs.containers.all().iter().copied().filter(|other| other.state.is_up() && is_server(other));
     up.filter(|other| other.id != container.id).find(|other| mounts(other, &volume))
 }
 

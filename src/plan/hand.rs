@@ -61,7 +61,8 @@ pub fn renew(pass: &mut Pass<'_>, workload: &Workload, up: &Container) -> bool {
 fn not_yet(pass: &Pass<'_>, workload: &Workload, up: &Container) -> Option<String> {
     let inputs = pass.inputs;
     let needed = workload.dependencies.iter().map(|dependency| &dependency.on);
-    let restarting = needed.flat_map(|name| inputs.of_workload(name)).find(|other| inputs.history.by_hand.is_renewed(other));
+    let restarting =
+        needed.flat_map(|name| inputs.of_workload(name)).copied().find(|other| inputs.history.by_hand.is_renewed(other));
     if let Some(name) = restarting.and_then(Container::workload) {
         return Some(format!("{name}, which is restarted first"));
     }

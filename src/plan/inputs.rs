@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::action::Action;
+use super::containers::Containers;
 use super::divergence::Divergence;
 use crate::model::family::Families;
 use crate::model::hash::{Fingerprint, SCHEME};
@@ -28,6 +29,8 @@ pub struct Inputs<'a> {
     pub instance: &'a InstanceId,
     /// What is there.
     pub observed: &'a Observed,
+    /// Its containers, by what is asked of them.
+    pub containers: &'a Containers<'a>,
     /// What happened.
     pub history: &'a History,
     /// What probes say.
@@ -47,29 +50,19 @@ pub struct Inputs<'a> {
 }
 
 impl<'a> Inputs<'a> {
-    /// Every container, by id, in whatever order they were seen.
-    pub fn containers(&self) -> Vec<&'a Container> {
-        let mut containers: Vec<&Container> = self.observed.containers.iter().collect();
-        containers.sort_by_key(|container| &container.id);
-        containers
-    }
-
     /// Our own containers, by id.
     pub fn ours(&self) -> impl Iterator<Item = &'a Container> {
-        let (stack, instance) = (self.stack.name(), self.instance);
-        self.containers().into_iter().filter(move |container| container.owner(stack, instance) == Owner::Ours)
+        self.containers.ours().iter().copied()
     }
 
     /// Our own containers of one replica that keep a service or postgres, by id.
-    pub fn of_replica(&self, key: &ReplicaKey) -> Vec<&'a Container> {
-        self.ours()
-            .filter(|container| is_kept(container) && container.identity.as_ref().is_some_and(|identity| &identity.key == key))
-            .collect()
+    pub fn of_replica(&self, key: &ReplicaKey) -> &'a [&'a Container] {
+        self.containers.of_replica(key)
     }
 
-    /// Our own containers of one workload, by id.
-    pub fn of_workload(&self, name: &WorkloadName) -> Vec<&'a Container> {
-        self.ours().filter(|container| is_kept(container) && container.workload() == Some(name)).collect()
+    /// Our own containers of one workload that keep a service or postgres, by id.
+    pub fn of_workload(&self, name: &WorkloadName) -> &'a [&'a Container] {
+        self.containers.of_workload(name)
     }
 
     /// Whether this `up` is about `name`: everything, unless it named some.
@@ -113,11 +106,6 @@ impl<'a> Inputs<'a> {
     pub fn accepted(&self, workload: &Workload) -> Option<&'a AcceptedImage> {
         let accepted = self.history.images.get(&workload.name)?;
         workload.image.is_named(&accepted.reference).then_some(accepted)
-    }
-
-    /// Whoever holds a container name, where anybody does.
-    pub fn holder(&self, name: &str) -> Option<&'a Container> {
-        self.observed.containers.iter().find(|container| container.name == name)
     }
 
     /// Whose a container is, as words for a message.

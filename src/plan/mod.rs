@@ -7,6 +7,7 @@
 
 mod action;
 mod attach;
+mod containers;
 mod data;
 mod divergence;
 mod down;
@@ -24,6 +25,7 @@ pub mod restart;
 mod up;
 
 pub use action::{Action, Blocked, Plan, Planned};
+pub use containers::Containers;
 pub use data::older_names;
 pub use divergence::Divergence;
 pub use fields::fields;

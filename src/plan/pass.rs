@@ -1,5 +1,7 @@
 //! The plan while it is being made.
 
+use std::collections::BTreeSet;
+
 use super::action::{Action, Blocked, Plan, Planned};
 use super::inputs::Inputs;
 use crate::model::history::{FailureKind, Target};
@@ -10,12 +12,14 @@ pub struct Pass<'a> {
     /// What the plan is derived from.
     pub inputs: &'a Inputs<'a>,
     plan: Plan,
+    /// The targets of its actions.
+    planned: BTreeSet<Target>,
 }
 
 impl<'a> Pass<'a> {
     /// An empty plan.
     pub fn new(inputs: &'a Inputs<'a>) -> Self {
-        Self { inputs, plan: Plan::default() }
+        Self { inputs, plan: Plan::default(), planned: BTreeSet::new() }
     }
 
     /// The plan, blocks in order of target.
@@ -30,14 +34,20 @@ impl<'a> Pass<'a> {
         let target = action.target();
         let is_spared = action.verb() != Action::REMOVE && self.failed_to_remove(&target);
         if !self.is_busy(&target) && (is_spared || !self.waits_after_failure(&target)) {
-            self.plan.actions.push(Planned { action, cause: cause.into() });
+            self.add(action, target, cause.into());
         }
+    }
+
+    fn add(&mut self, action: Action, target: Target, cause: String) {
+        self.planned.insert(target);
+        self.plan.actions.push(Planned { action, cause });
     }
 
     /// Adds an action that is the answer to its target's last failure, unless it is busy.
     pub fn act_despite_failure(&mut self, action: Action, cause: impl Into<String>) {
-        if !self.is_busy(&action.target()) {
-            self.plan.actions.push(Planned { action, cause: cause.into() });
+        let target = action.target();
+        if !self.is_busy(&target) {
+            self.add(action, target, cause.into());
         }
     }
 
@@ -68,7 +78,7 @@ impl<'a> Pass<'a> {
 
     /// Whether an action on the target is under way or already planned.
     pub fn is_busy(&self, target: &Target) -> bool {
-        self.inputs.in_flight.contains_key(target) || self.plan.actions.iter().any(|planned| &planned.action.target() == target)
+        self.inputs.in_flight.contains_key(target) || self.planned.contains(target)
     }
 
     /// Whether an action whose target and kind this tests for is planned already.

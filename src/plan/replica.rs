@@ -46,7 +46,7 @@ pub fn plan_replica(pass: &mut Pass<'_>, workload: &Workload, key: ReplicaKey, r
     let inputs = pass.inputs;
     let containers = inputs.of_replica(&key);
     if inputs.history.by_hand.is_stopped(&key) {
-        hand::stop(pass, workload, &containers);
+        hand::stop(pass, workload, containers);
         return;
     }
     if inputs.history.by_hand.is_asked(&key) {
@@ -55,7 +55,7 @@ pub fn plan_replica(pass: &mut Pass<'_>, workload: &Workload, key: ReplicaKey, r
     }
     let meant = inputs.is_meant(&workload.name);
     let matching = |container: &&Container| !meant || inputs.divergence(workload, container).is_none();
-    if let Some((surplus, kept)) = surplus(&containers, matching) {
+    if let Some((surplus, kept)) = surplus(containers, matching) {
         super::orphans::end(pass, surplus, &format!("replaced by {}", kept.id));
         return;
     }
@@ -126,7 +126,7 @@ fn put_in_order(pass: &mut Pass<'_>, replica: &Replica<'_>, current: &Container)
         return true;
     }
     let name = pass.inputs.stack.name().container(&replica.key);
-    let is_free = current.name != name && pass.inputs.holder(&name).is_none();
+    let is_free = current.name != name && pass.inputs.containers.holder(&name).is_none();
     if is_free {
         let action = Action::Rename { key: replica.key.clone(), container: current.id.clone(), name };
         pass.act(action, "takes the place of the old one");
@@ -292,7 +292,7 @@ fn what_is_missing(workload: &Workload, ready: &Ready) -> Option<String> {
 /// The final name, or one with a suffix while an older container of this replica holds it.
 fn free_name(inputs: &Inputs<'_>, replica: &Replica<'_>) -> Result<String, String> {
     let name = inputs.stack.name().container(&replica.key);
-    let Some(holder) = inputs.holder(&name) else {
+    let Some(holder) = inputs.containers.holder(&name) else {
         return Ok(name);
     };
     if !replica.others.iter().any(|other| other.id == holder.id) {
@@ -301,6 +301,6 @@ fn free_name(inputs: &Inputs<'_>, replica: &Replica<'_>) -> Result<String, Strin
     }
     let suffixed = format!("{name}-{}", replica.workload.spec.short());
     let numbered = (2..).map(|number| format!("{suffixed}-{number}"));
-    let free = std::iter::once(suffixed.clone()).chain(numbered).find(|name| inputs.holder(name).is_none());
+    let free = std::iter::once(suffixed.clone()).chain(numbered).find(|name| inputs.containers.holder(name).is_none());
     Ok(free.unwrap_or(suffixed))
 }

@@ -35,7 +35,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
 
 /// Containers of this stack's name that another directory or machine made.
 fn held_by_another(inputs: &Inputs<'_>) -> Option<String> {
-    inputs.containers().into_iter().find_map(|container| match container.owner(inputs.stack.name(), inputs.instance) {
+    inputs.containers.all().iter().find_map(|container| match container.owner(inputs.stack.name(), inputs.instance) {
         Owner::OtherInstance { directory } => Some(format!(
             "a stack named {} of {directory} has containers here ({}): give one of the two another name",
             inputs.stack.name(),

@@ -11,7 +11,7 @@ use crate::plan::{Inputs, waits_for_hand};
 
 /// Replicas above the wanted number that are still there.
 pub(super) fn surplus(inputs: &Inputs<'_>, workload: &Workload) -> BTreeSet<u32> {
-    let containers = inputs.of_workload(&workload.name).into_iter();
+    let containers = inputs.of_workload(&workload.name).iter();
     let numbers = containers.filter_map(|container| container.identity.as_ref()).map(|identity| identity.key.replica);
     numbers.filter(|number| *number > inputs.replicas(workload) && inputs.is_meant(&workload.name)).collect()
 }

@@ -8,9 +8,9 @@ use crate::model::family::Families;
 use crate::model::health::Subject;
 use crate::model::history::Target;
 use crate::model::name::{ReplicaKey, WorkloadName};
-use crate::model::observed::{Container, ContainerState, Observed};
+use crate::model::observed::{ContainerState, Observed};
 use crate::model::status::EngineStatus;
-use crate::plan::{Action, InFlight, Inputs, Plan, is_ready, liveness_counts, plan};
+use crate::plan::{Action, Containers, InFlight, Inputs, Plan, is_ready, liveness_counts, plan};
 
 use super::handle::Published;
 use super::keeper::chain;
@@ -167,6 +167,7 @@ impl Supervisor {
             stack: &self.stack,
             instance: &self.context.instance,
             observed,
+            containers: &Containers::of(observed, self.stack.name(), &self.context.instance),
             history: &self.history,
             verdicts: &self.verdicts,
             fingerprints: &fingerprints,
@@ -212,6 +213,6 @@ impl Supervisor {
 /// The runs whose failures say nothing about themselves.
 fn excused(inputs: &Inputs<'_>) -> BTreeSet<Subject> {
     let waiting = inputs.stack.in_order().filter(|workload| !liveness_counts(inputs, workload));
-    let runs = waiting.flat_map(|workload| inputs.of_workload(&workload.name)).filter_map(Container::run);
+    let runs = waiting.flat_map(|workload| inputs.of_workload(&workload.name)).filter_map(|container| container.run());
     runs.map(Subject::Run).collect()
 }

@@ -198,7 +198,7 @@ fn replica_item(report: &Report<'_>, workload: &Workload, replica: u32) -> ItemS
         show_container(&mut item, inputs, workload, container);
     }
     let explained = explain(report, &key);
-    by_hand::show(&mut item, inputs, workload, &containers);
+    by_hand::show(&mut item, inputs, workload, containers);
     item.protects_data = matches!(explained, Explained::Blocked { protects_data: true, .. });
     item.state = state_of(report, &item, shown.copied(), &explained);
     if item.state == State::Backoff {

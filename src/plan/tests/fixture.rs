@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use expect_test::Expect;
 
-use super::super::{Action, InFlight, Inputs, Plan, plan};
+use super::super::{Action, Containers, InFlight, Inputs, Plan, plan};
 use crate::model::container::{ContainerSettings, Mount, MountSource, Protocol, PublishedPort};
 use crate::model::family::{DataFound, Examined, Families, Family, Glibc, Library};
 use crate::model::hash::{Fingerprint, SpecHash};
@@ -155,6 +155,7 @@ impl World {
             stack: &self.stack(),
             instance: &instance(),
             observed: &self.observed,
+            containers: &Containers::of(&self.observed, self.stack().name(), &instance()),
             history: &self.history,
             verdicts: &self.verdicts,
             fingerprints: &self.fingerprints,
