@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use tokio::sync::watch;
 
@@ -85,11 +85,15 @@ fn no_engine(error: &ConnectError) -> Failure {
     Failure::new(Exit::NoEngine, chain(error)).hint(hint)
 }
 
-/// The JSON schema of stack.toml.
-pub fn schema() -> String {
-    let mut text = serde_json::to_string_pretty(&crate::config::schema()).unwrap_or_default();
-    text.push('\n');
-    text
+/// The JSON schema of stack.toml. Made once: a daemon is asked for it by every `up`, and making it takes longer
+/// than reading the stack.
+pub fn schema() -> &'static str {
+    static TEXT: LazyLock<String> = LazyLock::new(|| {
+        let mut text = serde_json::to_string_pretty(&crate::config::schema()).unwrap_or_default();
+        text.push('\n');
+        text
+    });
+    &TEXT
 }
 
 /// Runs the supervisor until `ending` is true, leaving the stack as it is. What is asked of it

@@ -278,8 +278,9 @@ impl FileLoader {
     /// What every run leaves beside the file: the schema for editors, and peace with git.
     fn leave_traces(&self, loaded: &Loaded) {
         let place = &self.parts.place;
-        let schema = super::assembly::schema();
-        if let Err(error) = self.parts.disk.write_atomic(&place.state.join("stack.schema.json"), schema.as_bytes()) {
+        let (path, schema) = (place.state.join("stack.schema.json"), super::assembly::schema().as_bytes());
+        let is_there = self.parts.disk.read(&path).is_ok_and(|there| there.as_deref() == Some(schema));
+        if !is_there && let Err(error) = self.parts.disk.write_atomic(&path, schema) {
             tracing::warn!(%error, "failed to leave the schema");
         }
         let kept: Vec<_> = std::iter::once(place.state.clone()).chain(loaded.stack.in_order().filter_map(backups)).collect();

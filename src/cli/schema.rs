@@ -13,6 +13,6 @@ use super::exit_code::Exit;
 pub struct SchemaArgs {}
 
 pub(super) fn run(context: &Context, _: &SchemaArgs) -> Done {
-    context.output.data(&assembly::schema())?;
+    context.output.data(assembly::schema())?;
     Ok(Exit::Done)
 }
