@@ -14,7 +14,9 @@ use super::diagnostics::{Diagnostics, Place};
 use super::files::{Files, normal};
 use super::node::{Entry, Node, Table, Value};
 use super::scope::Scope;
-use super::suggest::{did_you_mean, foreign_inner, foreign_key, foreign_table, list, nearest, reserved};
+use super::suggest::{
+    did_you_mean, foreign_inner, foreign_key, foreign_table, list, list_from_table, nearest, reserved, wrong_kind,
+};
 use super::values::{self, Mistake};
 
 /// What every reader has at hand.
@@ -435,49 +437,5 @@ impl<'a> Reader<'a> {
         let hint = foreign.map(str::to_owned).or(near).unwrap_or_else(all);
         let owner = if self.path.is_empty() { "stack.toml".to_owned() } else { format!("`{}`", self.path) };
         (format!("`{key}` is not a key of {owner}"), hint)
-    }
-}
-
-/// What to say of a key that another kind of workload has.
-fn wrong_kind(kind: &str, key: &str) -> Option<&'static str> {
-    match (kind, key) {
-        ("job", "ports" | "port" | "expose" | "healthcheck" | "health" | "readiness" | "liveness" | "startup") => {
-            Some("a job runs to an end: what listens is a service, `[services.NAME]`")
-        }
-        ("job", "restart" | "replicas" | "backoff") => {
-            Some("a job runs to an end; `retries` says how often a failed run is tried again")
-        }
-        ("job", "cron") => Some("here it is `schedule = \"*/2 * * * *\"`, or `every = \"2m\"`"),
-        ("service", "schedule" | "every" | "run" | "cron") => {
-            Some("what runs to an end is a job: `[jobs.NAME]`, with `extends = \"SERVICE\"`")
-        }
-        ("postgres", "health" | "healthcheck" | "readiness" | "liveness" | "startup") => {
-            Some("leave it out: witwd itself asks the database, as the app's user")
-        }
-        ("postgres", "port") => Some("leave it out: it is 5432; `ports = [\"5432\"]` publishes it on 127.0.0.1"),
-        ("postgres", "replicas") => Some("one server runs; replicas of it come with a later version"),
-        ("postgres", "version") => Some("the version is part of `image`: `image = \"postgres:17\"`"),
-        ("postgres", "username") => Some("here it is `user`"),
-        ("postgres", "db" | "dbname" | "name") => Some("here it is `database`"),
-        ("postgres", "hardening" | "read_only" | "cap_add" | "cap_drop" | "privileged" | "security_opt") => {
-            Some("leave it out: witwd decides how a server is confined")
-        }
-        ("postgres", "working_dir" | "workdir" | "entrypoint" | "env_file" | "env_files") => {
-            Some("leave it out: the image keeps the conventions of the official one")
-        }
-        ("postgres", "restart") => Some("leave it out: a postgres is always started again"),
-        _ => None,
-    }
-}
-
-fn list_from_table(key: &str, table: &Table) -> String {
-    let names = || table.keys().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
-    match key {
-        "depends_on" => {
-            format!("write an array of names: `depends_on = [{}]`; each must be ready, or `\"NAME:started\"` for less", names())
-        }
-        "ports" => "write an array: `ports = [\"8080:8000\"]`".to_owned(),
-        "volumes" => "write an array: `volumes = [\"name:/path\", \"./rel:/path:ro\"]`".to_owned(),
-        _ => format!("write an array: `{key} = [...]`"),
     }
 }

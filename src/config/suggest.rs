@@ -1,5 +1,7 @@
 //! "Did you mean", the words of compose files, and names kept for later versions.
 
+use super::node::Table;
+
 /// The candidate nearest to `word`, where one is near.
 pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = word.to_ascii_lowercase();
@@ -150,5 +152,50 @@ pub(super) fn reserved(kind: &str) -> &'static [&'static str] {
         "volume" => &["backup"],
         "job" => &["backup_first"],
         _ => &[],
+    }
+}
+
+/// What to say of a key that another kind of workload has.
+pub(super) fn wrong_kind(kind: &str, key: &str) -> Option<&'static str> {
+    match (kind, key) {
+        ("job", "ports" | "port" | "expose" | "healthcheck" | "health" | "readiness" | "liveness" | "startup") => {
+            Some("a job runs to an end: what listens is a service, `[services.NAME]`")
+        }
+        ("job", "restart" | "replicas" | "backoff") => {
+            Some("a job runs to an end; `retries` says how often a failed run is tried again")
+        }
+        ("job", "cron") => Some("here it is `schedule = \"*/2 * * * *\"`, or `every = \"2m\"`"),
+        ("service", "schedule" | "every" | "run" | "cron") => {
+            Some("what runs to an end is a job: `[jobs.NAME]`, with `extends = \"SERVICE\"`")
+        }
+        ("postgres", "health" | "healthcheck" | "readiness" | "liveness" | "startup") => {
+            Some("leave it out: witwd itself asks the database, as the app's user")
+        }
+        ("postgres", "port") => Some("leave it out: it is 5432; `ports = [\"5432\"]` publishes it on 127.0.0.1"),
+        ("postgres", "replicas") => Some("one server runs; replicas of it come with a later version"),
+        ("postgres", "version") => Some("the version is part of `image`: `image = \"postgres:17\"`"),
+        ("postgres", "username") => Some("here it is `user`"),
+        ("postgres", "db" | "dbname" | "name") => Some("here it is `database`"),
+        ("postgres", "hardening" | "read_only" | "cap_add" | "cap_drop" | "privileged" | "security_opt") => {
+            Some("leave it out: witwd decides how a server is confined")
+        }
+        ("postgres", "working_dir" | "workdir" | "entrypoint" | "env_file" | "env_files") => {
+            Some("leave it out: the image keeps the conventions of the official one")
+        }
+        ("postgres", "restart") => Some("leave it out: a postgres is always started again"),
+        _ => None,
+    }
+}
+
+/// What to write for a table where an array belongs.
+pub(super) fn list_from_table(key: &str, table: &Table) -> String {
+    let names = || table.keys().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
+    match key {
+        "depends_on" => {
+            format!("write an array of names: `depends_on = [{}]`; each must be ready, or `\"NAME:started\"` for less", names())
+        }
+        "ports" => "write an array: `ports = [\"8080:8000\"]`".to_owned(),
+        "volumes" => "write an array: `volumes = [\"name:/path\", \"./rel:/path:ro\"]`".to_owned(),
+        _ => format!("write an array: `{key} = [...]`"),
     }
 }
