@@ -7,7 +7,8 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::upgrade::OnUpgrade;
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use tokio::net::{UnixListener, UnixStream};
@@ -78,16 +79,18 @@ async fn serve(listener: UnixListener, seen: Arc<Mutex<Vec<Asked>>>) {
         let seen = seen.clone();
         tokio::spawn(async move {
             let service = service_fn(move |request| forward(request, seen.clone()));
-            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+            let serving = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            let _ = serving.with_upgrades().await;
         });
     }
 }
 
 async fn forward(
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
     seen: Arc<Mutex<Vec<Asked>>>,
 ) -> Result<Response<Incoming>, Box<dyn std::error::Error + Send + Sync>> {
     let at = SystemClock::new().wall();
+    let here = hyper::upgrade::on(&mut request);
     let target = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
     let (head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
@@ -95,6 +98,18 @@ async fn forward(
     seen.lock().expect("no panic while requests are noted").push(asked);
     let stream = UnixStream::connect("/var/run/docker.sock").await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(connection);
-    Ok(sender.send_request(Request::from_parts(head, Full::new(body))).await?)
+    tokio::spawn(connection.with_upgrades());
+    let mut response = sender.send_request(Request::from_parts(head, Full::new(body))).await?;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        tokio::spawn(join(here, hyper::upgrade::on(&mut response)));
+    }
+    Ok(response)
+}
+
+/// Passes what is said both ways on a connection that became something else, as that of `docker buildx`.
+async fn join(here: OnUpgrade, there: OnUpgrade) {
+    if let Ok((here, there)) = tokio::try_join!(here, there) {
+        // How it ended is told by the ends themselves.
+        let _ = tokio::io::copy_bidirectional(&mut TokioIo::new(here), &mut TokioIo::new(there)).await;
+    }
 }
