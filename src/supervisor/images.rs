@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::request::{BuildImage, Progress, PullImage};
-use crate::engine::{ProgressSink, labels};
+use crate::engine::{EngineError, ErrorKind, ProgressSink, labels};
 use crate::model::history::Target;
 use crate::model::image::{Build, Fallback, ImageOrigin};
 use crate::model::stack::Stack;
@@ -42,7 +42,7 @@ pub async fn build(context: &Context, stack: &Stack, workload: &Workload, refere
             made.map_err(|what| {
                 ActionError::transient(format!("failed to build {reference} with `{}`: {what}", words.join(" ")))
             })?;
-            context.engine.image(reference).await.map_err(|_| no_image(words, reference))?.id
+            context.engine.image(reference).await.map_err(|error| unmade(error, words, reference))?.id
         }
         Build::Docker { .. } => {
             let request = BuildImage { exclude: backup_directories(stack), ..docker_build(context, workload, build, reference)? };
@@ -52,7 +52,11 @@ pub async fn build(context: &Context, stack: &Stack, workload: &Workload, refere
     Ok(Effect::Image { reference: reference.to_owned(), id })
 }
 
-fn no_image(words: &[String], reference: &str) -> ActionError {
+/// Why there is no image after a command that ended well.
+fn unmade(error: EngineError, words: &[String], reference: &str) -> ActionError {
+    if error.kind != ErrorKind::NotFound {
+        return error.into();
+    }
     ActionError::transient(format!(
         "`{}` ended well but left no image {reference}: it must make the one in WITWD_IMAGE",
         words.join(" ")

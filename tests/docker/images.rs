@@ -104,3 +104,15 @@ async fn build_makes_images_and_touches_nothing_that_runs() {
     let document: Value = serde_json::from_slice(&failed.stdout).expect("one document");
     assert!(document["error"]["message"].as_str().expect("words").contains("failed to build web: "), "{document}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_fails_or_leaves_no_image_is_told() {
+    let file = "name = \"NAME\"\n[services.broken]\nbuild = { command = \"false\" }\n\
+                [services.idle]\nbuild = { command = \"true\" }\n";
+    let stack = TestStack::new("unmade", file).await;
+    for (name, told) in [("broken", "with `false`"), ("idle", "`true` ended well but left no image")] {
+        let failed = stack.run(&["build", name]);
+        assert_eq!(failed.status.code(), Some(1), "{name}");
+        assert!(text(&failed.stderr).contains(told), "{}", text(&failed.stderr));
+    }
+}
