@@ -20,6 +20,25 @@ use crate::model::name::{InstanceId, StackName};
 use crate::model::observed::{Container, Observed, Owner};
 use crate::model::stack::Stack;
 
+/// What a stack has on the engine that another instance could have made: its name and its volumes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Footprint {
+    name: StackName,
+    volumes: BTreeSet<String>,
+}
+
+impl Footprint {
+    /// The footprint of this stack.
+    pub(super) fn of(stack: &Stack) -> Self {
+        Self { name: stack.name().clone(), volumes: needed_volumes(stack) }
+    }
+
+    /// Whether the other one lies within this one: whoever may run this may run that.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        self.name == other.name && self.volumes.is_superset(&other.volumes)
+    }
+}
+
 /// What speaks against running a stack.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Claim {

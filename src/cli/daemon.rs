@@ -24,6 +24,7 @@ use super::loader::{FileLoader, mentioned};
 use super::manager;
 use super::own_log;
 use super::place::Place;
+use crate::config::Loaded;
 use crate::control::protocol::{Hello, Up, VERSION};
 use crate::control::{Admission, ControlSocket, Downs, Loader as _, Peer, Records, Service, SocketAccess, serve};
 use crate::host::keep_own_id;
@@ -187,7 +188,8 @@ impl Daemon {
         let parts = Parts::here(context, place)?;
         let daemon = parts.daemon.clone();
         let directory = place.directory.clone();
-        let hello = Hello { v: VERSION, version: daemon.version.clone(), pid: daemon.pid, since: daemon.since, directory };
+        let (version, pid, since) = (daemon.version.clone(), daemon.pid, daemon.since);
+        let hello = Hello { v: VERSION, version, pid, since, directory, engine: None };
         let (handle, ends) = supervisor::channel(Status::unknown(place.file.display().to_string(), Some(daemon)));
         let path = parts.runtime.socket(&parts.instance);
         let mut socket = ControlSocket::open(&path, SocketAccess::Owner)
@@ -307,13 +309,13 @@ async fn resume(context: &Context, parts: &Parts, loader: &FileLoader, handle: &
     Ok(())
 }
 
-/// What is asked of a daemon by the `up` of this process, and the warnings of its file.
-pub(super) fn up_request(context: &Context, place: &Place) -> Result<(Up, Vec<String>), Failure> {
+/// What is asked of a daemon by the `up` of this process, and the stack as this process reads it.
+pub(super) fn up_request(context: &Context, place: &Place) -> Result<(Up, Loaded), Failure> {
     let request = context.request_of_up(place)?;
     let loaded = load(&request)?;
-    let environment = mentioned(&request, &loaded);
+    let environment = mentioned(&request.environment, &loaded);
     let up = Up { environment, env_files: request.env_files, profiles: request.profiles, name: request.name, ..Up::default() };
-    Ok((up, loaded.warnings.iter().map(super::check::problem_text).collect()))
+    Ok((up, loaded))
 }
 
 /// Returns when a `down` is carried out and no later `up` was asked for; says so to who follows.

@@ -2,19 +2,19 @@
 //! and refuses what is held by somebody else.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use tokio::sync::{Notify, watch};
 
 use super::assembly::{Parts, build_digests, machine};
-use super::claim;
+use super::claim::{self, Footprint};
 use super::door::{self, Door};
 use super::exit_code::{Exit, Failure};
 use super::file::{self, Reading, surroundings};
 use super::words::nearest;
-use crate::config::{self, InvalidFile, LoadRequest, Loaded};
+use crate::config::{InvalidFile, LoadRequest, Loaded};
 use crate::control::protocol::{Fault, Up};
 use crate::control::{Loader, Peer};
 use crate::host::git::keep_from_git;
@@ -49,8 +49,8 @@ pub(super) struct FileLoader {
     pub parts: Parts,
     /// The door that the stack wants open to a group.
     pub door: watch::Sender<Option<Door>>,
-    /// Whether this daemon runs a stack already: then nothing of it is lost, whatever becomes of `.witwd`.
-    pub runs: AtomicBool,
+    /// What this daemon runs already: that is its own, whatever becomes of `.witwd`.
+    runs: Mutex<Option<Footprint>>,
     /// Told whenever a stack was accepted.
     pub accepted: Notify,
     /// How many readings were begun.
@@ -90,7 +90,7 @@ impl FileLoader {
     /// One that has loaded nothing yet, behind a closed door.
     pub(super) fn of(parts: Parts) -> Self {
         let (begun, latest) = (AtomicU64::new(0), Mutex::new(0));
-        Self { parts, door: watch::Sender::new(None), runs: false.into(), accepted: Notify::new(), begun, latest }
+        Self { parts, door: watch::Sender::new(None), runs: Mutex::new(None), accepted: Notify::new(), begun, latest }
     }
 
     /// What an `up` asks for: the file must be valid.
@@ -100,15 +100,24 @@ impl FileLoader {
             let door = door::prepare(&self.parts.place, &wanted.read.reading.loaded.stack)?;
             if self.accept(&wanted.read, peer.uid)? {
                 self.want(door.as_ref());
-                self.is_accepted();
+                self.is_accepted(&wanted.read);
                 return Ok(self.asked(wanted, &up));
             }
         }
     }
 
-    fn is_accepted(&self) {
-        self.runs.store(true, Ordering::Relaxed);
+    fn is_accepted(&self, read: &Read) {
+        self.run(read);
         self.accepted.notify_one();
+    }
+
+    /// Remembers what is this daemon's own from now on.
+    fn run(&self, read: &Read) {
+        *self.runs() = Some(Footprint::of(&read.reading.loaded.stack));
+    }
+
+    fn runs(&self) -> MutexGuard<'_, Option<Footprint>> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What was kept of the last `up`.
@@ -144,6 +153,7 @@ impl FileLoader {
         if !self.accept(&saved.read, saved.uid)? {
             return Ok(None);
         }
+        self.run(&saved.read);
         self.want(door);
         Ok(Some(saved.asked))
     }
@@ -168,7 +178,7 @@ impl FileLoader {
             // A group that is gone is no reason to leave the stack alone.
             Err(failure) => tracing::warn!("{}", failure.message),
         }
-        self.is_accepted();
+        self.is_accepted(&read);
         Ok(self.asked(Wanted { read, only: BTreeSet::new(), fresh: Fresh::default() }, &Up::default()))
     }
 
@@ -192,7 +202,8 @@ impl FileLoader {
                 Some(kept) => file::resume(request, kept)?,
                 None => file::read(request, None)?,
             };
-            let (environment, builds) = (mentioned(&reading.request, &reading.loaded), build_digests(&reading.loaded));
+            let (environment, builds) =
+                (mentioned(&reading.request.environment, &reading.loaded), build_digests(&reading.loaded));
             Ok::<_, InvalidFile>(Read { number, based_on: None, reading, environment, builds })
         };
         let read = tokio::task::spawn_blocking(reading).await;
@@ -224,6 +235,7 @@ impl FileLoader {
         }
         let Reading { request, loaded, .. } = &read.reading;
         let file = request.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let before = self.kept()?;
         let kept = Kept {
             v: 1,
             at: self.parts.clock.wall(),
@@ -236,7 +248,9 @@ impl FileLoader {
             file,
             snapshot: loaded.snapshot.clone(),
         };
-        keep(self.parts.disk.as_ref(), &self.parts.place.state, &kept)?;
+        if !before.is_some_and(|before| before.means_the_same(&kept)) {
+            keep(self.parts.disk.as_ref(), &self.parts.place.state, &kept)?;
+        }
         *latest = read.number;
         drop(latest);
         self.leave_traces(loaded);
@@ -269,9 +283,15 @@ impl FileLoader {
         self.door.send_if_modified(|now| std::mem::replace(now, door.cloned()).as_ref() != door);
     }
 
+    /// Refuses a stack that is not this directory's to run. Of what this daemon runs it was found when that
+    /// began: whatever came beside it since is not ours, and the supervisor leaves it alone.
     async fn is_ours(&self, stack: &Stack) -> Result<(), Failure> {
         let Parts { engine, disk, place, .. } = &self.parts;
-        let is_known = self.runs.load(Ordering::Relaxed) || claim::is_known(disk.as_ref(), place)?;
+        let runs = self.runs().clone();
+        if runs.as_ref().is_some_and(|runs| runs.covers(&Footprint::of(stack))) {
+            return Ok(());
+        }
+        let is_known = runs.is_some() || claim::is_known(disk.as_ref(), place)?;
         claim::check(engine.as_ref(), place, stack, is_known).await
     }
 
@@ -339,14 +359,14 @@ pub(super) fn no_such(stack: &str, name: &str, names: &[&str]) -> Failure {
     Failure::new(Exit::Usage, format!("stack {stack} has no {name}")).hint(hint)
 }
 
-/// Of the environment of a request, exactly the variables that the stack mentions.
-pub(super) fn mentioned(request: &LoadRequest, loaded: &Loaded) -> BTreeMap<String, String> {
+/// Of an environment, exactly the variables that the stack mentions.
+pub(super) fn mentioned(environment: &BTreeMap<String, String>, loaded: &Loaded) -> BTreeMap<String, String> {
     let of_secrets = loaded.stack.secrets().values().filter_map(|secret| match &secret.source {
         SecretSource::Env(name) => Some(name.clone()),
         _ => None,
     });
-    let names: BTreeSet<String> = config::mentioned(request).into_iter().chain(of_secrets).collect();
-    names.into_iter().filter_map(|name| request.environment.get(&name).cloned().map(|value| (name, value))).collect()
+    let names: BTreeSet<String> = loaded.mentioned.iter().cloned().chain(of_secrets).collect();
+    names.into_iter().filter_map(|name| environment.get(&name).cloned().map(|value| (name, value))).collect()
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use super::{Done, claim, loader};
 use crate::control::protocol::{Down, Request, Up};
 use crate::control::{Client, Outcome, has_failed_or_ended, unready};
 use crate::model::name::ContainerId;
-use crate::model::status::{ItemStatus, State, Status};
+use crate::model::status::{EngineStatus, ItemStatus, State, Status};
 
 /// Lines of log that are shown of each that failed.
 const LOG_TAIL: u32 = 20;
@@ -68,12 +68,19 @@ pub struct Wants {
 pub(super) async fn run(context: &Context, args: UpArgs) -> Done {
     let place = context.place()?;
     let request = request(context, &place, &args.wants)?;
-    // Without an engine nothing can be done, and this is the one who can say why.
-    context.engine().await?;
+    engine_answers(context, &place).await?;
     if args.take_over {
         take_over(context, &place).await?;
     }
     if args.detach { detached(context, &place, request, args.timeout).await } else { foreground(context, &place, request).await }
+}
+
+/// Without an engine nothing can be done, and this process can say why. A daemon that has it is believed.
+async fn engine_answers(context: &Context, place: &Place) -> Result<(), Failure> {
+    match context.connect(place).await {
+        Ok(Ok(client)) if client.hello().engine == Some(EngineStatus::Up) => Ok(()),
+        _ => context.engine().await.map(drop),
+    }
 }
 
 /// Takes over what is there, unless a daemon keeps it here already: then nothing was lost.
@@ -86,14 +93,11 @@ async fn take_over(context: &Context, place: &Place) -> Result<(), Failure> {
 
 /// Reads the file first: what is wrong with it is said before anything is started.
 pub(super) fn request(context: &Context, place: &Place, args: &Wants) -> Result<Up, Failure> {
-    let (up, _) = up_request(context, place)?;
-    let loaded = context.look(place);
-    if let Ok(loaded) = &loaded {
-        loader::workloads(&loaded.stack, &args.names)?;
-        loader::fresh(&loaded.stack, &args.fresh)?;
-        for part in &loaded.not_carried_out {
-            context.output.note(&format!("note: {part}"));
-        }
+    let (up, loaded) = up_request(context, place)?;
+    loader::workloads(&loaded.stack, &args.names)?;
+    loader::fresh(&loaded.stack, &args.fresh)?;
+    for part in &loaded.not_carried_out {
+        context.output.note(&format!("note: {part}"));
     }
     Ok(Up { only: args.names.clone(), build: args.build, pull: args.pull, fresh: args.fresh.clone(), ..up })
 }

@@ -227,13 +227,20 @@ impl<'a> Loading<'a> {
             parts.workloads.push(workload);
         }
         let stack = Stack::new(parts)
-            .map_err(|error| self.diagnostics.error(super::diagnostics::Place::default(), error.to_string(), ""))
+            .map_err(|error| {
+                self.diagnostics.error(
+                    super::diagnostics::Place::default(),
+                    error.to_string(),
+                    "a fault of witwd: please report it with this file",
+                );
+            })
             .ok()?;
         Some(Loaded {
             stack,
             warnings: self.diagnostics.finish().1,
             not_carried_out,
             env_origins: scope.environment.origins.take(),
+            mentioned: sources::mentioned(&self.sources.tree),
             files: self.files.asked(),
             unknown_group,
             snapshot: self.files.answers(),

@@ -50,6 +50,8 @@ pub struct Loaded {
     pub not_carried_out: Vec<String>,
     /// Names of `${env.…}` that the file mentions, with where their values came from.
     pub env_origins: BTreeMap<String, EnvOrigin>,
+    /// Names of all `${env.…}` in its files, also in defaults and in what no profile asks for.
+    pub mentioned: BTreeSet<String>,
     /// Every file that was read or would have been, had it been there.
     pub files: BTreeSet<PathBuf>,
     /// What is wrong with `daemon.group` where the machine has no such group: who is on the machine is

@@ -45,4 +45,3 @@ pub use load::load;
 pub use loaded::{EnvOrigin, InvalidFile, LoadRequest, Loaded, Problem};
 pub use schema::{reference_markdown, schema};
 pub use show::resolved;
-pub use sources::mentioned;

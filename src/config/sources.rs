@@ -123,7 +123,7 @@ impl Loader<'_> {
                 let place = named.unwrap_or_else(|| Place { file: diagnostics.add_source(path, ""), ..Place::default() });
                 let hint = match named {
                     None if why == MISSING => "`-f FILE` names another file",
-                    None => "",
+                    None => "it is read as you, and is a text in UTF-8 of at most 1 MiB",
                     Some(_) => "a path in `include` is meant from the file that names it",
                 };
                 let what = if named.is_some() { path.display().to_string() } else { "the file".to_owned() };
@@ -169,14 +169,10 @@ impl Loader<'_> {
     }
 }
 
-/// Names of `${env.…}` that the files of a stack mention, in defaults too; no value is needed.
-pub fn mentioned(request: &LoadRequest) -> BTreeSet<String> {
-    let (diagnostics, files) = (Diagnostics::default(), Files::of(request));
-    let environment = environment(request, &diagnostics, &files);
-    let scope = Scope::new(&diagnostics, &environment);
-    let sources = read(request, &scope, &files);
+/// Names of `${env.…}` that the merged files of a stack mention, in defaults too.
+pub fn mentioned(tree: &Table) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    collect_table(&sources.tree, &mut names);
+    collect_table(tree, &mut names);
     names
 }
 

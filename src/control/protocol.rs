@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::status::{EventRecord, Status};
+use crate::model::status::{EngineStatus, EventRecord, Status};
 use crate::model::wish::Wish;
 
 /// The version of this protocol; another one is another language.
@@ -26,6 +26,9 @@ pub struct Hello {
     pub since: Timestamp,
     /// The directory of the stack.
     pub directory: PathBuf,
+    /// How its last look at the engine ended; none where it has not looked since it was asked for something.
+    #[serde(default)]
+    pub engine: Option<EngineStatus>,
 }
 
 /// A verb of the daemon.

@@ -65,7 +65,7 @@ impl Downs {
 /// What the server forwards to.
 #[derive(Clone)]
 pub struct Service {
-    /// Who answers.
+    /// Who answers; what it knows of the engine is told by `handle`.
     pub hello: Hello,
     /// The supervisor.
     pub handle: Handle,
@@ -161,7 +161,7 @@ struct Call {
 
 fn router(service: Service, peer: Peer) -> Router {
     Router::new()
-        .route("/v1/hello", get(|State(call): State<Call>| async move { axum::Json(call.service.hello) }))
+        .route("/v1/hello", get(|State(call): State<Call>| async move { axum::Json(call.hello()) }))
         .route("/v1/status", get(|State(call): State<Call>| async move { axum::Json((*call.service.handle.status()).clone()) }))
         .route("/v1/watch", get(|State(call): State<Call>| async move { call.watch(None) }))
         .route("/v1/events", get(|State(call): State<Call>| async move { call.events(false) }))
@@ -177,6 +177,10 @@ fn router(service: Service, peer: Peer) -> Router {
 }
 
 impl Call {
+    fn hello(self) -> Hello {
+        Hello { engine: self.service.handle.engine(), ..self.service.hello }
+    }
+
     async fn up(self, body: Body) -> Answer {
         let up: Up = read(body).await?;
         tracing::info!(self.peer.uid, self.peer.pid, ?up, "up");

@@ -15,7 +15,7 @@ use crate::model::snapshot::Snapshot;
 pub struct Kept {
     /// Version of the file.
     pub v: u32,
-    /// When that `up` ran.
+    /// When an `up` first meant this.
     pub at: Timestamp,
     /// The user who ran it.
     pub uid: u32,
@@ -39,6 +39,13 @@ pub struct Kept {
 
 fn usual_file() -> String {
     "stack.toml".to_owned()
+}
+
+impl Kept {
+    /// Whether both say the same but for the time.
+    pub fn means_the_same(&self, other: &Self) -> bool {
+        *self == Self { at: self.at, ..other.clone() }
+    }
 }
 
 impl std::fmt::Debug for Kept {

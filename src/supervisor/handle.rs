@@ -9,7 +9,7 @@ use super::known::Known;
 use crate::model::history::Fresh;
 use crate::model::name::WorkloadName;
 use crate::model::stack::Stack;
-use crate::model::status::{EventRecord, FileStatus, Status};
+use crate::model::status::{EngineStatus, EventRecord, FileStatus, Status};
 use crate::model::wish::{Refusal, Wish};
 use crate::plan::{Blocked, Planned};
 
@@ -184,6 +184,13 @@ impl Handle {
     /// Tells how the file is now.
     pub async fn file(&self, file: FileStatus) -> Result<(), Closed> {
         self.commands.send(Command::File(file)).await.map_err(|_| Closed)
+    }
+
+    /// How the last look at the engine ended; `None` before the first one after a request.
+    pub fn engine(&self) -> Option<EngineStatus> {
+        let published = self.published.borrow();
+        let status = published.status.engine;
+        (published.looked || status == EngineStatus::Down).then_some(status)
     }
 
     /// What is known beside what is seen; `None` where nothing was asked for yet.

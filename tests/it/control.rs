@@ -99,6 +99,7 @@ impl Played {
             pid: std::process::id(),
             since: Timestamp::UNIX_EPOCH,
             directory: directory.path().to_owned(),
+            engine: None,
         };
         let records = Arc::new(Records::open(directory.path()));
         let admission = Admission { uid: rustix::process::geteuid().as_raw(), group: None };

@@ -58,6 +58,7 @@ impl Daemon {
             pid: 1,
             since: Timestamp::UNIX_EPOCH,
             directory: directory.path().into(),
+            engine: None,
         };
         let records = Arc::new(Records::open(&state));
         let service = Service {

@@ -1,9 +1,10 @@
 //! Which of two readings is run, on the simulated engine.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 
 use super::*;
-use crate::engine::sim::SimEngine;
+use crate::engine::sim::{Operation, SimEngine};
 use crate::host::runtime::{Runtime, Surroundings};
 use crate::host::{Clock as _, SystemClock, SystemDisk};
 use crate::model::name::InstanceId;
@@ -12,6 +13,7 @@ use crate::model::status::DaemonStatus;
 /// The loader of a daemon in a directory of the test's own, whose stack needs `TAG`.
 struct Loading {
     loader: FileLoader,
+    engine: SimEngine,
     _directory: tempfile::TempDir,
 }
 
@@ -23,16 +25,17 @@ impl Loading {
         std::fs::write(&file, "name = \"shop\"\n[services.web]\nimage = \"app:${env.TAG}\"\n").expect("a file");
         let clock = Arc::new(SystemClock::new());
         let of_test = Surroundings { uid: rustix::process::geteuid().as_raw(), chosen: Some(path.join("run")), xdg: None };
+        let engine = SimEngine::new(clock.clone());
         let parts = Parts {
             disk: Arc::new(SystemDisk),
-            engine: Arc::new(SimEngine::new(clock.clone())),
+            engine: Arc::new(engine.clone()),
             instance: InstanceId("here".to_owned()),
             runtime: Runtime::open(&of_test).expect("a runtime directory"),
             daemon: DaemonStatus { pid: 1, version: "0".to_owned(), since: clock.wall() },
             place: super::super::place::Place { state: path.join(".witwd"), directory: path, file },
             clock,
         };
-        Self { loader: FileLoader::of(parts), _directory: directory }
+        Self { loader: FileLoader::of(parts), engine, _directory: directory }
     }
 
     /// The tag that is kept, which a daemon that is started again runs.
@@ -67,6 +70,41 @@ async fn what_a_daemon_goes_on_with_is_older_than_every_up() {
     good(loader.prepare(up("2"), own()).await);
     let (resumed, _) = good(loader.go_on(before).await);
     assert_eq!((loading.kept().as_str(), resumed.reading), ("2", RESUMED));
+}
+
+#[tokio::test]
+async fn what_an_up_leaves_beside_the_file_is_written_where_it_is_another() {
+    let loading = Loading::new();
+    let state = &loading.loader.parts.place.state;
+    let (environment, schema) = (state.join("environment.json"), state.join("stack.schema.json"));
+    // What is written is a new file in the place of the former.
+    let files = || [&environment, &schema].map(|path| std::fs::metadata(path).expect("it is there").ino());
+    good(loading.loader.prepare(up("1"), own()).await);
+    let first = files();
+    good(loading.loader.prepare(up("1"), own()).await);
+    assert_eq!(files(), first);
+    std::fs::write(&schema, "{}").expect("written");
+    good(loading.loader.prepare(up("2"), own()).await);
+    assert!(files()[0] != first[0] && files()[1] != first[1]);
+    let text = std::fs::read_to_string(&schema).expect("readable");
+    assert_eq!(text, super::super::assembly::schema());
+}
+
+#[tokio::test]
+async fn whose_the_stack_is_is_asked_once_and_again_where_it_needs_more() {
+    let loading = Loading::new();
+    let engine = loading.engine.clone();
+    let looks = || engine.calls().of(Operation::Observe).len();
+    good(loading.loader.prepare(up("1"), own()).await);
+    let first = looks();
+    assert!(first > 0, "nobody asked");
+    good(loading.loader.prepare(up("2"), own()).await);
+    assert_eq!(looks(), first);
+    let file = &loading.loader.parts.place.file;
+    let more = "name = \"shop\"\n[services.web]\nimage = \"app:${env.TAG}\"\nvolumes = [\"data:/data\"]\n[volumes]\ndata = {}\n";
+    std::fs::write(file, more).expect("a file");
+    good(loading.loader.prepare(up("2"), own()).await);
+    assert!(looks() > first, "a volume that another instance may have made");
 }
 
 fn good<T>(result: Result<T, Failure>) -> T {

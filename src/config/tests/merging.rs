@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Stack;
-use crate::config::{EnvOrigin, mentioned};
+use crate::config::EnvOrigin;
 use crate::model::container::MountSource;
 use crate::model::image::ImageOrigin;
 use crate::model::template::Template;
@@ -140,7 +140,7 @@ fn variables_come_from_the_caller_then_the_files() {
     assert_eq!(loaded.env_origins.get("TAG"), Some(&EnvOrigin::Environment));
     assert_eq!(loaded.env_origins.get("E"), Some(&EnvOrigin::Default));
     assert!(matches!(loaded.env_origins.get("RO"), Some(EnvOrigin::File(_))));
-    let names: Vec<String> = mentioned(&stack.request).into_iter().collect();
+    let names: Vec<String> = loaded.mentioned.iter().cloned().collect();
     assert_eq!(names, ["D", "E", "N", "RO", "TAG"]);
 }
 
