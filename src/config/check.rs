@@ -11,7 +11,7 @@ use crate::model::workload::Kind;
 use super::diagnostics::{Diagnostics, Place};
 use super::draft::Draft;
 use super::reader::Reader;
-use super::suggest::did_you_mean;
+use super::suggest::{did_you_mean, list};
 
 /// Reports everything that is wrong between workloads. `declared` are all names, also of those that
 /// could not be read: nothing is said of them twice.
@@ -45,11 +45,15 @@ fn dependencies(drafts: &[Draft], declared: &BTreeSet<String>, diagnostics: &Dia
             match find(on) {
                 None if declared.contains(on.as_str()) => {}
                 None => {
-                    let known = declared.iter().map(String::as_str);
+                    let known = || declared.iter().map(String::as_str).filter(|name| *name != draft.workload.name.as_str());
+                    let otherwise = match list(known()) {
+                        none if none.is_empty() => "there is nothing else in this stack: leave it out".to_owned(),
+                        others => format!("this stack has {others}"),
+                    };
                     diagnostics.error(
                         *place,
                         format!("there is no service, postgres or job `{on}`"),
-                        did_you_mean(on.as_str(), known, ""),
+                        did_you_mean(on.as_str(), known(), &otherwise),
                     );
                 }
                 Some(other) if !other.active => diagnostics.error(

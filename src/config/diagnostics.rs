@@ -34,7 +34,7 @@ struct Source {
 struct Found {
     place: Place,
     message: String,
-    hint: Option<String>,
+    hint: String,
     warning: bool,
 }
 
@@ -73,7 +73,8 @@ impl Diagnostics {
     }
 
     fn push(&self, place: Place, message: String, hint: String, warning: bool) {
-        let hint = (!hint.is_empty()).then_some(hint);
+        // Nobody is told of a mistake and left alone with it: what no test has seen can't do it either.
+        debug_assert!(!hint.is_empty(), "without a way out: {message}");
         self.found.borrow_mut().push(Found { place, message, hint, warning });
     }
 
@@ -115,7 +116,7 @@ impl Diagnostics {
 
     /// An error that is nobody's yet: for who finds out later whether it is one.
     pub fn possible(&self, place: Place, message: String, hint: String) -> Problem {
-        self.problem(Found { place, message, hint: Some(hint), warning: false })
+        self.problem(Found { place, message, hint, warning: false })
     }
 
     fn problem(&self, found: Found) -> Problem {
@@ -130,7 +131,7 @@ impl Diagnostics {
             snippet: if source.text.is_empty() { String::new() } else { spot.snippet(level) },
             file: source.path.clone(),
             message: found.message,
-            hint: found.hint,
+            hint: (!found.hint.is_empty()).then_some(found.hint),
         }
     }
 }
