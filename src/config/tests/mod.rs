@@ -60,7 +60,11 @@ impl Stack {
     }
 
     fn load(&self) -> Result<Loaded, InvalidFile> {
-        load(&self.request)
+        let loaded = load(&self.request);
+        if loaded.is_ok() {
+            schema::accepts(&std::fs::read_to_string(&self.request.file).expect("the file"));
+        }
+        loaded
     }
 
     fn loaded(&self) -> Loaded {

@@ -34,6 +34,24 @@ data = {}
 [daemon]
 "#;
 
+/// What we take an editor takes too: fails where the schema has a word against this text.
+pub fn accepts(text: &str) {
+    thread_local! {
+        static SCHEMA: jsonschema::Validator = jsonschema::draft7::new(&schema()).expect("a schema");
+    }
+    let document: Value = toml::from_str(text).expect("TOML");
+    let said: Vec<String> =
+        SCHEMA.with(|schema| schema.iter_errors(&document).map(|error| format!("{}: {error}", error.instance_path())).collect());
+    assert!(said.is_empty(), "{text}\n{said:#?}");
+}
+
+#[test]
+fn an_editor_sees_a_key_and_a_kind_that_are_wrong() {
+    for text in ["[services.web]\nimages = \"web:1\"", "[services.web]\nreplicas = []", "[servces.web]"] {
+        assert!(std::panic::catch_unwind(|| accepts(text)).is_err(), "{text}");
+    }
+}
+
 #[test]
 fn readers_ask_for_the_keys_of_the_schema() {
     Stack::of(EVERYTHING).loaded();
