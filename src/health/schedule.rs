@@ -13,6 +13,9 @@ use crate::model::time::Moment;
 const QUICK: Duration = Duration::from_millis(50);
 /// What it widens to.
 const WIDE: Duration = Duration::from_millis(250);
+/// The time between two results is this part of the time since the first one: who starts is found ready at
+/// most a thirtieth of that time late, and a start of more than 8 s is asked four times a second.
+const PART: u32 = 32;
 /// How long probing is quick again after somebody asked to hasten.
 const HASTENED: Duration = Duration::from_secs(5);
 
@@ -81,7 +84,7 @@ impl Schedule {
         let since = *slot.since.get_or_insert(now);
         slot.passed |= *outcome == Outcome::Success;
         let delay = if !slot.passed && now < slot.quick_until {
-            (now.since(since) / 8).clamp(QUICK, WIDE).min(slot.probe.interval)
+            (now.since(since) / PART).clamp(QUICK, WIDE).min(slot.probe.interval)
         } else {
             // Once: the first interval is shortened to the phase.
             match std::mem::take(&mut slot.phase) {
