@@ -103,19 +103,28 @@ pub(super) struct Work<'a> {
 impl Work<'_> {
     async fn run(&mut self, freshness: Freshness, run_began: Option<Timestamp>) -> Result<(), PostgresError> {
         let clock = self.clock;
-        let decision = within(clock, LIMIT, self.prepare(freshness, run_began)).await.unwrap_or_else(|| Err(self.stuck()))?;
-        if decision == Decision::Nothing {
-            return Ok(());
-        }
+        let prepared = within(clock, LIMIT, self.prepare(freshness, run_began)).await;
+        let (mut session, decision) = prepared.unwrap_or_else(|| Err(self.stuck()))?;
         if decision == Decision::Initialise && !self.postgres.init.is_empty() {
+            // It may rename databases, and use them as templates.
+            session.close(clock).await;
             init::run(self).await?;
             self.done.init_ran = true;
+            session = self.superuser().await?;
         }
-        within(clock, LIMIT, self.mark(decision)).await.unwrap_or_else(|| Err(self.stuck()))
+        if decision != Decision::Nothing {
+            within(clock, LIMIT, self.mark(&session, decision)).await.unwrap_or_else(|| Err(self.stuck()))?;
+        }
+        session.close(clock).await;
+        Ok(())
     }
 
     /// Everything that comes before `init`.
-    async fn prepare(&mut self, freshness: Freshness, run_began: Option<Timestamp>) -> Result<Decision, PostgresError> {
+    async fn prepare(
+        &mut self,
+        freshness: Freshness,
+        run_began: Option<Timestamp>,
+    ) -> Result<(Session, Decision), PostgresError> {
         let session = self.superuser().await?;
         self.check_major(&session).await?;
         let comment = self.comment(&session).await?;
@@ -128,19 +137,16 @@ impl Work<'_> {
         }
         objects::make(self, &session).await?;
         self.done.glibc = self.sorted_by(&session).await?;
-        session.close(self.clock).await;
-        Ok(decision)
+        Ok((session, decision))
     }
 
     /// Sets the marker; after `init`, which sets it itself, looks that it is there.
-    async fn mark(&mut self, decision: Decision) -> Result<(), PostgresError> {
-        let session = self.superuser().await?;
+    async fn mark(&self, session: &Session, decision: Decision) -> Result<(), PostgresError> {
         if !self.done.init_ran {
-            self.execute(&session, "set the marker", &marker::statement(decision)).await?;
-        } else if !self.comment(&session).await?.is_some_and(|comment| comment.starts_with(marker::PREFIX)) {
+            self.execute(session, "set the marker", &marker::statement(decision)).await?;
+        } else if !self.comment(session).await?.is_some_and(|comment| comment.starts_with(marker::PREFIX)) {
             return Err(PostgresError::InitEscaped(self.name.clone()));
         }
-        session.close(self.clock).await;
         Ok(())
     }
 
