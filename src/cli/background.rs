@@ -22,7 +22,7 @@ use crate::host::process;
 const TO_OPEN: Duration = Duration::from_secs(20);
 /// How long the winner of a race for the lock may take to answer.
 const TO_JOIN: Duration = Duration::from_secs(10);
-const BETWEEN: Duration = Duration::from_millis(30);
+const BETWEEN: Duration = Duration::from_millis(5);
 /// How many daemons may end in a row just when they are asked.
 const ASKED: usize = 3;
 /// The verb of a guardian.
