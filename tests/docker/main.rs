@@ -41,6 +41,7 @@ mod saves;
 mod stack;
 mod streams;
 mod support;
+mod systemd;
 mod taking_over;
 mod terminal;
 mod up;
