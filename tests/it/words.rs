@@ -25,7 +25,7 @@ fn collect(path: &Path, into: &mut Vec<PathBuf>) {
     if path.is_dir() {
         let entries = std::fs::read_dir(path).expect("a directory");
         entries.for_each(|entry| collect(&entry.expect("an entry").path(), into));
-    } else if path.extension().is_some_and(|end| ["rs", "md"].iter().any(|known| end == *known)) {
+    } else if path.extension().is_none_or(|end| ["rs", "md", "toml", "bash", "sh"].iter().any(|known| end == *known)) {
         into.push(path.to_owned());
     }
 }
@@ -39,15 +39,26 @@ fn said(path: &Path) -> String {
     text
 }
 
+/// A command that a text tells to use.
+struct Told {
+    words: Vec<String>,
+    /// Whether it stands between backquotes: then it is no sentence that begins with our name.
+    is_quoted: bool,
+}
+
 /// The commands that a text tells to use: what follows `witwd ` at the begin of a piece of code, of
 /// a line, or after a shell's `&&`.
-fn commands(text: &str) -> Vec<Vec<String>> {
+fn commands(text: &str) -> Vec<Told> {
     let starts = text.match_indices("witwd ").filter(|(at, _)| {
         let before = text[..*at].trim_end_matches(' ');
         before.is_empty() || before.ends_with(['`', '\n', '"']) || before.ends_with("&&") || before.ends_with("\\n")
     });
     let words = |line: &str| line.split([' ', '`', '"', '\\', '…', '\n']).map(str::to_owned).collect::<Vec<_>>();
-    starts.map(|(at, found)| words(text[at + found.len()..].split(['`', '\n', '"']).next().unwrap_or_default())).collect()
+    let told = |(at, found): (usize, &str)| {
+        let words = words(text[at + found.len()..].split(['`', '\n', '"']).next().unwrap_or_default());
+        Told { words, is_quoted: text[..at].ends_with('`') }
+    };
+    starts.map(told).collect()
 }
 
 /// The first word that is no flag and no value of one.
@@ -72,17 +83,20 @@ fn no_text_names_a_command_or_flag_that_is_not_there() {
     assert!(verbs.len() > 10, "{verbs:?}");
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut paths = Vec::new();
-    for part in ["src", "docs", "README.md"] {
+    for part in ["src", "docs", "README.md", "stack.toml", "Makefile", "images", "demo", "benches", ".ci"] {
         collect(&root.join(part), &mut paths);
     }
-    let sources =
-        paths.iter().filter(|path| !path.ends_with("tests.rs") && !path.components().any(|part| part.as_os_str() == "tests"));
+    let sources = paths.iter().filter(|path| {
+        !path.ends_with("tests.rs")
+            && !path.components().any(|part| ["tests", "test_data"].iter().any(|of_tests| part.as_os_str() == *of_tests))
+    });
     let (mut seen, mut wrong) = (0, Vec::new());
     for path in sources {
-        for words in commands(&said(path)) {
+        for Told { words, is_quoted } in commands(&said(path)) {
             let Some((at, verb)) = verb(&words) else { continue };
             let is_verb = verb.chars().all(|letter| letter.is_ascii_lowercase()) && !verb.is_empty();
-            let is_sentence = !words.iter().any(|word| word.starts_with('-')) && !verbs.contains(verb) && words.len() > 3;
+            let is_sentence =
+                !is_quoted && !words.iter().any(|word| word.starts_with('-')) && !verbs.contains(verb) && words.len() > 3;
             if !is_verb || is_sentence || HIDDEN.contains(&verb) {
                 continue;
             }
