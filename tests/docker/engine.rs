@@ -1,13 +1,17 @@
 //! The life of containers: seen in each state, and every refusal told apart.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use witwd::engine::docker::{DockerEngine, Surroundings};
 use witwd::engine::request::{LogQuery, MountFrom, MountRequest, Scope};
 use witwd::engine::{Engine, ErrorKind};
+use witwd::host::SystemClock;
 use witwd::model::name::ContainerId;
 use witwd::model::observed::ContainerState;
 
+use crate::recorder::Recorder;
 use crate::support::{SOON, TINY, TestEngine, docker, kind, words};
 
 #[tokio::test]
@@ -41,6 +45,27 @@ async fn a_container_is_seen_created_running_and_exited() {
     let ContainerState::Exited { exit, started_at: began } = exited.state else { panic!("{:?}", exited.state) };
     assert_eq!((exit.code, exit.oom, began), (143, false, started_at));
     assert!(exit.at >= started_at);
+}
+
+#[tokio::test]
+async fn a_new_run_is_seen_although_no_event_told_of_it() {
+    let test = TestEngine::new("deaf").await;
+    let proxy = Recorder::deaf(test.directory.path());
+    let docker_host = Some(format!("unix://{}", proxy.socket.display()));
+    let surroundings = Surroundings { docker_host, ..Surroundings::of_process() };
+    let deaf = DockerEngine::connect(surroundings, Arc::new(SystemClock::new())).await.expect("an engine");
+    let _events = deaf.events(&test.stack).await.expect("a stream");
+    let id = test.run("web", &["sleep"]).await;
+    let state = async || {
+        let world = deaf.observe(&test.scope()).await.expect("observed");
+        world.containers.into_iter().find(|container| container.id == id).expect("it is there").state
+    };
+    let inspects = || proxy.seen().iter().filter(|line| line.ends_with(&format!("/containers/{}/json", id.0))).count();
+    let first = state().await;
+    assert_eq!((state().await, inspects()), (first.clone(), 1), "what nothing happened to is not asked for again");
+    assert!(docker(&["restart", "-t", "1", &id.0]).status.success());
+    let second = state().await;
+    assert!(second.word() == "running" && second != first, "{second:?}");
 }
 
 #[tokio::test]

@@ -34,6 +34,15 @@ impl Asked {
     }
 }
 
+/// What becomes of the engine's events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Events {
+    /// They pass.
+    Told,
+    /// Those of nobody are asked for.
+    Lost,
+}
+
 /// Forwards to the engine and remembers every request. Ends when dropped.
 pub struct Recorder {
     /// Where it listens.
@@ -45,10 +54,19 @@ pub struct Recorder {
 impl Recorder {
     /// A proxy in `directory` in front of the engine's own socket.
     pub fn start(directory: &Path) -> Self {
+        Self::with(directory, Events::Told)
+    }
+
+    /// One behind which no event is ever heard of.
+    pub fn deaf(directory: &Path) -> Self {
+        Self::with(directory, Events::Lost)
+    }
+
+    fn with(directory: &Path, events: Events) -> Self {
         let socket = directory.join("engine.sock");
         let listener = UnixListener::bind(&socket).expect("a socket for the proxy");
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let task = tokio::spawn(serve(listener, seen.clone()));
+        let task = tokio::spawn(serve(listener, events, seen.clone()));
         Self { socket, seen, task }
     }
 
@@ -74,11 +92,11 @@ impl Drop for Recorder {
     }
 }
 
-async fn serve(listener: UnixListener, seen: Arc<Mutex<Vec<Asked>>>) {
+async fn serve(listener: UnixListener, events: Events, seen: Arc<Mutex<Vec<Asked>>>) {
     while let Ok((stream, _)) = listener.accept().await {
         let seen = seen.clone();
         tokio::spawn(async move {
-            let service = service_fn(move |request| forward(request, seen.clone()));
+            let service = service_fn(move |request| forward(request, events, seen.clone()));
             let serving = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
             let _ = serving.with_upgrades().await;
         });
@@ -87,12 +105,16 @@ async fn serve(listener: UnixListener, seen: Arc<Mutex<Vec<Asked>>>) {
 
 async fn forward(
     mut request: Request<Incoming>,
+    events: Events,
     seen: Arc<Mutex<Vec<Asked>>>,
 ) -> Result<Response<Incoming>, Box<dyn std::error::Error + Send + Sync>> {
     let at = SystemClock::new().wall();
     let here = hyper::upgrade::on(&mut request);
     let target = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    if events == Events::Lost && head.uri.path().ends_with("/events") {
+        head.uri = format!("{}?filters=%7B%22container%22:%5B%22nobody%22%5D%7D", head.uri.path()).parse()?;
+    }
     let body = body.collect().await?.to_bytes();
     let asked = Asked { at, method: head.method.to_string(), target, body: body.clone() };
     seen.lock().expect("no panic while requests are noted").push(asked);

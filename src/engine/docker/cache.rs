@@ -1,6 +1,7 @@
 //! What inspecting containers and images said, so that looking at a world in which nothing
 //! happens costs three lists. Trusted only while an event stream is open that would have told of
-//! a change, for one state of one container, and for ten seconds at most.
+//! a change, and for what the list still shows of the container. Events may be lost: where the list
+//! tells one run of a container from the next it is trusted for ten minutes, else for ten seconds.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +10,48 @@ use crate::model::name::ImageId;
 use crate::model::observed::{Attachments, ContainerState};
 use crate::model::time::Moment;
 
+/// How long an answer is trusted that only events would have called wrong.
 const LIFE: Duration = Duration::from_secs(10);
+/// How long one is trusted that the list itself would call wrong.
+const LONG_LIFE: Duration = Duration::from_secs(600);
+
+/// What the list shows of a container and an inspect's answer goes with.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Shown {
+    /// The word for its state.
+    pub state: String,
+    /// Its place in each of its networks: a container that is started gets new ones, as does one that is
+    /// connected.
+    pub endpoints: BTreeMap<String, String>,
+}
+
+impl Shown {
+    /// Whether another run of the container, or other names of it, would show.
+    fn tells_runs_apart(&self) -> bool {
+        self.state == "running" && !self.endpoints.is_empty() && self.endpoints.values().all(|endpoint| !endpoint.is_empty())
+    }
+}
+
+/// A look that has begun: what it learns is kept unless it was forgotten since.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look {
+    version: u64,
+    at: Moment,
+}
+
+/// A remembered inspect of a container.
+#[derive(Debug)]
+struct Known {
+    shown: Shown,
+    since: Moment,
+    detail: Detail,
+}
+
+impl Known {
+    fn is_fresh(&self, now: Moment) -> bool {
+        self.shown.tells_runs_apart() && now.since(self.since) < LONG_LIFE
+    }
+}
 
 /// What only an inspect tells of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,24 +73,27 @@ pub(super) struct Cache {
     containers: BTreeMap<String, u64>,
     born: Moment,
     streams: usize,
-    details: BTreeMap<String, (String, Detail)>,
+    details: BTreeMap<String, Known>,
     images: BTreeMap<String, ImageId>,
 }
 
 impl Cache {
-    /// The beginning of a look at time `now`; what it learns is kept under the returned version.
-    pub(super) fn begin(&mut self, now: Moment) -> u64 {
+    /// The beginning of a look at time `now`.
+    pub(super) fn begin(&mut self, now: Moment) -> Look {
         if now.since(self.born) >= LIFE {
+            let mut fresh = std::mem::take(&mut self.details);
+            fresh.retain(|_, known| known.is_fresh(now));
             self.forget_all();
+            self.details = fresh;
             self.born = now;
         }
-        self.version
+        Look { version: self.version, at: now }
     }
 
-    /// What is known of a container that the list shows in this state.
-    pub(super) fn detail(&self, id: &str, state: &str) -> Option<Detail> {
-        let (known_state, detail) = self.details.get(id)?;
-        (self.streams > 0 && known_state == state).then(|| detail.clone())
+    /// What is known of a container that the list shows so.
+    pub(super) fn detail(&self, id: &str, shown: &Shown) -> Option<Detail> {
+        let known = self.details.get(id)?;
+        (self.streams > 0 && known.shown == *shown).then(|| known.detail.clone())
     }
 
     /// What is known of an image.
@@ -56,17 +101,17 @@ impl Cache {
         self.images.get(reference).filter(|_| self.streams > 0).cloned()
     }
 
-    /// Keeps what a look of `version` learned of a container.
-    pub(super) fn keep_detail(&mut self, version: u64, id: &str, state: &str, detail: &Detail) {
+    /// Keeps what a look learned of a container.
+    pub(super) fn keep_detail(&mut self, look: Look, id: &str, shown: Shown, detail: &Detail) {
         let forgotten = self.containers.get(id).copied().unwrap_or(self.everything);
-        if forgotten <= version {
-            self.details.insert(id.to_owned(), (state.to_owned(), detail.clone()));
+        if forgotten <= look.version {
+            self.details.insert(id.to_owned(), Known { shown, since: look.at, detail: detail.clone() });
         }
     }
 
-    /// Keeps what a look of `version` learned of an image.
-    pub(super) fn keep_image(&mut self, version: u64, reference: &str, id: &ImageId) {
-        if self.all_images <= version {
+    /// Keeps what a look learned of an image.
+    pub(super) fn keep_image(&mut self, look: Look, reference: &str, id: &ImageId) {
+        if self.all_images <= look.version {
             self.images.insert(reference.to_owned(), id.clone());
         }
     }
@@ -121,45 +166,67 @@ mod tests {
         cache
     }
 
+    fn shown(state: &str, endpoint: &str) -> Shown {
+        Shown { state: state.to_owned(), endpoints: BTreeMap::from([("net".to_owned(), endpoint.to_owned())]) }
+    }
+
     #[test]
     fn what_happens_to_one_container_says_nothing_of_another() {
-        let mut cache = cache();
-        let look = cache.begin(Moment::default());
+        let (mut cache, now) = (cache(), Moment::default());
+        let created = shown("created", "");
+        let look = cache.begin(now);
         cache.forget("busy");
         for id in ["busy", "quiet"] {
-            cache.keep_detail(look, id, "created", &detail());
+            cache.keep_detail(look, id, created.clone(), &detail());
         }
-        assert_eq!((cache.detail("busy", "created"), cache.detail("quiet", "created")), (None, Some(detail())));
-        let later = cache.begin(Moment::default());
-        cache.keep_detail(later, "busy", "created", &detail());
-        assert_eq!(cache.detail("busy", "created"), Some(detail()));
-        assert_eq!(cache.detail("busy", "running"), None, "known of one state only");
+        assert_eq!((cache.detail("busy", &created), cache.detail("quiet", &created)), (None, Some(detail())));
+        let later = cache.begin(now);
+        cache.keep_detail(later, "busy", created.clone(), &detail());
+        assert_eq!(cache.detail("busy", &created), Some(detail()));
+        assert_eq!(cache.detail("busy", &shown("running", "")), None, "known of one state only");
+        assert_eq!(cache.detail("busy", &shown("created", "other")), None, "and of one place in its network");
     }
 
     #[test]
     fn what_was_asked_before_all_was_forgotten_is_not_kept() {
-        let mut cache = cache();
-        let look = cache.begin(Moment::default());
+        let (mut cache, now) = (cache(), Moment::default());
+        let created = shown("created", "");
+        let look = cache.begin(now);
         cache.forget("one");
         cache.forget_all();
         for id in ["one", "two"] {
-            cache.keep_detail(look, id, "created", &detail());
+            cache.keep_detail(look, id, created.clone(), &detail());
         }
         cache.keep_image(look, "app:1", &ImageId("sha256:1".to_owned()));
-        let nothing = cache.detail("one", "created").or(cache.detail("two", "created"));
+        let nothing = cache.detail("one", &created).or(cache.detail("two", &created));
         assert_eq!((nothing, cache.image("app:1")), (None, None));
     }
 
     #[test]
-    fn nothing_is_trusted_for_long_or_without_events() {
-        let mut cache = cache();
-        let look = cache.begin(Moment::default());
-        cache.keep_detail(look, "one", "created", &detail());
-        cache.begin(Moment::default() + LIFE);
-        assert_eq!(cache.detail("one", "created"), None);
-        let look = cache.begin(Moment::default() + LIFE);
-        cache.keep_detail(look, "one", "created", &detail());
+    fn what_a_list_would_not_call_wrong_is_trusted_for_ten_seconds() {
+        let (mut cache, now) = (cache(), Moment::default());
+        let look = cache.begin(now);
+        let lasting = shown("running", "one");
+        let brief = [shown("exited", "one"), shown("running", ""), Shown { state: "running".to_owned(), ..Shown::default() }];
+        cache.keep_detail(look, "lasting", lasting.clone(), &detail());
+        for (at, brief) in brief.iter().enumerate() {
+            cache.keep_detail(look, &at.to_string(), brief.clone(), &detail());
+        }
+        cache.begin(now + LIFE);
+        assert_eq!(cache.detail("lasting", &lasting), Some(detail()));
+        for (at, brief) in brief.iter().enumerate() {
+            assert_eq!(cache.detail(&at.to_string(), brief), None, "{brief:?}");
+        }
+        cache.begin(now + LONG_LIFE);
+        assert_eq!(cache.detail("lasting", &lasting), None);
+    }
+
+    #[test]
+    fn nothing_is_trusted_without_events() {
+        let (mut cache, now) = (cache(), Moment::default());
+        let look = cache.begin(now);
+        cache.keep_detail(look, "one", shown("running", "one"), &detail());
         cache.stream_closed();
-        assert_eq!(cache.detail("one", "created"), None);
+        assert_eq!(cache.detail("one", &shown("running", "one")), None);
     }
 }

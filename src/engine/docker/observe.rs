@@ -13,7 +13,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use jiff::Timestamp;
 
-use super::cache::Detail;
+use super::cache::{Detail, Look, Shown};
 use super::{Call, DockerEngine, QUICK, images};
 use crate::engine::request::Scope;
 use crate::engine::{EngineError, ErrorKind, labels};
@@ -30,20 +30,20 @@ const LISTS: u32 = 20;
 
 /// One look at everything.
 pub(super) async fn observe(engine: &DockerEngine, scope: &Scope) -> Result<Observed, EngineError> {
-    let version = engine.cache().begin(engine.inner.clock.moment());
+    let look = engine.cache().begin(engine.inner.clock.moment());
     let (containers, networks, volumes, images) = tokio::join!(
-        containers(engine, scope, version),
+        containers(engine, scope, look),
         networks(engine, scope),
         volumes(engine, scope),
-        images_here(engine, scope, version),
+        images_here(engine, scope, look),
     );
     Ok(Observed { containers: containers?, networks: networks?, volumes: volumes?, images: images? })
 }
 
-async fn containers(engine: &DockerEngine, scope: &Scope, version: u64) -> Result<Vec<Container>, EngineError> {
+async fn containers(engine: &DockerEngine, scope: &Scope, look: Look) -> Result<Vec<Container>, EngineError> {
     let listed = list(engine).await?;
     let looked: Vec<Result<Option<Container>, EngineError>> =
-        stream::iter(listed).map(|summary| container(engine, scope, version, summary)).buffer_unordered(AT_ONCE).collect().await;
+        stream::iter(listed).map(|summary| container(engine, scope, look, summary)).buffer_unordered(AT_ONCE).collect().await;
     let found: Result<Vec<Option<Container>>, EngineError> = looked.into_iter().collect();
     let mut containers: Vec<Container> = found?.into_iter().flatten().collect();
     containers.sort_by(|a, b| a.id.cmp(&b.id));
@@ -72,7 +72,7 @@ async fn list(engine: &DockerEngine) -> Result<Vec<ContainerSummary>, EngineErro
 async fn container(
     engine: &DockerEngine,
     scope: &Scope,
-    version: u64,
+    look: Look,
     summary: ContainerSummary,
 ) -> Result<Option<Container>, EngineError> {
     let mut container = of_summary(&summary);
@@ -80,9 +80,9 @@ async fn container(
     if stack.map(String::as_str) != Some(scope.stack.as_str()) {
         return Ok(Some(container));
     }
-    let state = summary.state.map(|state| state.to_string()).unwrap_or_default();
+    let shown = shown(&summary);
     let same_networks = |detail: &Detail| detail.networks.keys().eq(container.networks.keys());
-    let known = engine.cache().detail(&container.id.0, &state).filter(same_networks);
+    let known = engine.cache().detail(&container.id.0, &shown).filter(same_networks);
     let detail = match known {
         Some(detail) => detail,
         None => match inspect(engine, &container).await {
@@ -92,8 +92,8 @@ async fn container(
         },
     };
     // The list is older than the inspect: what they disagree on is not worth keeping.
-    if detail.state.word() == state && same_networks(&detail) {
-        engine.cache().keep_detail(version, &container.id.0, &state, &detail);
+    if detail.state.word() == shown.state && same_networks(&detail) {
+        engine.cache().keep_detail(look, &container.id.0, shown, &detail);
     }
     container.state = detail.state;
     if !container.state.is_up() {
@@ -102,6 +102,16 @@ async fn container(
     container.image_reference = detail.image_reference;
     container.networks = detail.networks;
     Ok(Some(container))
+}
+
+/// What the list shows of a container and what an inspect says of it goes with.
+fn shown(summary: &ContainerSummary) -> Shown {
+    let networks = summary.network_settings.as_ref().and_then(|settings| settings.networks.as_ref());
+    let endpoint = |endpoint: &EndpointSettings| endpoint.endpoint_id.clone().unwrap_or_default();
+    Shown {
+        state: summary.state.map(|state| state.to_string()).unwrap_or_default(),
+        endpoints: networks.into_iter().flatten().map(|(network, place)| (network.clone(), endpoint(place))).collect(),
+    }
 }
 
 async fn inspect(engine: &DockerEngine, container: &Container) -> Result<Detail, EngineError> {
@@ -270,7 +280,7 @@ async fn volumes(engine: &DockerEngine, scope: &Scope) -> Result<Vec<VolumeSeen>
     Ok(volumes)
 }
 
-async fn images_here(engine: &DockerEngine, scope: &Scope, version: u64) -> Result<BTreeMap<String, ImageId>, EngineError> {
+async fn images_here(engine: &DockerEngine, scope: &Scope, look: Look) -> Result<BTreeMap<String, ImageId>, EngineError> {
     let references: BTreeSet<String> = scope.images.iter().cloned().collect();
     let looked: Vec<Result<Option<(String, ImageId)>, EngineError>> = stream::iter(references)
         .map(|reference| async move {
@@ -280,7 +290,7 @@ async fn images_here(engine: &DockerEngine, scope: &Scope, version: u64) -> Resu
             }
             match images::id(engine, &reference).await {
                 Ok(id) => {
-                    engine.cache().keep_image(version, &reference, &id);
+                    engine.cache().keep_image(look, &reference, &id);
                     Ok(Some((reference, id)))
                 }
                 Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
