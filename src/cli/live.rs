@@ -98,7 +98,8 @@ impl Following {
             };
             tokio::select! {
                 biased;
-                () = self.live.loader.accepted.notified() => {}
+                // Who asked is served first: what was read for him is what is there.
+                () = self.live.loader.accepted.notified() => clock.sleep(QUIET).await,
                 change = changes.recv() => match change {
                     Some(()) => settle(clock.as_ref(), &mut changes).await,
                     None => return,

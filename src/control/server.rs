@@ -234,6 +234,7 @@ impl Call {
         Sources {
             records: self.service.handle.records(),
             published: statuses.then(|| self.service.handle.watch()),
+            since: 0,
             ending: self.service.ending.subscribe(),
             downs: self.service.downs.subscribe(),
         }
@@ -241,7 +242,7 @@ impl Call {
 }
 
 fn accepted(generation: u64, warnings: Vec<String>, sources: Sources) -> Response {
-    stream(vec![Line::Accepted { generation, warnings }], sources, true)
+    stream(vec![Line::Accepted { generation, warnings }], Sources { since: generation, ..sources }, true)
 }
 
 fn stream(first: Vec<Line>, sources: Sources, stay: bool) -> Response {

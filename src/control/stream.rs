@@ -14,7 +14,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::protocol::Line;
 use super::server::{Downs, ended};
-use crate::model::status::EventRecord;
+use crate::model::status::{EngineStatus, EventRecord};
 use crate::supervisor::Published;
 
 /// How many lines wait for a reader.
@@ -69,6 +69,9 @@ pub(super) struct Sources {
     pub records: broadcast::Receiver<EventRecord>,
     /// How things are; `None`: only what happens is wanted.
     pub published: Option<watch::Receiver<Published>>,
+    /// The request that statuses are to speak of, 0 for none: what was so before it was looked at is told only
+    /// while the engine does not answer.
+    pub since: u64,
     /// Becomes true when the daemon ends.
     pub ending: watch::Receiver<bool>,
     /// The last `down`.
@@ -82,9 +85,9 @@ enum Next {
 
 /// Writes what comes until the reader hangs up or the daemon ends.
 pub(super) async fn follow(writer: Writer, mut sources: Sources) -> Result<(), Gone> {
-    if let Some(published) = &mut sources.published {
-        let now = status_line(&published.borrow_and_update());
-        writer.write(&now).await?;
+    let now = sources.published.as_mut().map(|published| published.borrow_and_update().clone());
+    if let Some(now) = now.filter(|now| speaks_of(now, sources.since)) {
+        writer.write(&status_line(&now)).await?;
     }
     loop {
         let next = tokio::select! {
@@ -111,20 +114,26 @@ impl Sources {
                 Err(RecvError::Lagged(count)) => Next::Line(Line::Missed { count }),
                 Err(RecvError::Closed) => Next::Last,
             },
-            line = changed(&mut self.published) => line.map_or(Next::Last, Next::Line),
+            line = changed(&mut self.published, self.since) => line.map_or(Next::Last, Next::Line),
             () = ended(&mut self.ending) => Next::Last,
         }
     }
 }
 
-async fn changed(published: &mut Option<watch::Receiver<Published>>) -> Option<Line> {
-    match published {
-        Some(published) => {
-            published.changed().await.ok()?;
-            Some(status_line(&published.borrow_and_update()))
+async fn changed(published: &mut Option<watch::Receiver<Published>>, since: u64) -> Option<Line> {
+    let Some(published) = published else { return std::future::pending().await };
+    loop {
+        published.changed().await.ok()?;
+        let now = published.borrow_and_update();
+        if speaks_of(&now, since) {
+            return Some(status_line(&now));
         }
-        None => std::future::pending().await,
     }
+}
+
+fn speaks_of(published: &Published, since: u64) -> bool {
+    let has_looked = published.looked && published.generation >= since;
+    since == 0 || has_looked || published.status.engine == EngineStatus::Down
 }
 
 fn status_line(published: &Published) -> Line {

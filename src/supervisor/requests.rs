@@ -21,6 +21,7 @@ impl Supervisor {
         match command {
             Command::Pulse(answer) => return answer.send(()).unwrap_or_default(),
             Command::Tell(answer) => return drop(answer.send(Box::new(self.known()))),
+            Command::File(file) if file == self.file => return,
             Command::File(file) => {
                 self.accept_file(file);
                 return self.publish();
