@@ -17,6 +17,8 @@ use crate::model::status::Status;
 
 /// How long a daemon may take to say who it is. It answers also while the engine hangs.
 const HELLO_TIME: Duration = Duration::from_secs(5);
+/// How many connections in a row may break off before somebody says who he is.
+const BROKEN: u32 = 5;
 /// The longest line of a stream.
 const LONGEST_LINE: usize = 16 << 20;
 
@@ -76,22 +78,15 @@ pub enum ClientError {
 impl Client {
     /// Finds out who listens on `socket`.
     pub async fn connect(socket: &Path) -> Result<Self, ConnectError> {
-        let silent = |source| ConnectError::Silent { socket: socket.to_owned(), source };
-        match UnixStream::connect(socket).await {
-            Ok(_) => {}
-            Err(error) => return Err(connect_error(socket, error)),
-        }
-        let asked = tokio::time::timeout(HELLO_TIME, ask(socket, &Request::Hello)).await;
-        let response = match asked.map_err(|_| silent(ClientError::Silent))? {
-            Ok(response) => response,
-            // It may have ended meanwhile: then nobody is there, and nobody is silent.
-            Err(source) => {
-                return Err(UnixStream::connect(socket)
-                    .await
-                    .map_or_else(|error| connect_error(socket, error), |_| silent(source)));
+        let mut broken = 0;
+        let hello = loop {
+            match hello(socket).await? {
+                Ok(hello) => break hello,
+                // Who listened has ended meanwhile: by now nobody listens, or somebody else.
+                Err(_) if broken < BROKEN => broken += 1,
+                Err(source) => return Err(ConnectError::Silent { socket: socket.to_owned(), source }),
             }
         };
-        let hello: Hello = read(response).await.map_err(silent)?;
         match hello.v {
             VERSION => Ok(Self { socket: socket.to_owned(), hello }),
             _ => Err(ConnectError::Version(Box::new(hello))),
@@ -131,6 +126,14 @@ impl Client {
     }
 }
 
+/// Asks who listens; the inner error is of a connection that broke off.
+async fn hello(socket: &Path) -> Result<Result<Hello, ClientError>, ConnectError> {
+    let stream = UnixStream::connect(socket).await.map_err(|error| connect_error(socket, error))?;
+    let asked = async { read(ask_on(stream, &Request::Hello).await?).await };
+    let silent = |_| ConnectError::Silent { socket: socket.to_owned(), source: ClientError::Silent };
+    tokio::time::timeout(HELLO_TIME, asked).await.map_err(silent)
+}
+
 fn connect_error(socket: &Path, error: io::Error) -> ConnectError {
     match error.kind() {
         io::ErrorKind::NotFound => ConnectError::NoDaemon,
@@ -142,7 +145,10 @@ fn connect_error(socket: &Path, error: io::Error) -> ConnectError {
 
 /// Sends a request on a connection of its own and returns the answer's head, once it is a good one.
 async fn ask(socket: &Path, request: &Request) -> Result<Response<Incoming>, ClientError> {
-    let stream = UnixStream::connect(socket).await.map_err(ClientError::Connection)?;
+    ask_on(UnixStream::connect(socket).await.map_err(ClientError::Connection)?, request).await
+}
+
+async fn ask_on(stream: UnixStream, request: &Request) -> Result<Response<Incoming>, ClientError> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(async move {
         // How the connection ends is told by the body, to whoever reads it.
