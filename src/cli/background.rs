@@ -17,6 +17,7 @@ use crate::control::protocol::Request;
 use crate::control::{Client, ClientError, Lines};
 use crate::host::lock::{LockError, holder, is_held};
 use crate::host::process;
+use crate::model::status::EngineStatus;
 
 /// How long a daemon may take to open its socket.
 const TO_OPEN: Duration = Duration::from_secs(20);
@@ -33,7 +34,7 @@ pub(super) const FIRST: &str = "--first=--wait";
 /// The daemon of the stack: the one that runs, or one that is started now for the `up` that follows,
 /// and whether it was. One of another version makes room for one of ours.
 pub(super) async fn daemon(context: &Context, place: &Place) -> Result<(Client, bool), Failure> {
-    let keeper = keeper(context, place).await?;
+    let keeper = keeper_with_engine(context, place).await?;
     if let Some(unit) = unit_of(place).filter(|unit| unit.is_enabled)
         && !matches!(keeper, Keeper::Same(_))
     {
@@ -44,6 +45,17 @@ pub(super) async fn daemon(context: &Context, place: &Place) -> Result<(Client, 
         Keeper::Other(former) => Ok((former.hand_over(context, place).await?, false)),
         Keeper::Nobody => Ok((start(context, place, &[FIRST]).await?, true)),
     }
+}
+
+/// Who keeps the stack. Without an engine nothing can be done, and this process can say why; a daemon that
+/// has it is believed.
+pub(super) async fn keeper_with_engine(context: &Context, place: &Place) -> Result<Keeper, Failure> {
+    let keeper = keeper(context, place).await?;
+    let has_engine = matches!(&keeper, Keeper::Same(client) if client.hello().engine == Some(EngineStatus::Up));
+    if !has_engine {
+        context.engine().await?;
+    }
+    Ok(keeper)
 }
 
 /// Asks the daemon that `find` finds. One that ended between its greeting and the request, for a `down`

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, Parser as _};
+use tokio::runtime::{Builder, Runtime};
 
 use super::args::{Cli, Globals, Verb};
 use super::context::Context;
@@ -30,7 +31,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn begin(cli: Cli) -> Exit {
     let output = Output::new(cli.globals.json, cli.globals.quiet, cli.globals.color);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    let runtime = match runtime(&cli.verb) {
         Ok(runtime) => runtime,
         Err(error) => {
             output.failure(&Failure::of(Exit::Failed, "failed to start", &error));
@@ -47,6 +48,17 @@ fn begin(cli: Cli) -> Exit {
             failure.exit
         }
     }
+}
+
+/// A daemon serves many at once; who asks one does one thing after the other, and is done sooner on one thread.
+fn runtime(verb: &Verb) -> std::io::Result<Runtime> {
+    let is_daemon = match verb {
+        Verb::Up(args) => !args.is_detached(),
+        Verb::Daemon(_) | Verb::Down(_) => true,
+        _ => false,
+    };
+    let mut runtime = if is_daemon { Builder::new_multi_thread() } else { Builder::new_current_thread() };
+    runtime.worker_threads(2).enable_all().build()
 }
 
 #[expect(clippy::cognitive_complexity, reason = "one flat match: a line for each verb")]

@@ -12,7 +12,7 @@ use super::context::Context;
 use super::daemon::{Daemon, Signals, up_request};
 use super::exit_code::{Exit, Failure};
 use super::follow::{Follower, Waited};
-use super::handover::{Keeper, keeper};
+use super::handover::Keeper;
 use super::logs;
 use super::output::Output;
 use super::paint::printable;
@@ -24,7 +24,7 @@ use super::{Done, claim, loader};
 use crate::control::protocol::{Down, Request, Up};
 use crate::control::{Client, Outcome, has_failed_or_ended, unready};
 use crate::model::name::ContainerId;
-use crate::model::status::{EngineStatus, ItemStatus, State, Status};
+use crate::model::status::{ItemStatus, State, Status};
 
 /// Lines of log that are shown of each that failed.
 const LOG_TAIL: u32 = 20;
@@ -48,6 +48,13 @@ pub struct UpArgs {
     wants: Wants,
 }
 
+impl UpArgs {
+    /// Whether the daemon is another process.
+    pub(super) fn is_detached(&self) -> bool {
+        self.detach
+    }
+}
+
 /// What is asked of an `up`, and by `plan` of one that is not made.
 #[derive(Debug, Args)]
 pub struct Wants {
@@ -68,19 +75,10 @@ pub struct Wants {
 pub(super) async fn run(context: &Context, args: UpArgs) -> Done {
     let place = context.place()?;
     let request = request(context, &place, &args.wants)?;
-    engine_answers(context, &place).await?;
     if args.take_over {
         take_over(context, &place).await?;
     }
     if args.detach { detached(context, &place, request, args.timeout).await } else { foreground(context, &place, request).await }
-}
-
-/// Without an engine nothing can be done, and this process can say why. A daemon that has it is believed.
-async fn engine_answers(context: &Context, place: &Place) -> Result<(), Failure> {
-    match context.connect(place).await {
-        Ok(Ok(client)) if client.hello().engine == Some(EngineStatus::Up) => Ok(()),
-        _ => context.engine().await.map(drop),
-    }
 }
 
 /// Takes over what is there, unless a daemon keeps it here already: then nothing was lost.
@@ -252,7 +250,7 @@ async fn foreground(context: &Context, place: &Place, up: Up) -> Done {
 /// The daemon that runs, or this process as one. Who loses the race for the lock joins the winner.
 async fn daemon_here(context: &Context, place: &Place) -> Result<(Client, Option<Own>), Failure> {
     loop {
-        let keeper = keeper(context, place).await?;
+        let keeper = background::keeper_with_engine(context, place).await?;
         if unit_of(place).is_some_and(|unit| unit.is_enabled) {
             // It would be back at once beside this process: what runs at boot is joined.
             return Ok((background::daemon(context, place).await?.0, None));
