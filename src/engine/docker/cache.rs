@@ -101,10 +101,11 @@ impl Cache {
         self.images.get(reference).filter(|_| self.streams > 0).cloned()
     }
 
-    /// Keeps what a look learned of a container.
+    /// Keeps what a look learned of a container. What was known already is as old as it was.
     pub(super) fn keep_detail(&mut self, look: Look, id: &str, shown: Shown, detail: &Detail) {
         let forgotten = self.containers.get(id).copied().unwrap_or(self.everything);
-        if forgotten <= look.version {
+        let is_known = self.details.get(id).is_some_and(|known| known.shown == shown && known.detail == *detail);
+        if forgotten <= look.version && !is_known {
             self.details.insert(id.to_owned(), Known { shown, since: look.at, detail: detail.clone() });
         }
     }
@@ -217,8 +218,13 @@ mod tests {
         for (at, brief) in brief.iter().enumerate() {
             assert_eq!(cache.detail(&at.to_string(), brief), None, "{brief:?}");
         }
+        for seconds in (20..600).step_by(30) {
+            let look = cache.begin(now + Duration::from_secs(seconds));
+            assert_eq!(cache.detail("lasting", &lasting), Some(detail()));
+            cache.keep_detail(look, "lasting", lasting.clone(), &detail());
+        }
         cache.begin(now + LONG_LIFE);
-        assert_eq!(cache.detail("lasting", &lasting), None);
+        assert_eq!(cache.detail("lasting", &lasting), None, "a look that asked nobody makes no answer younger");
     }
 
     #[test]
