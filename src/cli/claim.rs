@@ -39,6 +39,15 @@ impl Footprint {
     }
 }
 
+/// What was found of a stack that this directory may run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Containers or volumes of its own: they hold its name.
+    Own,
+    /// Nothing, or the engine did not answer.
+    Nothing,
+}
+
 /// What speaks against running a stack.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Claim {
@@ -124,15 +133,23 @@ fn needed_volumes(stack: &Stack) -> BTreeSet<String> {
 
 /// Refuses a stack that is not this directory's to run. An engine that does not answer is waited for
 /// by the supervisor, which never touches what is not ours.
-pub(super) async fn check(engine: &dyn Engine, place: &Place, stack: &Stack, is_known: bool) -> Result<(), Failure> {
-    let Ok(observed) = engine.observe(&scope(stack)).await else { return Ok(()) };
-    let claim = claim(&observed, stack, &place.instance()?, is_known);
+pub(super) async fn check(engine: &dyn Engine, place: &Place, stack: &Stack, is_known: bool) -> Result<Found, Failure> {
+    let Ok(observed) = engine.observe(&scope(stack)).await else { return Ok(Found::Nothing) };
+    let instance = place.instance()?;
+    let claim = claim(&observed, stack, &instance, is_known);
     match claim {
-        Claim::Free => Ok(()),
+        Claim::Free => Ok(found(&observed, stack.name(), &instance)),
         Claim::Renamed(old) => Err(renamed(&old, stack.name())),
         Claim::Lost(containers) => Err(lost(&containers, stack.name())),
         Claim::Other(other) => Err(held(&other, objection(&other, place).await.as_deref(), place, stack.name())),
     }
+}
+
+fn found(observed: &Observed, name: &StackName, instance: &InstanceId) -> Found {
+    let container = observed.containers.iter().any(|container| container.owner(name, instance) == Owner::Ours);
+    let is_own = |(stack, by): &(StackName, InstanceId)| stack == name && by == instance;
+    let volume = observed.volumes.iter().any(|volume| volume.owner.as_ref().is_some_and(is_own));
+    if container || volume { Found::Own } else { Found::Nothing }
 }
 
 fn scope(stack: &Stack) -> Scope {

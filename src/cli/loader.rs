@@ -2,14 +2,14 @@
 //! and refuses what is held by somebody else.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use tokio::sync::{Notify, watch};
 
 use super::assembly::{Parts, build_digests, machine};
-use super::claim::{self, Footprint};
+use super::claim::{self, Footprint, Found};
 use super::door::{self, Door};
 use super::exit_code::{Exit, Failure};
 use super::file::{self, Reading, surroundings};
@@ -49,8 +49,10 @@ pub(super) struct FileLoader {
     pub parts: Parts,
     /// The door that the stack wants open to a group.
     pub door: watch::Sender<Option<Door>>,
-    /// What this daemon runs already: that is its own, whatever becomes of `.witwd`.
-    runs: Mutex<Option<Footprint>>,
+    /// Whether this daemon runs a stack already: then nothing of it is lost, whatever becomes of `.witwd`.
+    pub runs: AtomicBool,
+    /// What was found to be its own on the engine, containers or volumes: nobody else can have that name since.
+    own: Mutex<Option<Footprint>>,
     /// Told whenever a stack was accepted.
     pub accepted: Notify,
     /// How many readings were begun.
@@ -90,7 +92,15 @@ impl FileLoader {
     /// One that has loaded nothing yet, behind a closed door.
     pub(super) fn of(parts: Parts) -> Self {
         let (begun, latest) = (AtomicU64::new(0), Mutex::new(0));
-        Self { parts, door: watch::Sender::new(None), runs: Mutex::new(None), accepted: Notify::new(), begun, latest }
+        Self {
+            parts,
+            door: watch::Sender::new(None),
+            runs: false.into(),
+            own: Mutex::new(None),
+            accepted: Notify::new(),
+            begun,
+            latest,
+        }
     }
 
     /// What an `up` asks for: the file must be valid.
@@ -100,24 +110,19 @@ impl FileLoader {
             let door = door::prepare(&self.parts.place, &wanted.read.reading.loaded.stack)?;
             if self.accept(&wanted.read, peer.uid)? {
                 self.want(door.as_ref());
-                self.is_accepted(&wanted.read);
+                self.is_accepted();
                 return Ok(self.asked(wanted, &up));
             }
         }
     }
 
-    fn is_accepted(&self, read: &Read) {
-        self.run(read);
+    fn is_accepted(&self) {
+        self.runs.store(true, Ordering::Relaxed);
         self.accepted.notify_one();
     }
 
-    /// Remembers what is this daemon's own from now on.
-    fn run(&self, read: &Read) {
-        *self.runs() = Some(Footprint::of(&read.reading.loaded.stack));
-    }
-
-    fn runs(&self) -> MutexGuard<'_, Option<Footprint>> {
-        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    fn own(&self) -> MutexGuard<'_, Option<Footprint>> {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What was kept of the last `up`.
@@ -153,7 +158,6 @@ impl FileLoader {
         if !self.accept(&saved.read, saved.uid)? {
             return Ok(None);
         }
-        self.run(&saved.read);
         self.want(door);
         Ok(Some(saved.asked))
     }
@@ -178,7 +182,7 @@ impl FileLoader {
             // A group that is gone is no reason to leave the stack alone.
             Err(failure) => tracing::warn!("{}", failure.message),
         }
-        self.is_accepted(&read);
+        self.is_accepted();
         Ok(self.asked(Wanted { read, only: BTreeSet::new(), fresh: Fresh::default() }, &Up::default()))
     }
 
@@ -283,16 +287,19 @@ impl FileLoader {
         self.door.send_if_modified(|now| std::mem::replace(now, door.cloned()).as_ref() != door);
     }
 
-    /// Refuses a stack that is not this directory's to run. Of what this daemon runs it was found when that
-    /// began: whatever came beside it since is not ours, and the supervisor leaves it alone.
+    /// Refuses a stack that is not this directory's to run. Of what was found to be its own it is not asked
+    /// again: whatever came beside it since is not ours, and the supervisor leaves it alone.
     async fn is_ours(&self, stack: &Stack) -> Result<(), Failure> {
         let Parts { engine, disk, place, .. } = &self.parts;
-        let runs = self.runs().clone();
-        if runs.as_ref().is_some_and(|runs| runs.covers(&Footprint::of(stack))) {
+        let footprint = Footprint::of(stack);
+        if self.own().as_ref().is_some_and(|own| own.covers(&footprint)) {
             return Ok(());
         }
-        let is_known = runs.is_some() || claim::is_known(disk.as_ref(), place)?;
-        claim::check(engine.as_ref(), place, stack, is_known).await
+        let is_known = self.runs.load(Ordering::Relaxed) || claim::is_known(disk.as_ref(), place)?;
+        if claim::check(engine.as_ref(), place, stack, is_known).await? == Found::Own {
+            *self.own() = Some(footprint);
+        }
+        Ok(())
     }
 
     /// What every run leaves beside the file: the schema for editors, and peace with git.

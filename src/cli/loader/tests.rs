@@ -4,6 +4,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 
 use super::*;
+use crate::engine::Engine as _;
+use crate::engine::request::CreateVolume;
 use crate::engine::sim::{Operation, SimEngine};
 use crate::host::runtime::{Runtime, Surroundings};
 use crate::host::{Clock as _, SystemClock, SystemDisk};
@@ -96,15 +98,39 @@ async fn whose_the_stack_is_is_asked_once_and_again_where_it_needs_more() {
     let engine = loading.engine.clone();
     let looks = || engine.calls().of(Operation::Observe).len();
     good(loading.loader.prepare(up("1"), own()).await);
-    let first = looks();
-    assert!(first > 0, "nobody asked");
     good(loading.loader.prepare(up("2"), own()).await);
-    assert_eq!(looks(), first);
-    let file = &loading.loader.parts.place.file;
-    let more = "name = \"shop\"\n[services.web]\nimage = \"app:${env.TAG}\"\nvolumes = [\"data:/data\"]\n[volumes]\ndata = {}\n";
-    std::fs::write(file, more).expect("a file");
+    assert_eq!(looks(), 2, "there was nothing yet: another one could have begun");
+    let with = |volumes: &str| {
+        let text = format!(
+            "name = \"shop\"\n[services.web]\nimage = \"app:${{env.TAG}}\"\nvolumes = [{volumes}]\n[volumes]\ndata = {{}}\nmore = {{}}\n"
+        );
+        std::fs::write(&loading.loader.parts.place.file, text).expect("a file");
+    };
+    with("\"data:/data\"");
+    engine.create_volume(&volume(&loading)).await.expect("made");
     good(loading.loader.prepare(up("2"), own()).await);
-    assert!(looks() > first, "a volume that another instance may have made");
+    good(loading.loader.prepare(up("3"), own()).await);
+    assert_eq!(looks(), 3, "what is there holds the name");
+    with("\"data:/data\", \"more:/more\"");
+    good(loading.loader.prepare(up("3"), own()).await);
+    assert_eq!(looks(), 4, "a volume that another instance may have made");
+}
+
+/// The volume `data` as this daemon would make it.
+fn volume(loading: &Loading) -> CreateVolume {
+    let place = &loading.loader.parts.place;
+    CreateVolume {
+        name: "shop_data".to_owned(),
+        volume: "data".to_owned(),
+        stack: "shop".parse().expect("a name"),
+        instance: place.instance().expect("an instance"),
+        directory: place.directory.display().to_string(),
+        of_image: false,
+        data_of: None,
+        driver: None,
+        options: BTreeMap::new(),
+        labels: BTreeMap::new(),
+    }
 }
 
 fn good<T>(result: Result<T, Failure>) -> T {
