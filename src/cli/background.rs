@@ -49,7 +49,7 @@ pub(super) async fn daemon(context: &Context, place: &Place) -> Result<(Client, 
 
 /// Who keeps the stack. Without an engine nothing can be done, and this process can say why; a daemon that
 /// has it is believed.
-pub(super) async fn keeper_with_engine(context: &Context, place: &Place) -> Result<Keeper, Failure> {
+async fn keeper_with_engine(context: &Context, place: &Place) -> Result<Keeper, Failure> {
     let keeper = keeper(context, place).await?;
     let has_engine = matches!(&keeper, Keeper::Same(client) if client.hello().engine == Some(EngineStatus::Up));
     if !has_engine {

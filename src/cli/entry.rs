@@ -50,14 +50,15 @@ fn begin(cli: Cli) -> Exit {
     }
 }
 
-/// A daemon serves many at once; who asks one does one thing after the other, and is done sooner on one thread.
+/// A daemon serves many at once, and what is typed goes on while output waits for its reader. Who only asks a
+/// daemon does one thing after the other, and is done sooner on one thread.
 fn runtime(verb: &Verb) -> std::io::Result<Runtime> {
-    let is_daemon = match verb {
+    let is_many = match verb {
         Verb::Up(args) => !args.is_detached(),
-        Verb::Daemon(_) | Verb::Down(_) => true,
+        Verb::Daemon(_) | Verb::Down(_) | Verb::Exec(_) | Verb::Run(_) | Verb::Db(_) | Verb::Psql(_) => true,
         _ => false,
     };
-    let mut runtime = if is_daemon { Builder::new_multi_thread() } else { Builder::new_current_thread() };
+    let mut runtime = if is_many { Builder::new_multi_thread() } else { Builder::new_current_thread() };
     runtime.worker_threads(2).enable_all().build()
 }
 

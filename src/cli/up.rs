@@ -12,7 +12,7 @@ use super::context::Context;
 use super::daemon::{Daemon, Signals, up_request};
 use super::exit_code::{Exit, Failure};
 use super::follow::{Follower, Waited};
-use super::handover::Keeper;
+use super::handover::{Keeper, keeper};
 use super::logs;
 use super::output::Output;
 use super::paint::printable;
@@ -28,6 +28,9 @@ use crate::model::status::{ItemStatus, State, Status};
 
 /// Lines of log that are shown of each that failed.
 const LOG_TAIL: u32 = 20;
+
+/// A look that takes longer is one at an engine that may not answer at all.
+const LOOK: Duration = Duration::from_secs(3);
 
 /// Flags of `up`.
 #[derive(Debug, Args)]
@@ -114,7 +117,9 @@ async fn detached(context: &Context, place: &Place, up: Up, limit: Duration) -> 
         }
     };
     let mut progress = Progress::new(context.output);
-    let waited = Follower::new(lines).until_settled(&mut progress, context.clock.as_ref(), limit).await;
+    let mut follower = Follower::new(lines);
+    is_looked_at(context, &mut follower, &mut progress).await?;
+    let waited = follower.until_settled(&mut progress, context.clock.as_ref(), limit).await;
     progress.finish();
     match waited? {
         Waited::Settled(Outcome::Ready, status) => {
@@ -129,6 +134,23 @@ async fn detached(context: &Context, place: &Place, up: Up, limit: Duration) -> 
             Err(Failure::new(Exit::Failed, "the daemon ended before all was ready").hint("`witwd logs witwd` shows why"))
         }
     }
+}
+
+/// Waits until the daemon has looked at the engine, or is not the one who can say why it can't: an engine that
+/// hangs was there when it was looked at last.
+async fn is_looked_at(context: &Context, follower: &mut Follower, progress: &mut Progress) -> Result<(), Failure> {
+    let mut over = std::pin::pin!(context.clock.sleep(LOOK));
+    while follower.last.is_none() {
+        let goes_on = tokio::select! {
+            biased;
+            goes_on = follower.next(progress) => goes_on?,
+            () = &mut over => return context.engine().await.map(drop),
+        };
+        if !goes_on {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// How long a stack in the background runs on.
@@ -250,7 +272,8 @@ async fn foreground(context: &Context, place: &Place, up: Up) -> Done {
 /// The daemon that runs, or this process as one. Who loses the race for the lock joins the winner.
 async fn daemon_here(context: &Context, place: &Place) -> Result<(Client, Option<Own>), Failure> {
     loop {
-        let keeper = background::keeper_with_engine(context, place).await?;
+        context.engine().await?;
+        let keeper = keeper(context, place).await?;
         if unit_of(place).is_some_and(|unit| unit.is_enabled) {
             // It would be back at once beside this process: what runs at boot is joined.
             return Ok((background::daemon(context, place).await?.0, None));

@@ -83,7 +83,7 @@ impl Client {
             match hello(socket).await? {
                 Ok(hello) => break hello,
                 // Who listened has ended meanwhile: by now nobody listens, or somebody else.
-                Err(_) if broken < BROKEN => broken += 1,
+                Err(ClientError::Connection(_) | ClientError::Http(_)) if broken < BROKEN => broken += 1,
                 Err(source) => return Err(ConnectError::Silent { socket: socket.to_owned(), source }),
             }
         };

@@ -26,7 +26,8 @@ pub struct Hello {
     pub since: Timestamp,
     /// The directory of the stack.
     pub directory: PathBuf,
-    /// How its last look at the engine ended; none where it has not looked since it was asked for something.
+    /// How its last look at the engine ended: down also while there was none, nothing where the first one after a
+    /// request is not over.
     #[serde(default)]
     pub engine: Option<EngineStatus>,
 }

@@ -186,7 +186,8 @@ impl Handle {
         self.commands.send(Command::File(file)).await.map_err(|_| Closed)
     }
 
-    /// How the last look at the engine ended; `None` before the first one after a request.
+    /// How the last look at the engine ended: down also while there was none, `None` where the first one after a
+    /// request is not over.
     pub fn engine(&self) -> Option<EngineStatus> {
         let published = self.published.borrow();
         let status = published.status.engine;

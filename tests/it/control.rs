@@ -43,7 +43,7 @@ fn record(target: &str) -> EventRecord {
 }
 
 /// Loads an empty stack, or refuses a profile named `broken`.
-struct FakeLoader;
+pub struct FakeLoader;
 
 #[async_trait]
 impl Loader for FakeLoader {

@@ -12,9 +12,10 @@ use witwd::host::lock::{StackLock, acquire};
 use witwd::host::runtime::keep_socket_address;
 use witwd::model::preview::Preview;
 use witwd::model::status::{EngineStatus, EventRecord, FileStatus, ItemStatus, Status};
-use witwd::supervisor::{self, Ends, Known};
+use witwd::supervisor::{self, Command, Ends, Known, Published};
 
 use super::cli::witwd as command;
+use super::control::FakeLoader;
 
 const STACK: &str = "name = \"shop\"\n[services.web]\nimage = \"app:1\"\nenv = { TOKEN = \"${env.TOKEN:-none}\" }\n";
 
@@ -44,6 +45,11 @@ pub struct Daemon {
 
 impl Daemon {
     pub fn start() -> Self {
+        Self::with(Arc::new(Refusing::default()))
+    }
+
+    /// One that reads files so.
+    fn with(loader: Arc<dyn Loader>) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         std::fs::write(directory.path().join("stack.toml"), STACK).expect("a file");
         let state = directory.path().join(".witwd");
@@ -64,7 +70,7 @@ impl Daemon {
         let service = Service {
             hello,
             handle,
-            loader: Arc::new(Refusing::default()),
+            loader,
             records: records.clone(),
             admission: Admission { uid: rustix::process::geteuid().as_raw(), group: None },
             ending: tokio::sync::watch::Sender::new(false),
@@ -149,6 +155,19 @@ async fn without_an_engine_nothing_is_begun() {
     assert!(!directory.path().join(".witwd/daemon.log").exists(), "no daemon was started");
     let said = command(directory.path()).args(["doctor"]).output().expect("an end");
     assert_eq!(said.status.code(), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_hangs_since_the_daemon_looked_is_told_and_not_waited_for() {
+    let mut daemon = Daemon::with(Arc::new(FakeLoader));
+    let status = Arc::new(daemon.status(Vec::new()));
+    daemon.ends.published.send_replace(Published { generation: 1, looked: true, status, blocked: Vec::new() });
+    let asked = daemon.asking(&["up", "-d"]);
+    let Some(Command::Up(_, answer)) = daemon.ends.commands.recv().await else { panic!("it was not asked") };
+    answer.send(2).expect("somebody waits");
+    // The look never ends.
+    let said = asked.await.expect("no panic");
+    assert_eq!(said.status.code(), Some(4), "{}", String::from_utf8_lossy(&said.stderr));
 }
 
 #[tokio::test(flavor = "multi_thread")]
