@@ -74,8 +74,9 @@ async fn begin(context: &Context, args: DaemonArgs) -> Result<Option<Daemon>, Fa
     let place = context.place()?;
     log_to_stderr(context, &place);
     let reload = if args.live { Reload::Save } else { Reload::Up };
-    let daemon = Daemon::start(context, &place, reload, Signals::Both)?;
+    let lock = acquire(&place.state, context.clock.wall())?;
     own_log::begin();
+    let daemon = Daemon::start(context, &place, lock, reload, Signals::Both)?;
     if args.wait { Ok(Some(daemon)) } else { daemon.resumed(context).await }
 }
 
@@ -173,17 +174,17 @@ pub(super) struct Daemon {
 impl Daemon {
     /// A daemon in the process of another verb.
     pub(super) fn start_here(context: &Context, place: &Place, signals: Signals) -> Result<Self, Failure> {
-        let daemon = Self::start(context, place, Reload::Save, signals)?;
+        let lock = acquire(&place.state, context.clock.wall())?;
         log_to_file(context, place);
         own_log::begin();
-        Ok(daemon)
+        Self::start(context, place, lock, Reload::Save, signals)
     }
 
-    /// Takes the lock, opens the socket and starts a supervisor, which does nothing until it is asked.
-    fn start(context: &Context, place: &Place, reload: Reload, signals: Signals) -> Result<Self, Failure> {
+    /// Opens the socket and starts a supervisor, which does nothing until it is asked. Whoever finds the
+    /// socket finds the begin of its run in the log.
+    fn start(context: &Context, place: &Place, lock: StackLock, reload: Reload, signals: Signals) -> Result<Self, Failure> {
         // Who finds the socket may end this process already.
         let signals = EndingSignals::listen(signals)?;
-        let lock = acquire(&place.state, context.clock.wall())?;
         keep_own_id(context.disk.as_ref(), &place.directory)?;
         let parts = Parts::here(context, place)?;
         let daemon = parts.daemon.clone();
