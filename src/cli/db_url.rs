@@ -13,7 +13,7 @@ use super::context::Context;
 use super::db::postgres;
 use super::exit_code::{Exit, Failure};
 use super::target::running;
-use crate::engine::request::Reach;
+use crate::engine::answer::Reach;
 use crate::engine::{Engine as _, EngineError, ErrorKind};
 use crate::model::container::Protocol;
 use crate::model::observed::{Container, PublishedSeen};

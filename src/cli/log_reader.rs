@@ -17,7 +17,8 @@ use super::output::Output;
 use super::own_log::OwnLog;
 use super::paint::Ink;
 use crate::engine::EngineError;
-use crate::engine::request::{LogLine, LogQuery};
+use crate::engine::answer::LogLine;
+use crate::engine::request::LogQuery;
 use crate::host::Clock;
 use crate::model::name::ContainerId;
 

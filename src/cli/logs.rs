@@ -12,7 +12,8 @@ use super::log_reader::Reader;
 use super::log_sources::{Part, Selection, Sources};
 use super::own_log::{OWN, OwnLog};
 use super::place::Place;
-use crate::engine::request::{LogLine, LogQuery};
+use crate::engine::answer::LogLine;
+use crate::engine::request::LogQuery;
 use crate::model::name::ContainerId;
 
 /// Flags of `logs`.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
 
-use crate::engine::request::{LogLine, LogQuery};
+use crate::engine::answer::LogLine;
+use crate::engine::request::LogQuery;
 use crate::engine::{Engine, EngineError, LogStream};
 use crate::model::name::ContainerId;
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::exit_code::{Exit, Failure};
 use super::place::Place;
-use crate::engine::request::LogLine;
+use crate::engine::answer::LogLine;
 
 /// The name under which the daemon's own log is shown.
 pub(super) const OWN: &str = "witwd";

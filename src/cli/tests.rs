@@ -14,7 +14,7 @@ use super::ports::to_open;
 use super::table::age;
 use super::words::unknown_verb;
 use super::{db, doctor, events, log_text, logs, plan_text, progress, ps, runs, target, up};
-use crate::engine::request::EngineInfo;
+use crate::engine::answer::EngineInfo;
 use crate::host::kept::Kept;
 use crate::model::container::{Protocol, PublishedPort};
 use crate::model::name::{ContainerId, ImageId, InstanceId, ReplicaKey, StackName};
@@ -408,7 +408,7 @@ fn an_event_is_a_line() {
 
 #[test]
 fn a_line_of_a_container_is_a_document_with_the_fields_of_the_contract() {
-    let line = |stderr, at| crate::engine::request::LogLine { at, stderr, line: "GET /\tok".into() };
+    let line = |stderr, at| crate::engine::answer::LogLine { at, stderr, line: "GET /\tok".into() };
     expect![[r#"{"at":"2026-01-01T20:40:00Z","line":"GET /\tok","name":"web","replica":2,"stream":"stdout"}"#]]
         .assert_eq(&logs::document("web", 2, &line(false, Some(at(0)))).to_string());
     expect![[r#"{"at":null,"line":"GET /\tok","name":"db","replica":1,"stream":"stderr"}"#]]

@@ -5,11 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
+use super::answer::{EngineEvent, EngineInfo, ExecOutput, FileSeen, ImageFacts, LogLine, Progress, Reach, Waited};
 use super::error::EngineError;
-use super::request::{
-    BuildImage, CreateContainer, CreateNetwork, CreateVolume, EngineEvent, EngineInfo, Exec, ExecOutput, FileSeen, FileToPut,
-    ImageFacts, LogLine, LogQuery, Progress, PullImage, Reach, Scope, Waited,
-};
+use super::request::{BuildImage, CreateContainer, CreateNetwork, CreateVolume, Exec, FileToPut, LogQuery, PullImage, Scope};
 use crate::model::name::{ContainerId, ImageId, StackName};
 use crate::model::observed::Observed;
 

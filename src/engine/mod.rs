@@ -4,6 +4,7 @@
 //! A method is one primitive. It decides nothing: what to do when something is already there, gone
 //! or in the way is the planner's, told apart by [`ErrorKind`].
 
+pub mod answer;
 mod api;
 pub mod contract;
 pub mod docker;

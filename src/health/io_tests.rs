@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::Outcome;
 use super::http::{Get, HttpProbe};
 use super::tcp;
-use crate::engine::request::Reach;
+use crate::engine::answer::Reach;
 use crate::host::SystemClock;
 
 /// A server that answers every request with `answer` and keeps what it was asked; without an

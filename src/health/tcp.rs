@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 
 use super::prober::Outcome;
 use super::words::{plain, within};
-use crate::engine::request::Reach;
+use crate::engine::answer::Reach;
 use crate::host::Clock;
 use crate::model::time::seconds;
 

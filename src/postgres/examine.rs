@@ -1,7 +1,7 @@
 //! What a container of a Postgres would find if it were started: read from its files, for a server
 //! that is started on the wrong data has touched them already.
 
-use crate::engine::request::FileContent;
+use crate::engine::answer::FileContent;
 use crate::engine::{Engine, EngineError};
 use crate::model::container::MountSource;
 use crate::model::family::{DataFound, Examined, Family, Glibc, Library};

@@ -1,6 +1,6 @@
 //! What an image says of the data directories that it would make. Pure.
 
-use crate::engine::request::ImageFacts;
+use crate::engine::answer::ImageFacts;
 pub use crate::model::family::{Family, Glibc, Library, Refusal};
 
 impl Family {

@@ -11,7 +11,8 @@ use super::error::PostgresError;
 use super::provision::Work;
 use super::sql::{identifier, literal};
 use super::{PORT, SUPERUSER, init};
-use crate::engine::request::{Exec, ExecOutput, Reach};
+use crate::engine::answer::{ExecOutput, Reach};
+use crate::engine::request::Exec;
 
 /// How long a server that is starting may keep us. The caller need not wait for it.
 const PATIENCE: Duration = Duration::from_secs(10);

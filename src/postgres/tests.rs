@@ -14,7 +14,7 @@ use super::passwords::Passwords;
 use super::readiness::{Answer, ask};
 use super::sql::{identifier, literal};
 use super::whole::read;
-use crate::engine::request::ImageFacts;
+use crate::engine::answer::ImageFacts;
 use crate::host::sim::{SimDisk, SimRng};
 use crate::host::{Disk, SystemDisk};
 use crate::model::container::ContainerSettings;

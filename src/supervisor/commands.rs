@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::engine::ProgressSink;
-use crate::engine::request::Progress;
+use crate::engine::answer::Progress;
 use crate::host::Lines;
 use crate::host::process::kill_group;
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::request::{BuildImage, Progress, PullImage};
+use crate::engine::answer::Progress;
+use crate::engine::request::{BuildImage, PullImage};
 use crate::engine::{EngineError, ErrorKind, ProgressSink, labels};
 use crate::model::history::Target;
 use crate::model::image::{Build, Fallback, ImageOrigin};

@@ -14,7 +14,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
-use crate::engine::request::{LogLine, LogQuery};
+use crate::engine::answer::LogLine;
+use crate::engine::request::LogQuery;
 use crate::host::{Clock, Disk, DiskError};
 use crate::model::history::LastExit;
 use crate::model::name::{ContainerId, ReplicaKey};

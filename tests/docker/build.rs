@@ -5,8 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use witwd::engine::answer::Progress;
 use witwd::engine::docker::{DockerEngine, Surroundings};
-use witwd::engine::request::{BuildImage, LogQuery, Progress};
+use witwd::engine::request::{BuildImage, LogQuery};
 use witwd::engine::{Engine, EngineError, ErrorKind, ProgressSink};
 use witwd::host::SystemClock;
 use witwd::model::name::ImageId;

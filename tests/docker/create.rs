@@ -5,7 +5,8 @@ use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use witwd::engine::request::{Exec, FileToPut, MountFrom, MountRequest, Reach};
+use witwd::engine::answer::Reach;
+use witwd::engine::request::{Exec, FileToPut, MountFrom, MountRequest};
 use witwd::engine::{Engine, ErrorKind};
 use witwd::model::container::{LogBounds, Protocol, PublishedPort};
 use witwd::model::observed::ContainerState;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use witwd::engine::Engine;
-use witwd::engine::request::{FileToPut, Reach};
+use witwd::engine::answer::Reach;
+use witwd::engine::request::FileToPut;
 use witwd::host::SystemClock;
 use witwd::model::name::ContainerId;
 use witwd::postgres::Access;

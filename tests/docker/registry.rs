@@ -6,8 +6,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use witwd::engine::answer::Progress;
 use witwd::engine::docker::{DockerEngine, Surroundings};
-use witwd::engine::request::{Progress, PullImage};
+use witwd::engine::request::PullImage;
 use witwd::engine::{Engine, EngineError, ErrorKind, ProgressSink};
 use witwd::host::SystemClock;
 use witwd::model::name::ImageId;

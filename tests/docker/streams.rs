@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use tokio::io::AsyncWriteExt;
+use witwd::engine::answer::LogLine;
 use witwd::engine::docker::ExecInteractive;
-use witwd::engine::request::{Exec, LogLine, LogQuery};
+use witwd::engine::request::{Exec, LogQuery};
 use witwd::engine::{Engine, ErrorKind};
 use witwd::model::name::ContainerId;
 

@@ -5,7 +5,7 @@ use expect_test::expect;
 use super::{a_shop, container, item, observed, status};
 use crate::cli::ports::to_open;
 use crate::cli::{clean, db_url, images, ls, needs, port, run};
-use crate::engine::request::BuiltImage;
+use crate::engine::answer::BuiltImage;
 use crate::model::name::ImageId;
 use crate::model::observed::{ContainerState, Exit};
 use crate::model::status::{ItemStatus, State};

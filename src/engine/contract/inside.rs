@@ -5,7 +5,8 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 
 use super::bench::{Bench, Broken, Claim, ensure, refused, same};
-use crate::engine::request::{Exec, ExecOutput, FileContent, FileToPut, LogQuery};
+use crate::engine::answer::{ExecOutput, FileContent};
+use crate::engine::request::{Exec, FileToPut, LogQuery};
 use crate::engine::{EngineError, ErrorKind};
 use crate::model::name::ContainerId;
 

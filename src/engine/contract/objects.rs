@@ -5,7 +5,8 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 
 use super::bench::{Bench, Broken, Claim, ensure, refused, same};
-use crate::engine::request::{EngineEvent, Scope};
+use crate::engine::answer::EngineEvent;
+use crate::engine::request::Scope;
 use crate::engine::{ErrorKind, EventStream};
 use crate::model::name::{ContainerId, InstanceId};
 

@@ -10,7 +10,8 @@ use tar::{Builder, EntryType, Header};
 use tokio::sync::mpsc;
 
 use super::ignore::Ignore;
-use crate::engine::request::{FileContent, FileSeen, FileToPut};
+use crate::engine::answer::{FileContent, FileSeen};
+use crate::engine::request::FileToPut;
 
 /// Name of a Dockerfile in the archive that lies outside the context.
 pub(super) const OUTSIDE: &str = ".dockerfile.witwd";

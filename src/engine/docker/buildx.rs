@@ -12,7 +12,8 @@ use tokio::process::Command;
 use super::archive::STATE;
 use super::build::{OPERATION, SILENCE, Sources, failed};
 use super::{DockerEngine, error};
-use crate::engine::request::{BuildImage, Progress};
+use crate::engine::answer::Progress;
+use crate::engine::request::BuildImage;
 use crate::engine::{Engine as _, EngineError, ErrorKind, ProgressSink};
 use crate::host::Lines;
 

@@ -10,7 +10,8 @@ use bollard::query_parameters::{
 };
 
 use super::{Call, DockerEngine, SLOW, archive, create, facts, fine, images, ports, volumes};
-use crate::engine::request::{CreateContainer, FileSeen, FileToPut, MountFrom};
+use crate::engine::answer::FileSeen;
+use crate::engine::request::{CreateContainer, FileToPut, MountFrom};
 use crate::engine::{EngineError, ErrorKind};
 use crate::model::name::ContainerId;
 

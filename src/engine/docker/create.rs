@@ -13,8 +13,9 @@ use sha2::{Digest, Sha256};
 use super::context::hex;
 use super::facts::Facts;
 use super::local_port;
+use crate::engine::answer::ImageFacts;
 use crate::engine::labels;
-use crate::engine::request::{CreateContainer, CreateVolume, ImageFacts, MountFrom, Streams};
+use crate::engine::request::{CreateContainer, CreateVolume, MountFrom, Streams};
 use crate::model::container::{LogBounds, Protocol, PublishedPort};
 use crate::model::workload::KindName;
 

@@ -10,7 +10,7 @@ use futures_util::{Stream, StreamExt};
 use tokio::sync::mpsc;
 
 use super::{DockerEngine, QUICK, error, facts};
-use crate::engine::request::EngineEvent;
+use crate::engine::answer::EngineEvent;
 use crate::engine::{EngineError, ErrorKind, EventStream, labels};
 use crate::model::name::StackName;
 

@@ -9,7 +9,8 @@ use futures_util::StreamExt;
 use tokio::io::AsyncWriteExt;
 
 use super::{Call, DockerEngine, QUICK, error};
-use crate::engine::request::{Exec, ExecOutput, describe};
+use crate::engine::answer::ExecOutput;
+use crate::engine::request::{Exec, describe};
 use crate::engine::{EngineError, ErrorKind};
 use crate::model::name::ContainerId;
 

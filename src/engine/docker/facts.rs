@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{Call, DockerEngine, QUICK};
 use crate::engine::EngineError;
-use crate::engine::request::EngineInfo;
+use crate::engine::answer::EngineInfo;
 
 /// What does not change while the engine runs.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,8 @@ use futures_util::StreamExt;
 
 use super::reference::Reference;
 use super::{Call, DockerEngine, QUICK, SLOW, credentials, error, fine};
-use crate::engine::request::{BuiltImage, ImageFacts, Progress, PullImage};
+use crate::engine::answer::{BuiltImage, ImageFacts, Progress};
+use crate::engine::request::PullImage;
 use crate::engine::{EngineError, ErrorKind, ProgressSink, labels};
 use crate::model::name::{ImageId, InstanceId};
 

@@ -17,7 +17,8 @@ use tokio::task::JoinHandle;
 
 use super::upgrade::Ask;
 use super::{Call, DockerEngine, QUICK, error, exec, upgrade, wait};
-use crate::engine::request::{Waited, describe};
+use crate::engine::answer::Waited;
+use crate::engine::request::describe;
 use crate::engine::{EngineError, ErrorKind};
 use crate::model::name::ContainerId;
 

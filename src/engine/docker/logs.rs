@@ -9,7 +9,8 @@ use futures_util::{Stream, StreamExt, stream};
 use jiff::Timestamp;
 
 use super::{Call, DockerEngine, QUICK, error};
-use crate::engine::request::{LogLine, LogQuery, describe};
+use crate::engine::answer::LogLine;
+use crate::engine::request::{LogQuery, describe};
 use crate::engine::{EngineError, LogStream};
 use crate::model::name::ContainerId;
 

@@ -47,10 +47,8 @@ pub use connect::{ConnectError, EngineAddress, Surroundings};
 pub use interactive::{ExecInteractive, Session};
 pub use usage::Usage;
 
-use super::request::{
-    BuildImage, BuiltImage, CreateContainer, CreateNetwork, CreateVolume, EngineInfo, Exec, ExecOutput, FileSeen, FileToPut,
-    ImageFacts, LogQuery, PullImage, Reach, Scope, Waited,
-};
+use super::answer::{BuiltImage, EngineInfo, ExecOutput, FileSeen, ImageFacts, Reach, Waited};
+use super::request::{BuildImage, CreateContainer, CreateNetwork, CreateVolume, Exec, FileToPut, LogQuery, PullImage, Scope};
 use super::{Engine, EngineError, ErrorKind, EventStream, LogStream, ProgressSink};
 use crate::host::Clock;
 use crate::model::name::{ContainerId, ImageId, InstanceId, StackName};

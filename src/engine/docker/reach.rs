@@ -6,7 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use bollard::models::{ContainerInspectResponse, EndpointSettings};
 
 use super::{Call, DockerEngine, QUICK, facts};
-use crate::engine::request::{Reach, describe};
+use crate::engine::answer::Reach;
+use crate::engine::request::describe;
 use crate::engine::{EngineError, ErrorKind, labels};
 use crate::model::name::ContainerId;
 

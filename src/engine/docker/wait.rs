@@ -12,7 +12,8 @@ use futures_util::StreamExt;
 
 use super::{Call, DockerEngine, QUICK, error, observe};
 use crate::engine::EngineError;
-use crate::engine::request::{Waited, describe};
+use crate::engine::answer::Waited;
+use crate::engine::request::describe;
 use crate::model::name::ContainerId;
 use crate::model::observed::ContainerState;
 

@@ -9,9 +9,9 @@ use super::images::PullCourse;
 use super::mutation::Mutation;
 use super::streams;
 use super::trace::Operation;
+use crate::engine::answer::{EngineInfo, ExecOutput, FileSeen, ImageFacts, Progress, Reach, Waited};
 use crate::engine::request::{
-    BuildImage, CreateContainer, CreateNetwork, CreateVolume, EngineInfo, Exec, ExecOutput, FileSeen, FileToPut, ImageFacts,
-    LogQuery, Progress, PullImage, Reach, Scope, Waited,
+    BuildImage, CreateContainer, CreateNetwork, CreateVolume, Exec, FileToPut, LogQuery, PullImage, Scope,
 };
 use crate::engine::{Engine, EngineError, ErrorKind, EventStream, LogStream, ProgressSink};
 use crate::model::name::{ContainerId, ImageId, StackName};

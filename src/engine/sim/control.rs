@@ -11,7 +11,8 @@ use super::script::Script;
 use super::trace::{Operation, Trace};
 use super::violations::violations;
 use super::world::{SimContainer, World};
-use crate::engine::request::{Exec, ExecOutput, ImageFacts, LogLine};
+use crate::engine::answer::{ExecOutput, ImageFacts, LogLine};
+use crate::engine::request::Exec;
 use crate::model::name::{InstanceId, StackName};
 
 impl SimEngine {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::world::Now;
-use crate::engine::request::EngineEvent;
+use crate::engine::answer::EngineEvent;
 use crate::model::name::StackName;
 use crate::model::time::Moment;
 

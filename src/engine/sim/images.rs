@@ -6,7 +6,8 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::trace::Operation;
-use crate::engine::request::{BuildImage, ImageFacts};
+use crate::engine::answer::ImageFacts;
+use crate::engine::request::BuildImage;
 use crate::engine::{EngineError, ErrorKind};
 use crate::model::hash::hex;
 use crate::model::name::ImageId;

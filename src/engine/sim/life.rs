@@ -7,7 +7,7 @@ use super::mutation::Mutation;
 use super::script::Script;
 use super::tiny;
 use super::world::{End, Now, Run, SimContainer, World};
-use crate::engine::request::LogLine;
+use crate::engine::answer::LogLine;
 use crate::model::name::ContainerId;
 use crate::model::observed::{ContainerState, Exit};
 use crate::model::time::Moment;

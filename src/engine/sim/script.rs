@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::engine::request::ExecOutput;
+use crate::engine::answer::ExecOutput;
 use crate::model::workload::KindName;
 
 /// One run of a simulated app. The default runs for ever, answers after 100 ms and stops when asked.
