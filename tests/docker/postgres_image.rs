@@ -3,11 +3,10 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Output;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::postgres::{IMAGE, image};
 use crate::stack::text;
-use crate::support::{SOON, TEST, docker, eventually, inspect, remove_labelled};
+use crate::support::{SOON, TEST, docker, eventually, inspect, remove_labelled, unique};
 
 /// Containers and volumes of one test, run by hand and removed with it.
 struct Servers {
@@ -18,9 +17,8 @@ struct Servers {
 
 impl Servers {
     async fn new(name: &str) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
         image().await;
-        let name = format!("t-{name}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let name = unique(name);
         let files = tempfile::tempdir().expect("a directory");
         // The server's own user reads them.
         std::fs::set_permissions(files.path(), PermissionsExt::from_mode(0o755)).expect("a mode");

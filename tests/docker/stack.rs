@@ -2,12 +2,11 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
 
 use crate::private::PrivateEngine;
-use crate::support::{ENDLESS, TINY, connect, docker, ended, remove_labelled, tiny};
+use crate::support::{ENDLESS, TINY, connect, docker, ended, remove_labelled, tiny, unique};
 
 /// A directory with a `stack.toml` under a name of its own. All that it leaves on the engine goes
 /// with it, by its label.
@@ -34,8 +33,7 @@ impl TestStack {
     }
 
     fn made(name: &str, text: &str, private: Option<(String, String)>) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("t-{name}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let name = unique(name);
         let docker_host = private.as_ref().map(|(host, _)| host.clone());
         let stack = Self { name, directory: tempfile::tempdir().expect("a directory"), docker_host, private };
         stack.write(text);

@@ -29,6 +29,12 @@ pub const TINY: &str = "localhost/witwd-test-tiny:latest";
 /// How long a state may take to come about.
 pub const SOON: Duration = Duration::from_secs(20);
 
+/// A name that begins with `name` and that no other test of this machine has.
+pub fn unique(name: &str) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("t-{name}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
 /// One test's corner of the engine.
 pub struct TestEngine {
     /// The engine.
@@ -51,8 +57,7 @@ impl TestEngine {
 
     /// A corner of this engine, which has the small image.
     pub fn on(engine: DockerEngine, name: &str) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let unique = format!("t-{name}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let unique = unique(name);
         Self {
             engine,
             stack: unique.parse().expect("a name of a stack"),

@@ -3,13 +3,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use crate::stack::text;
-use crate::support::{SOON, TEST, TINY, connect, docker, ended, eventually, remove_labelled, tiny};
+use crate::support::{SOON, TEST, TINY, connect, docker, ended, eventually, remove_labelled, tiny, unique};
 
 /// The machine that all of these tests boot (`images/systemd`).
 const IMAGE: &str = "localhost/witwd-test-systemd:latest";
@@ -41,11 +40,10 @@ struct Machine {
 
 impl Machine {
     async fn boot(name: &str) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
         let engine = connect().await;
         tiny(&engine).await;
         image().await;
-        let name = format!("t-{name}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let name = unique(name);
         let path = engine.address().path.clone();
         let group = std::os::unix::fs::MetadataExt::gid(&std::fs::metadata(&path).expect("the engine's socket"));
         let machine = Self { name, engine: path, group };
