@@ -95,17 +95,19 @@ impl Follower {
         limit: Duration,
     ) -> Result<Waited, Failure> {
         let mut over = std::pin::pin!(clock.sleep(limit));
+        let mut goes_on = true;
         loop {
-            let goes_on = tokio::select! {
-                biased;
-                goes_on = self.next(progress) => goes_on?,
-                () = &mut over => return Ok(Waited::TimedOut(self.last)),
-            };
+            // Also by what was told before: nothing more may come of what is settled.
             match (self.outcome(), self.last.take()) {
                 (found @ (Outcome::Ready | Outcome::Failed), Some(status)) => return Ok(Waited::Settled(found, status)),
                 _ if !goes_on => return Ok(Waited::Ended),
                 (_, last) => self.last = last,
             }
+            goes_on = tokio::select! {
+                biased;
+                goes_on = self.next(progress) => goes_on?,
+                () = &mut over => return Ok(Waited::TimedOut(self.last)),
+            };
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -95,6 +96,12 @@ impl Daemon {
         tokio::task::spawn_blocking(move || asked.output().expect("an end"))
     }
 
+    /// Says how things are once the look after this request is over.
+    fn publish(&self, generation: u64) {
+        let status = Arc::new(self.status(Vec::new()));
+        self.ends.published.send_replace(Published { generation, looked: true, status, blocked: Vec::new() });
+    }
+
     /// How things are before anything is asked, but for these items.
     pub fn status(&self, items: Vec<ItemStatus>) -> Status {
         Status { items, ..status(self.directory.path()) }
@@ -157,17 +164,29 @@ async fn without_an_engine_nothing_is_begun() {
     assert_eq!(said.status.code(), Some(1));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_engine_that_hangs_since_the_daemon_looked_is_told_and_not_waited_for() {
+/// A daemon that has looked at its engine and then accepted an `up -d`, which waits for the look that follows.
+async fn asked_for_an_up() -> (Daemon, tokio::task::JoinHandle<std::process::Output>) {
     let mut daemon = Daemon::with(Arc::new(FakeLoader));
-    let status = Arc::new(daemon.status(Vec::new()));
-    daemon.ends.published.send_replace(Published { generation: 1, looked: true, status, blocked: Vec::new() });
+    daemon.publish(1);
     let asked = daemon.asking(&["up", "-d"]);
     let Some(Command::Up(_, answer)) = daemon.ends.commands.recv().await else { panic!("it was not asked") };
     answer.send(2).expect("somebody waits");
-    // The look never ends.
+    (daemon, asked)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_hangs_since_the_daemon_looked_is_told_and_not_waited_for() {
+    let (_daemon, asked) = asked_for_an_up().await;
     let said = asked.await.expect("no panic");
     assert_eq!(said.status.code(), Some(4), "{}", String::from_utf8_lossy(&said.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_up_that_changes_nothing_is_done_with_the_first_look() {
+    let (daemon, asked) = asked_for_an_up().await;
+    daemon.publish(2);
+    let said = tokio::time::timeout(Duration::from_secs(10), asked).await.expect("nothing more is told").expect("no panic");
+    assert_eq!(said.status.code(), Some(0), "{}", String::from_utf8_lossy(&said.stderr));
 }
 
 #[tokio::test(flavor = "multi_thread")]
