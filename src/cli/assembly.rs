@@ -18,7 +18,7 @@ use crate::engine::docker::{self, ConnectError, DockerEngine, build_digest};
 use crate::engine::request::{BuildImage, Scope};
 use crate::host::kept::recall;
 use crate::host::runtime::{Runtime, Surroundings};
-use crate::host::{Clock, Disk};
+use crate::host::{Clock, Disk, SystemRng};
 use crate::model::by_hand::ByHand;
 use crate::model::hash::SpecHash;
 use crate::model::history::Goal;
@@ -131,6 +131,7 @@ pub fn machine(parts: &Parts) -> Machine {
         engine: parts.engine.clone(),
         clock: parts.clock.clone(),
         disk: parts.disk.clone(),
+        rng: Arc::new(SystemRng),
         instance: parts.instance.clone(),
         state_directory: parts.place.state.clone(),
         secrets_directory: parts.runtime.secrets(&parts.instance),
@@ -181,6 +182,7 @@ pub fn single(context: &Context, place: &Place, engine: Arc<dyn Engine>, stack: 
         engine,
         clock: context.clock.clone(),
         disk: context.disk.clone(),
+        rng: Arc::new(SystemRng),
         state_directory: place.state.clone(),
         secrets_directory: Runtime::open(&Surroundings::of_process())?.secrets(&instance),
         instance,

@@ -39,9 +39,10 @@ impl Machine {
     /// What carries out single actions of `stack`. It only looks at what a daemon keeps: it may run
     /// beside one.
     pub fn single(self, stack: Arc<Stack>) -> Single {
-        let passwords = known_passwords(self.disk.clone(), &self.state_directory, &stack);
+        let passwords = Arc::new(known_passwords(self.disk.clone(), &self.state_directory, &stack));
         let (sender, events) = mpsc::unbounded_channel();
-        Single { context: self.context(&Arc::new(passwords), sender), stack, events }
+        let hands = self.hands(&passwords);
+        Single { context: self.context(&hands, sender), stack, events }
     }
 }
 

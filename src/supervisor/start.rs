@@ -7,18 +7,18 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::apply::{Context, PRIMITIVES, TRANSFERS};
-use super::commands::SystemCommands;
+use super::commands::{Commands, SystemCommands};
 use super::event::Event;
 use super::handle::{Command, Ends, Up};
-use super::keeper::PostgresKeeper;
+use super::keeper::{Keeper, PostgresKeeper};
 use super::kept_logs::KeptLogs;
 use super::known::Known;
 use super::preview::{Question, look, preview};
 use super::run::{Beginning, run};
 use super::state::{STATE_FILE, StateError, StateFile};
 use crate::engine::{Engine, EngineError};
-use crate::health::SystemProber;
-use crate::host::{Clock, Disk, ShadowDisk, SystemRng};
+use crate::health::{Prober, SystemProber};
+use crate::host::{Clock, Disk, Rng, ShadowDisk, SystemRng};
 use crate::model::by_hand::ByHand;
 use crate::model::history::Goal;
 use crate::model::name::{ImageId, InstanceId};
@@ -56,6 +56,8 @@ pub struct Machine {
     pub clock: Arc<dyn Clock>,
     /// Small files.
     pub disk: Arc<dyn Disk>,
+    /// Generated passwords and keys.
+    pub rng: Arc<dyn Rng>,
     /// Who we are.
     pub instance: InstanceId,
     /// `.witwd` beside the file.
@@ -64,6 +66,14 @@ pub struct Machine {
     pub secrets_directory: PathBuf,
     /// Who we are, for `ps`.
     pub daemon: Option<DaemonStatus>,
+}
+
+/// What is done beside the engine, and by whom.
+pub(super) struct Hands {
+    /// Passwords and provisioning.
+    pub keeper: Arc<dyn Keeper>,
+    /// Builds by a command.
+    pub commands: Arc<dyn Commands>,
 }
 
 /// Why a supervisor could not begin.
@@ -110,30 +120,44 @@ impl Machine {
         ends: Ends,
         ending: impl Future<Output = ()>,
     ) -> Result<(), StartError> {
+        let outside = |machine: &Self, passwords: &Arc<Passwords>| {
+            let prober = SystemProber::new(machine.engine.clone(), machine.clock.clone(), passwords.clone());
+            (machine.hands(passwords), Arc::new(prober) as Arc<dyn Prober>)
+        };
+        self.supervise_with(outside, (stack, Some(first)), ends, ending).await
+    }
+
+    /// The same with other hands and another prober, and perhaps with nothing asked at first.
+    pub(super) async fn supervise_with(
+        self,
+        outside: impl FnOnce(&Self, &Arc<Passwords>) -> (Hands, Arc<dyn Prober>),
+        (stack, first): (Arc<Stack>, Option<Command>),
+        ends: Ends,
+        ending: impl Future<Output = ()>,
+    ) -> Result<(), StartError> {
         let mut state = self.state_file();
         let (history, unusable) = state.load()?;
         let (passwords, damage) = self.passwords()?;
         let warnings = unusable.into_iter().chain(damage.map(|damage| damage.to_string())).collect();
         let (events, events_end) = mpsc::unbounded_channel();
-        let prober = Arc::new(SystemProber::new(self.engine.clone(), self.clock.clone(), passwords.clone()));
         let daemon = self.daemon.clone();
-        let context = self.context(&passwords, events);
+        let (hands, prober) = outside(&self, &passwords);
+        let context = self.context(&hands, events);
         let known = Known { history, ..Known::default() };
-        let beginning = Beginning { stack, first: Some(first), known, warnings, state, daemon, prober, ends };
+        let beginning = Beginning { stack, first, known, warnings, state, daemon, prober, ends };
         run(context, events_end, beginning, ending).await;
         Ok(())
     }
 
     /// What actions are carried out with.
-    pub(super) fn context(self, passwords: &Arc<Passwords>, events: mpsc::UnboundedSender<Event>) -> Context {
-        let keeper = Arc::new(self.keeper(passwords));
+    pub(super) fn context(self, hands: &Hands, events: mpsc::UnboundedSender<Event>) -> Context {
         Context {
             engine: self.engine,
             clock: self.clock,
             kept_logs: KeptLogs::new(self.disk.clone(), &self.state_directory),
             disk: self.disk,
-            keeper,
-            commands: Arc::new(SystemCommands),
+            keeper: hands.keeper.clone(),
+            commands: hands.commands.clone(),
             instance: self.instance,
             secrets_directory: self.secrets_directory,
             events,
@@ -142,13 +166,18 @@ impl Machine {
         }
     }
 
-    fn passwords(&self) -> Result<(Arc<Passwords>, Option<Damage>), StartError> {
+    /// The hands of a real machine.
+    pub(super) fn hands(&self, passwords: &Arc<Passwords>) -> Hands {
+        Hands { keeper: Arc::new(self.keeper(passwords)), commands: Arc::new(SystemCommands) }
+    }
+
+    pub(super) fn passwords(&self) -> Result<(Arc<Passwords>, Option<Damage>), StartError> {
         let path = self.state_directory.join(PASSWORDS);
-        let (passwords, damage) = Passwords::open(self.disk.clone(), Arc::new(SystemRng), path)?;
+        let (passwords, damage) = Passwords::open(self.disk.clone(), self.rng.clone(), path)?;
         Ok((Arc::new(passwords), damage))
     }
 
-    fn keeper(&self, passwords: &Arc<Passwords>) -> PostgresKeeper {
+    pub(super) fn keeper(&self, passwords: &Arc<Passwords>) -> PostgresKeeper {
         let caretaker = Caretaker::new(self.engine.clone(), self.clock.clone(), self.disk.clone(), passwords.clone());
         PostgresKeeper::new(passwords.clone(), caretaker)
     }
@@ -170,7 +199,8 @@ impl Machine {
         played.map_err(std::io::Error::other).and_then(|played| played).map_err(PreviewError::Runtime)
     }
 
-    fn kept(&self) -> Result<Known, StartError> {
+    /// What is kept, for who only looks.
+    pub(super) fn kept(&self) -> Result<Known, StartError> {
         let mut state = self.state_file();
         let (history, _) = state.load()?;
         Ok(Known { history, definitions: state.definitions().known().clone(), ..Known::default() })

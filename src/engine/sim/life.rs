@@ -6,10 +6,12 @@ use std::time::Duration;
 use super::mutation::Mutation;
 use super::script::Script;
 use super::tiny;
-use super::world::{End, Now, Run, SimContainer, World};
+use super::world::{End, Now, Run, SimContainer, World, volume_path};
 use crate::engine::answer::LogLine;
+use crate::engine::request::FileToPut;
 use crate::model::name::ContainerId;
 use crate::model::observed::{ContainerState, Exit};
+use crate::model::postgres::major_of;
 use crate::model::time::Moment;
 
 /// Something that is to happen.
@@ -90,7 +92,21 @@ impl World {
         let code = if script.oom { 137 } else { script.exit_code };
         let end = script.run_for.map(|run_for| End { at: now.moment + run_for, code, oom: script.oom });
         container.run = Some(Run { began: now.moment, script, end, hung: false });
+        self.init_data(id);
         self.emit_container(now, id, "start");
+    }
+
+    /// A server makes its data directory where there is none, as `initdb` does.
+    fn init_data(&mut self, id: &ContainerId) {
+        let Some(container) = self.containers.get(id) else { return };
+        let (Some(data), Some(major)) = (container.env.get("PGDATA"), major_of(&container.image_reference)) else { return };
+        let Some((volume, path)) = volume_path(container, &format!("{data}/PG_VERSION")) else { return };
+        let volume = volume.to_owned();
+        let content = format!("{major}\n").into_bytes();
+        let version = FileToPut { path: path.clone(), content, uid: 999, gid: 999, mode: 0o600 };
+        if let Some(volume) = self.volumes.get_mut(&volume) {
+            volume.files.entry(path).or_insert(version);
+        }
     }
 
     /// The signal that asks a container to stop, and the kill after `grace`. A paused one is resumed

@@ -1,23 +1,18 @@
 //! A simulated machine and the daemons that live and die on it.
 
-use std::path::{Path, PathBuf};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use witwd::config::{LoadRequest, Loaded, load};
-use witwd::engine::sim::{PullCourse, SimEngine, Trace};
-use witwd::health::SimProber;
-use witwd::host::Disk as _;
-use witwd::host::sim::{SimClock, SimDisk};
+use witwd::engine::sim::{PullCourse, Trace};
+use witwd::host::sim::SimClock;
 use witwd::model::name::InstanceId;
 use witwd::model::stack::Stack;
 use witwd::model::status::{ItemStatus, Status};
-use witwd::supervisor::sim::{SimCommands, SimKeeper};
-use witwd::supervisor::{
-    Beginning, Context, Down, Handle, KeptLogs, Known, Occasion, PRIMITIVES, StateFile, TRANSFERS, Up, channel, run,
-};
+use witwd::supervisor::sim::SimMachine;
+use witwd::supervisor::{Down, Handle, Known, Occasion, Up, channel};
 
 /// The stack that most scenarios run.
 pub const DEMO: &str = r#"
@@ -31,74 +26,46 @@ env.DATABASE_URL = "${db.url}"
 image = "postgres:17"
 "#;
 
-/// Where a daemon keeps what it must remember.
-const STATE: &str = "/stack/.witwd/state.json";
-
 /// Longer than anything here may take, in virtual time.
 pub const LIMIT: Duration = Duration::from_secs(1200);
 
 /// One machine: what outlives a daemon.
 pub struct Machine {
-    pub engine: Arc<SimEngine>,
     pub clock: Arc<SimClock>,
-    pub disk: Arc<SimDisk>,
-    pub keeper: Arc<SimKeeper>,
-    pub prober: Arc<SimProber>,
+    simulated: SimMachine,
+}
+
+impl Deref for Machine {
+    type Target = SimMachine;
+
+    fn deref(&self) -> &SimMachine {
+        &self.simulated
+    }
 }
 
 impl Machine {
     /// A machine with an empty engine and a registry that has every image of these scenarios.
     pub fn new() -> Self {
         let clock = Arc::new(SimClock::new());
-        let engine = Arc::new(SimEngine::new(clock.clone()));
+        let simulated = SimMachine::new(clock.clone(), 1);
         for image in ["app:1", "app:2", "postgres:17", "cache:1"] {
-            engine.publish(image, PullCourse::Takes(Duration::from_secs(2)));
+            simulated.engine.publish(image, PullCourse::Takes(Duration::from_secs(2)));
         }
-        engine.guard(&"demo".parse().expect("a name"), &instance());
-        let (keeper, prober) = (Arc::new(SimKeeper::new(clock.clone())), Arc::new(SimProber::new(engine.clone())));
-        Self { engine, keeper, prober, clock, disk: Arc::default() }
-    }
-
-    fn state(&self) -> StateFile {
-        StateFile::new(self.disk.clone(), PathBuf::from("/stack/.witwd/state.json"))
+        simulated.engine.guard(&"demo".parse().expect("a name"), &instance());
+        Self { clock, simulated }
     }
 
     /// What a daemon would begin with.
     pub fn kept(&self) -> Known {
-        let mut state = self.state();
-        let (history, _) = state.load().expect("the simulated disk reads");
-        Known { history, definitions: state.definitions().known().clone(), ..Known::default() }
+        self.simulated.kept().expect("the simulated disk reads")
     }
 
     /// Starts a daemon for this stack.
     pub fn daemon(&self, stack: &Arc<Stack>) -> Daemon {
-        let (events, events_end) = mpsc::unbounded_channel();
-        let (mut state, known) = (self.state(), self.kept());
-        state.load().expect("the simulated disk reads");
-        let context = Context {
-            engine: self.engine.clone(),
-            clock: self.clock.clone(),
-            disk: self.disk.clone(),
-            keeper: self.keeper.clone(),
-            commands: Arc::new(SimCommands::new(self.engine.clone())),
-            instance: instance(),
-            kept_logs: KeptLogs::new(self.disk.clone(), &PathBuf::from("/stack/.witwd")),
-            secrets_directory: PathBuf::from("/run/witwd/secrets/demo"),
-            events,
-            primitives: Semaphore::new(PRIMITIVES),
-            transfers: Semaphore::new(TRANSFERS),
-        };
         let (handle, ends) = channel(blank());
-        let prober = self.prober.clone();
-        let stack = stack.clone();
-        let beginning = Beginning { stack, first: None, known, warnings: Vec::new(), state, daemon: None, prober, ends };
-        let task = tokio::spawn(run(context, events_end, beginning, std::future::pending()));
+        let (machine, stack) = (self.simulated.clone(), stack.clone());
+        let task = tokio::spawn(async move { machine.supervise(stack, None, ends).await.expect("a disk that can be used") });
         Daemon { handle, task }
-    }
-
-    /// Loses what daemons remembered.
-    pub fn forget(&self) {
-        self.disk.remove(Path::new(STATE)).expect("the simulated disk removes");
     }
 
     /// What the engine was asked.
@@ -126,7 +93,7 @@ fn blank() -> Status {
 }
 
 pub fn instance() -> InstanceId {
-    InstanceId("here".to_owned())
+    SimMachine::instance()
 }
 
 /// The stack of a text.
