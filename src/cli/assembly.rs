@@ -117,7 +117,8 @@ pub async fn supervise(parts: Parts, mut ends: Ends, mut ending: watch::Receiver
         }
     };
     let supervised = machine(&parts).supervise(stack, first, ends, async move { over(&mut ending).await });
-    supervised.await.map_err(|error| Failure::new(Exit::Failed, chain(&error)))
+    supervised.await;
+    Ok(())
 }
 
 async fn over(ending: &mut watch::Receiver<bool>) {
@@ -142,7 +143,7 @@ pub fn machine(parts: &Parts) -> Machine {
 /// The stack that a `down` without an earlier `up` is about: what the file says, or said when
 /// it was accepted, for the order; where neither can be read whatever of ours is on the engine, all at once.
 async fn stack_to_end(parts: &Parts) -> Arc<Stack> {
-    let kept = recall(parts.disk.as_ref(), &parts.place.state).ok().flatten();
+    let kept = recall(parts.disk.as_ref(), &parts.place.state);
     let known = kept.as_ref().and_then(|kept| kept.stack.parse().ok());
     let file = parts.place.file.clone();
     let request = kept

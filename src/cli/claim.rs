@@ -161,7 +161,7 @@ fn scope(stack: &Stack) -> Scope {
 pub(super) fn is_known(disk: &dyn Disk, place: &Place) -> Result<bool, Failure> {
     let taken = || has_taken_over(&place.directory);
     let failed = |error| Failure::of(Exit::Failed, &format!("failed to look at {}", place.state.display()), &error);
-    Ok(recall(disk, &place.state)?.is_some() || taken().map_err(failed)?)
+    Ok(recall(disk, &place.state).is_some() || taken().map_err(failed)?)
 }
 
 /// Makes what carries the stack's name this directory's own, where nobody else has a claim on it.

@@ -42,14 +42,14 @@ impl Context {
     }
 
     /// What was kept of the last `up`.
-    pub fn kept(&self, place: &Place) -> Result<Option<Kept>, Failure> {
-        Ok(recall(self.disk.as_ref(), &place.state)?)
+    pub fn kept(&self, place: &Place) -> Option<Kept> {
+        recall(self.disk.as_ref(), &place.state)
     }
 
     /// How `up` reads the file: under the caller's own environment, which is then kept. Without
     /// `--profile` the profiles stay those of the last `up`.
     pub fn request_of_up(&self, place: &Place) -> Result<LoadRequest, Failure> {
-        let kept = self.kept(place)?;
+        let kept = self.kept(place);
         let kept = kept.as_ref();
         let from = working_directory()?;
         let env_files: Vec<PathBuf> = self.globals.env_files.iter().map(|file| from.join(file)).collect();
@@ -65,7 +65,7 @@ impl Context {
 
     /// How other verbs read it: the caller's environment first, then what was kept.
     pub fn request_to_look(&self, place: &Place) -> Result<LoadRequest, Failure> {
-        let kept = self.kept(place)?;
+        let kept = self.kept(place);
         let mut request = self.request_of_up(place)?;
         if let Some(kept) = kept {
             request.kept = kept.environment;
@@ -116,7 +116,7 @@ impl Context {
         {
             return Ok((name, instance));
         }
-        let kept = self.kept(place)?.and_then(|kept| kept.stack.parse().ok());
+        let kept = self.kept(place).and_then(|kept| kept.stack.parse().ok());
         match (self.look(place), kept) {
             (Ok(loaded), _) => Ok((loaded.stack.name().clone(), instance)),
             (Err(_), Some(name)) => Ok((name, instance)),

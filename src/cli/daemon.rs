@@ -28,6 +28,7 @@ use crate::config::Loaded;
 use crate::control::protocol::{Hello, Up, VERSION};
 use crate::control::{Admission, ControlSocket, Downs, Loader as _, Peer, Records, Service, SocketAccess, serve};
 use crate::host::keep_own_id;
+use crate::host::kept::mend;
 use crate::host::lock::{StackLock, acquire};
 use crate::host::process::{append_to, is_stderr};
 use crate::host::runtime::keep_socket_address;
@@ -293,10 +294,13 @@ impl Daemon {
 /// of now can't be used, with the one that was accepted. Without an earlier `up` this is the first
 /// one, under this process's own environment.
 async fn resume(context: &Context, parts: &Parts, loader: &FileLoader, handle: &Handle) -> Result<(), Failure> {
+    if let Some(damage) = mend(parts.disk.as_ref(), &parts.place.state) {
+        tracing::warn!("{damage}");
+    }
     if !is_wanted(parts) {
         return Ok(());
     }
-    let (up, warnings) = if let Some(kept) = context.kept(&parts.place)? {
+    let (up, warnings) = if let Some(kept) = context.kept(&parts.place) {
         loader.go_on(kept).await?
     } else {
         let own = Peer { uid: rustix::process::geteuid().as_raw(), gid: 0, pid: None };

@@ -150,7 +150,7 @@ struct Data {
 impl Data {
     fn of(context: &Context, place: &Place, stack: &StackName) -> Result<Self, Failure> {
         let now = context.request_to_look(place)?;
-        let reading = match context.kept(place)? {
+        let reading = match context.kept(place) {
             Some(kept) => file::resume(now, &kept).ok(),
             None => file::read(now, None).ok(),
         };

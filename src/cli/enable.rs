@@ -26,7 +26,7 @@ pub struct EnableArgs {
 
 pub(super) async fn run(context: &Context, args: EnableArgs) -> Done {
     let place = context.place()?;
-    let kept = context.kept(&place)?;
+    let kept = context.kept(&place);
     let boot = Boot::of(context, &place, kept.as_ref())?;
     let is_mac = cfg!(target_os = "macos");
     if args.print {

@@ -122,7 +122,7 @@ impl Following {
     }
 
     async fn look(&mut self) -> Result<Next, Failure> {
-        let Some(kept) = self.live.loader.kept()? else { return Ok(Next::Rest) };
+        let Some(kept) = self.live.loader.kept() else { return Ok(Next::Rest) };
         let request = surroundings(&kept, self.live.loader.parts.place.file.clone());
         let loading = tokio::task::spawn_blocking(move || file::load(&request)).await;
         match loading.map_err(|error| Failure::of(Exit::Failed, "failed to read the file", &error))? {

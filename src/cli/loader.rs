@@ -126,15 +126,15 @@ impl FileLoader {
     }
 
     /// What was kept of the last `up`.
-    pub(super) fn kept(&self) -> Result<Option<Kept>, Failure> {
-        Ok(recall(self.parts.disk.as_ref(), &self.parts.place.state)?)
+    pub(super) fn kept(&self) -> Option<Kept> {
+        recall(self.parts.disk.as_ref(), &self.parts.place.state)
     }
 
     /// What a saved file would do, under the surroundings of the last `up`. Nothing is kept.
     pub(super) async fn saved(&self, known: Known) -> Result<Saved, Failure> {
         let (based_on, kept) = {
             let latest = self.latest();
-            (*latest, self.kept()?)
+            (*latest, self.kept())
         };
         let Some(kept) = kept else { return Err(Failure::new(Exit::Failed, "what was accepted last is gone")) };
         let (uid, request) = (kept.uid, surroundings(&kept, self.parts.place.file.clone()));
@@ -239,7 +239,7 @@ impl FileLoader {
         }
         let Reading { request, loaded, .. } = &read.reading;
         let file = request.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let before = self.kept()?;
+        let before = self.kept();
         let kept = Kept {
             v: 1,
             at: self.parts.clock.wall(),

@@ -86,7 +86,7 @@ impl Place {
 fn nearest(disk: &dyn Disk, from: &Path) -> Option<PathBuf> {
     from.ancestors().find_map(|directory| {
         let usual = directory.join(FILE);
-        let known = || recall(disk, &directory.join(STATE)).ok().flatten().map(|kept| directory.join(kept.file));
+        let known = || recall(disk, &directory.join(STATE)).map(|kept| directory.join(kept.file));
         if usual.is_file() { Some(usual) } else { known() }
     })
 }

@@ -21,7 +21,7 @@ use crate::supervisor::{JOBS_ARE_NOT_RUN, port_of, sorted};
 
 /// Looks at file and engine.
 pub(super) async fn status(context: &Context, place: &Place) -> Result<Status, Failure> {
-    let kept = context.kept(place)?;
+    let kept = context.kept(place);
     let read = file::read(context.request_to_look(place)?, kept.as_ref());
     let known: Option<StackName> = kept.and_then(|kept| kept.stack.parse().ok());
     let name = match (&read, known) {

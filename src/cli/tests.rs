@@ -425,6 +425,7 @@ fn the_previous_run_is_the_last_that_is_over() {
         exit: exit(ended),
         ended_before: before.map(at),
         seen: crate::model::time::Moment::default(),
+        waited: std::time::Duration::ZERO,
     };
     let running = container("web", 1, "me", ContainerState::Running { started_at: at(10) });
     let ended = container("web", 1, "me", ContainerState::Exited { exit: exit(5), started_at: at(10) });

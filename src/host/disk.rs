@@ -10,6 +10,9 @@ pub trait Disk: Send + Sync {
     /// Replaces the file as a whole (temporary file, fsync, rename, fsync of the directory), mode
     /// 0600; missing directories are made with mode 0700.
     fn write_atomic(&self, path: &Path, content: &[u8]) -> Result<(), DiskError>;
+    /// The same, and what the file was before is there under another name from then on, where the file system
+    /// can do that; there is no moment at which neither is there.
+    fn replace_keeping(&self, path: &Path, former: &Path, content: &[u8]) -> Result<(), DiskError>;
     /// The names in a directory, sorted; none where there is no such directory.
     fn list(&self, directory: &Path) -> Result<Vec<String>, DiskError>;
     /// Removes a file; none there is fine.
@@ -18,6 +21,14 @@ pub trait Disk: Send + Sync {
     fn make_directory(&self, path: &Path, mode: u32) -> Result<(), DiskError>;
     /// Renames a file within its directory, and makes that durable.
     fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError>;
+}
+
+/// Writes what is not there yet: what is the same needs no room.
+pub(super) fn write_if_other(disk: &dyn Disk, path: &Path, content: &[u8]) -> Result<(), DiskError> {
+    match disk.read(path) {
+        Ok(Some(there)) if there == content => Ok(()),
+        _ => disk.write_atomic(path, content),
+    }
 }
 
 /// A failed operation on a small file.
@@ -54,7 +65,17 @@ impl Disk for SystemDisk {
     }
 
     fn write_atomic(&self, path: &Path, content: &[u8]) -> Result<(), DiskError> {
-        replace_file(path, content).map_err(|error| DiskError::new("write", path, error))
+        replace_file(path, content, || ()).map_err(|error| DiskError::new("write", path, error))
+    }
+
+    fn replace_keeping(&self, path: &Path, former: &Path, content: &[u8]) -> Result<(), DiskError> {
+        let keep = || {
+            let link = former.with_added_extension("new");
+            let _ = std::fs::remove_file(&link);
+            // Without links there is no copy, and the file itself is whole all the same.
+            std::fs::hard_link(path, &link).and_then(|()| std::fs::rename(&link, former)).unwrap_or_default();
+        };
+        replace_file(path, content, keep).map_err(|error| DiskError::new("write", path, error))
     }
 
     fn list(&self, directory: &Path) -> Result<Vec<String>, DiskError> {
@@ -91,7 +112,8 @@ impl Disk for SystemDisk {
 /// One write at a time: two of the same file would share the temporary one.
 static WRITING: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
-fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
+/// `keep` is called when the new content is on the disk and the file is still the old one.
+fn replace_file(path: &Path, content: &[u8], keep: impl FnOnce()) -> io::Result<()> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
     let _writing = WRITING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -100,6 +122,7 @@ fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
     file.write_all(content)?;
     file.sync_all()?;
+    keep();
     std::fs::rename(&temporary, path)?;
     sync_directory(path)
 }

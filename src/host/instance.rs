@@ -52,7 +52,7 @@ pub fn own_id(directory: &Path) -> io::Result<InstanceId> {
 pub fn keep_own_id(disk: &dyn Disk, directory: &Path) -> Result<(), DiskError> {
     let path = kept(directory);
     let own = own_id(directory).map_err(|error| DiskError::new("keep the instance", &path, error))?;
-    disk.write_atomic(&path, own.0.as_bytes())
+    super::disk::write_if_other(disk, &path, own.0.as_bytes())
 }
 
 fn kept(directory: &Path) -> PathBuf {

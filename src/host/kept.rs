@@ -7,8 +7,12 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::sealed::{self, Copy};
 use super::{Disk, DiskError};
 use crate::model::snapshot::Snapshot;
+
+/// The version that is written: the first with a checksum.
+const VERSION: u32 = 2;
 
 /// The surroundings of the last `up` that was accepted, and the files that it read, as one. Holds values that may be secret: `Debug` shows names only.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,9 +46,9 @@ fn usual_file() -> String {
 }
 
 impl Kept {
-    /// Whether both say the same but for the time.
+    /// Whether both say the same but for the time, and for the version that wrote it.
     pub fn means_the_same(&self, other: &Self) -> bool {
-        *self == Self { at: self.at, ..other.clone() }
+        *self == Self { at: self.at, v: self.v, ..other.clone() }
     }
 }
 
@@ -61,16 +65,35 @@ fn file(state: &Path) -> PathBuf {
 
 /// Keeps it, readable by this user alone.
 pub fn keep(disk: &dyn Disk, state: &Path, kept: &Kept) -> Result<(), DiskError> {
-    let text = serde_json::to_vec_pretty(kept).unwrap_or_default();
-    disk.write_atomic(&file(state), &text)
+    let (path, text) = (file(state), serde_json::to_vec_pretty(&Kept { v: VERSION, ..kept.clone() }).unwrap_or_default());
+    if sealed::read(disk, &path, parse).damage.is_some() {
+        sealed::set_aside(disk, &path);
+    }
+    sealed::write(disk, &path, &text, Copy::Same)
 }
 
-/// What was kept; `None` where nothing was, or nothing that can be read: the next `up` brings it anew.
-pub fn recall(disk: &dyn Disk, state: &Path) -> Result<Option<Kept>, DiskError> {
-    let bytes = match disk.read(&file(state)) {
-        // What another user keeps is between that user and the daemon.
-        Err(error) if error.source.kind() == std::io::ErrorKind::PermissionDenied => None,
-        bytes => bytes?,
+/// What was kept; `None` where nothing was, or nothing that can be read: the next `up` brings it anew. What
+/// another user keeps is between that user and the daemon.
+pub fn recall(disk: &dyn Disk, state: &Path) -> Option<Kept> {
+    sealed::read(disk, &file(state), parse).content
+}
+
+/// Makes a damaged file anew from its copy, as far as that can be; what was wrong with it, for people.
+pub fn mend(disk: &dyn Disk, state: &Path) -> Option<String> {
+    let path = file(state);
+    let reading = sealed::read(disk, &path, parse);
+    let damage = reading.damage?;
+    let rest = match reading.content.map(|kept| keep(disk, state, &kept)) {
+        Some(Ok(())) => "it was made anew from its copy".to_owned(),
+        Some(Err(error)) => format!("its copy is used ({error}: {})", error.source),
+        None => "what the last `up` was run with is not known".to_owned(),
     };
-    Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    Some(format!("{} {damage}: {rest}", path.display()))
+}
+
+fn parse(content: &[u8]) -> Result<Kept, String> {
+    // serde's message may quote content: it is left out.
+    let kept: Kept = serde_json::from_slice(content).map_err(|_| "can't be understood".to_owned())?;
+    let is_sealed = sealed::is_sealed(content) || kept.v < VERSION;
+    is_sealed.then_some(kept).ok_or_else(|| "has no checksum".to_owned())
 }

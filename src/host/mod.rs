@@ -19,6 +19,7 @@ pub mod lock;
 pub mod process;
 mod rng;
 pub mod runtime;
+pub mod sealed;
 mod shadow;
 pub mod sim;
 pub mod virtual_time;

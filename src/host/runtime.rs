@@ -157,7 +157,7 @@ pub(super) fn objection(is_directory: bool, owner: u32, mode: u32, uid: u32) -> 
 
 /// Keeps the address of the control socket beside the stack, for clients of another session.
 pub fn keep_socket_address(disk: &dyn super::Disk, state: &Path, socket: &Path) -> Result<(), super::DiskError> {
-    disk.write_atomic(&state.join("socket"), socket.as_os_str().as_encoded_bytes())
+    super::disk::write_if_other(disk, &state.join("socket"), socket.as_os_str().as_encoded_bytes())
 }
 
 /// The kept address of the control socket, where there is one that this user may read.

@@ -31,6 +31,13 @@ impl Disk for ShadowDisk {
         self.written.write_atomic(path, content)
     }
 
+    fn replace_keeping(&self, path: &Path, former: &Path, content: &[u8]) -> Result<(), DiskError> {
+        if let Some(old) = self.read(path)? {
+            self.written.write_atomic(former, &old)?;
+        }
+        self.written.write_atomic(path, content)
+    }
+
     fn list(&self, directory: &Path) -> Result<Vec<String>, DiskError> {
         let mut names = self.below.list(directory)?;
         names.extend(self.written.list(directory)?);

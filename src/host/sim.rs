@@ -93,6 +93,7 @@ enum Course {
 pub struct SimDisk {
     files: Mutex<Files>,
     full: AtomicBool,
+    refused: AtomicU64,
     stopped: AtomicBool,
     end: Mutex<Option<End>>,
 }
@@ -107,6 +108,11 @@ impl SimDisk {
     /// From now on (or no more) every write fails for want of room.
     pub fn set_full(&self, full: bool) {
         self.full.store(full, Ordering::SeqCst);
+    }
+
+    /// How many writes failed for want of room.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::SeqCst)
     }
 
     /// Stops at write `number` from now on, counted from 1, and calls `then` at that moment.
@@ -142,6 +148,14 @@ impl SimDisk {
         }
     }
 
+    fn has_room(&self, path: &Path) -> Result<(), DiskError> {
+        if !self.full.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        self.refused.fetch_add(1, Ordering::SeqCst);
+        Err(DiskError::new("write", path, io::ErrorKind::StorageFull.into()))
+    }
+
     fn change(
         &self,
         operation: &'static str,
@@ -169,11 +183,19 @@ impl Disk for SimDisk {
     }
 
     fn write_atomic(&self, path: &Path, content: &[u8]) -> Result<(), DiskError> {
-        if self.full.load(Ordering::SeqCst) {
-            return Err(DiskError::new("write", path, io::ErrorKind::StorageFull.into()));
-        }
+        self.has_room(path)?;
         self.change("write", path, |files| {
             files.insert(path.to_owned(), content.to_owned());
+            Ok(())
+        })
+    }
+
+    fn replace_keeping(&self, path: &Path, former: &Path, content: &[u8]) -> Result<(), DiskError> {
+        self.has_room(path)?;
+        self.change("write", path, |files| {
+            if let Some(old) = files.insert(path.to_owned(), content.to_owned()) {
+                files.insert(former.to_owned(), old);
+            }
             Ok(())
         })
     }

@@ -27,6 +27,8 @@ pub struct VirtualClock {
 #[derive(Debug)]
 struct Time {
     now: Moment,
+    /// How far the wall clock has jumped.
+    jumped: SignedDuration,
     /// Who waits until when, in the order in which they began to wait.
     waiting: BTreeMap<(Moment, u64), Waker>,
     next: u64,
@@ -35,16 +37,21 @@ struct Time {
 impl VirtualClock {
     /// A clock that shows these, the wall clock in step with the other.
     pub fn at(moment: Moment, wall: Timestamp) -> Self {
-        let time = Time { now: moment, waiting: BTreeMap::new(), next: 0 };
+        let time = Time { now: moment, jumped: SignedDuration::ZERO, waiting: BTreeMap::new(), next: 0 };
         Self { began: (moment, wall), time: Mutex::new(time) }
+    }
+
+    /// Makes the wall clock jump, as a laptop that woke or an operator who set it.
+    pub fn jump(&self, by: SignedDuration) {
+        self.time().jumped += by;
     }
 
     fn time(&self) -> MutexGuard<'_, Time> {
         self.time.lock().expect("no panic while virtual time is held")
     }
 
-    /// Goes on to the next moment that somebody waits for, and wakes him.
-    fn advance(&self) {
+    /// Goes on to the next moment that somebody waits for, and wakes him. To be called when all wait.
+    pub fn advance(&self) {
         let woken = {
             let mut time = self.time();
             let Some(((at, _), waker)) = time.waiting.pop_first() else { return };
@@ -62,8 +69,9 @@ impl Clock for VirtualClock {
     }
 
     fn wall(&self) -> Timestamp {
-        let passed = SignedDuration::try_from(self.moment().since(self.began.0)).unwrap_or_default();
-        self.began.1.checked_add(passed).unwrap_or(self.began.1)
+        let time = self.time();
+        let passed = SignedDuration::try_from(time.now.since(self.began.0)).unwrap_or_default();
+        self.began.1.checked_add(passed.saturating_add(time.jumped)).unwrap_or(self.began.1)
     }
 
     async fn sleep(&self, duration: Duration) {

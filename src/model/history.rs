@@ -62,6 +62,9 @@ pub struct ReplicaHistory {
     pub recent: Vec<Timestamp>,
     /// How its last run ended.
     pub last_exit: Option<LastExit>,
+    /// The run whose end was answered with a start: one end is one restart, however often that start fails.
+    #[serde(default)]
+    pub answered: Option<RunId>,
     /// The run that is stopped because it lost its liveness.
     #[serde(default)]
     pub failed: Option<RunId>,
@@ -75,6 +78,15 @@ impl ReplicaHistory {
     }
 }
 
+impl LastExit {
+    /// The same as a daemon finds it that begins at `now`, when the wall clock shows `wall`. One that jumped
+    /// back makes it new.
+    pub fn found(&mut self, now: Moment, wall: Timestamp) {
+        self.seen = now;
+        self.waited = Duration::try_from(wall.duration_since(self.exit.at)).unwrap_or_default();
+    }
+}
+
 /// The end of a run.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct LastExit {
@@ -85,9 +97,12 @@ pub struct LastExit {
     /// When the run before it ended, in the same container.
     #[serde(default)]
     pub ended_before: Option<Timestamp>,
-    /// When this daemon saw it; another daemon starts the delay anew.
+    /// When this daemon knew of it first.
     #[serde(skip)]
     pub seen: Moment,
+    /// How long it was over by then: a daemon that begins counts what passed before it.
+    #[serde(skip)]
+    pub waited: Duration,
 }
 
 /// The image that a workload's containers are to run. Written when witwd itself pulled or built it;
@@ -139,6 +154,9 @@ pub struct PostgresHistory {
     /// The volume, by its engine name, that was made empty for its data directory. Written before
     /// the volume is made.
     pub made_empty: Option<String>,
+    /// Whether there was data although nothing else is known of it: its passwords outlived the rest.
+    #[serde(default)]
+    pub had_data: bool,
     /// The run whose databases, roles and extensions are known to be there, with a digest of what
     /// was asked for.
     pub provisioned: Option<(RunId, String)>,
@@ -154,6 +172,11 @@ impl PostgresHistory {
     /// The volume that all of this is known of, by its engine name.
     pub fn volume(&self) -> Option<&str> {
         self.data.as_deref().or(self.made_empty.as_deref())
+    }
+
+    /// Whether data was ever made for it.
+    pub fn has_data(&self) -> bool {
+        self.had_data || self.provisioned.is_some()
     }
 
     /// What its data in this volume was last run with; nothing of what is known of another volume.

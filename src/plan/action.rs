@@ -191,6 +191,8 @@ pub struct Blocked {
     pub needs_operator: bool,
     /// Whether it is refused so that no data is lost or misread.
     pub protects_data: bool,
+    /// When it is tried again, where that is known.
+    pub until: Option<Moment>,
 }
 
 /// What is safe to do now, what is blocked and why, and when to look again.

@@ -72,14 +72,24 @@ pub fn fitness(inputs: &Inputs<'_>, workload: &Workload, container: &Container) 
     let noted = known.map(|known| known.family_of(&volume)).unwrap_or_default();
     let is_ours_to_make = known.is_some_and(|known| known.made_empty.as_ref() == Some(&volume));
     let has_run = |other: &&Container| is_server(other) && other.run().is_some() && mounts(other, &volume);
-    let is_strange = noted.major.is_none() && !is_ours_to_make && !inputs.ours().any(|other| has_run(&other));
-    let cause = match (is_strange, noted.glibc) {
+    let is_new_here = !inputs.ours().any(|other| has_run(&other));
+    let is_strange = noted.major.is_none() && !is_ours_to_make && is_new_here;
+    // Nobody who ran on it holds its volume: it may have been taken away, and made anew by the engine.
+    let is_unlike = is_new_here && known.is_some_and(|known| known.has_data() && known.volume() == Some(&volume));
+    let cause = match (is_strange || is_unlike, noted.glibc) {
         (true, _) => "what is in its volume is not known",
         (false, Some(_)) => "what its image sorts text by is not known",
         (false, None) => return Fitness::Fits,
     };
     let Some(found) = inputs.history.examined.get(&container.id) else { return Fitness::Unknown(cause) };
     let made = match found.data {
+        DataFound::Empty if is_unlike => {
+            return Fitness::Refused(format!(
+                "the volume {volume} is empty, but {} had data in it: an empty database is not put in its place. Remove that \
+                 volume (`docker volume rm {volume}`), then bring the old one back, or begin anew with `witwd up --fresh {}`",
+                workload.name, workload.name
+            ));
+        }
         DataFound::Other if is_strange => {
             return Fitness::Refused(format!(
                 "the volume {volume} of {} is not empty and holds no data directory of a Postgres (no PG_VERSION): empty it, or \

@@ -75,7 +75,9 @@ fn ensure_volume(pass: &mut Pass<'_>, workload: &Workload, volume: &VolumeName) 
 fn lost_data(pass: &Pass<'_>, workload: &Workload, volume: &VolumeName) -> Option<String> {
     let postgres = workload.postgres().filter(|postgres| &postgres.volume == volume)?;
     let known = pass.inputs.history.postgres.get(&workload.name)?;
-    known.provisioned.as_ref().filter(|_| !pass.inputs.history.fresh.volumes.contains(volume))?;
+    if !known.has_data() || pass.inputs.history.fresh.volumes.contains(volume) {
+        return None;
+    }
     let engine_name = pass.inputs.stack.engine_volume(volume);
     let same = known.volume().is_none_or(|known| known == engine_name);
     same.then(|| {

@@ -53,17 +53,27 @@ impl<'a> Pass<'a> {
 
     /// Notes that something can't be done now.
     pub fn block(&mut self, target: Target, cause: impl Into<String>) {
-        self.plan.blocked.push(Blocked { target, cause: cause.into(), needs_operator: false, protects_data: false });
+        let cause = cause.into();
+        self.plan.blocked.push(Blocked { target, cause, needs_operator: false, protects_data: false, until: None });
+    }
+
+    /// Notes that something can't be done before a moment; then it is looked at again.
+    pub fn block_until(&mut self, target: Target, cause: impl Into<String>, until: Moment) {
+        self.wake(until);
+        let (cause, until) = (cause.into(), Some(until));
+        self.plan.blocked.push(Blocked { target, cause, needs_operator: false, protects_data: false, until });
     }
 
     /// Notes that only a person can go on.
     pub fn needs_operator(&mut self, target: Target, cause: impl Into<String>) {
-        self.plan.blocked.push(Blocked { target, cause: cause.into(), needs_operator: true, protects_data: false });
+        let cause = cause.into();
+        self.plan.blocked.push(Blocked { target, cause, needs_operator: true, protects_data: false, until: None });
     }
 
     /// Notes that going on would lose data, or misread it, and that a person must say what is meant.
     pub fn protect_data(&mut self, target: Target, cause: impl Into<String>) {
-        self.plan.blocked.push(Blocked { target, cause: cause.into(), needs_operator: true, protects_data: true });
+        let cause = cause.into();
+        self.plan.blocked.push(Blocked { target, cause, needs_operator: true, protects_data: true, until: None });
     }
 
     /// Whether something is refused to protect data.
@@ -105,8 +115,7 @@ impl<'a> Pass<'a> {
         if failure.not_before <= self.inputs.now {
             return false;
         }
-        self.wake(failure.not_before);
-        self.block(target.clone(), failure.error.clone());
+        self.block_until(target.clone(), failure.error.clone(), failure.not_before);
         true
     }
 }

@@ -205,21 +205,33 @@ fn start(pass: &mut Pass<'_>, replica: &Replica<'_>, container: &Container) {
         return;
     }
     let action = Action::Start { key: replica.key.clone(), container: container.id.clone() };
-    match &container.state {
-        ContainerState::Created => pass.act(action, "created, all it needs is there"),
-        ContainerState::Exited { .. } if pass.inputs.history.by_hand.is_renewed(container) => pass.act(action, hand::ASKED),
-        ContainerState::Exited { exit, .. } => match restart(pass.inputs, replica, container, exit) {
+    let exit = match &container.state {
+        ContainerState::Exited { .. } if pass.inputs.history.by_hand.is_renewed(container) => {
+            return pass.act(action, hand::ASKED);
+        }
+        ContainerState::Exited { exit, .. } => Some(*exit),
+        // One that has run is never new again: what was seen is older than what is known.
+        ContainerState::Created => known_exit(pass.inputs, replica, container),
+        _ => return,
+    };
+    match exit {
+        None => pass.act(action, "created, all it needs is there"),
+        Some(exit) => match restart(pass.inputs, replica, container, &exit) {
             Decision::Start { cause } => pass.act(action, cause),
             Decision::Wait { until, cause } => {
-                pass.wake(until);
-                pass.block(Target::Replica(replica.key.clone()), cause);
+                pass.block_until(Target::Replica(replica.key.clone()), cause, until);
             }
             // It has done what it was for: what it replaced goes, and it takes its place.
             Decision::Ended if replica.current.is_some() => drop(put_in_order(pass, replica, container)),
             Decision::Ended => {}
         },
-        _ => {}
     }
+}
+
+/// How a run of this container ended that is remembered.
+fn known_exit(inputs: &Inputs<'_>, replica: &Replica<'_>, container: &Container) -> Option<Exit> {
+    let last = inputs.history.replicas.get(&replica.key)?.last_exit.as_ref()?;
+    (last.run.container == container.id).then_some(last.exit)
 }
 
 fn restart(inputs: &Inputs<'_>, replica: &Replica<'_>, container: &Container, exit: &Exit) -> Decision {

@@ -82,8 +82,9 @@ pub fn decide(rule: (Restart, Backoff), key: &ReplicaKey, history: Option<&Repli
     }
     let fresh = ReplicaHistory::default();
     let history = history.unwrap_or(&fresh);
-    let seen = history.last_exit.as_ref().map_or(now, |last| last.seen);
-    let until = seen + delay(backoff, key, history, wall);
+    let last = history.last_exit.as_ref();
+    let (seen, waited) = last.map_or((now, Duration::ZERO), |last| (last.seen, last.waited));
+    let until = seen + delay(backoff, key, history, wall).saturating_sub(waited);
     if until <= now {
         return Decision::Start { cause: end.to_string() };
     }
@@ -103,10 +104,11 @@ pub fn delay(backoff: Backoff, key: &ReplicaKey, history: &ReplicaHistory, wall:
     }
 }
 
-/// Whether the last [`LOOP_RESTARTS`] restarts lie within [`LOOP_WINDOW`].
+/// Whether the last [`LOOP_RESTARTS`] restarts lie within [`LOOP_WINDOW`]. One in the future says that the
+/// clock was set back, and nothing else.
 pub fn is_crash_loop(history: &ReplicaHistory, wall: Timestamp) -> bool {
     let window = jiff::SignedDuration::try_from(LOOP_WINDOW).unwrap_or(jiff::SignedDuration::MAX);
-    let within = |at: &&Timestamp| wall.duration_since(**at) <= window;
+    let within = |at: &&Timestamp| (jiff::SignedDuration::ZERO..=window).contains(&wall.duration_since(**at));
     history.recent.iter().filter(within).count() >= LOOP_RESTARTS
 }
 
@@ -119,5 +121,5 @@ pub fn forgive_after(backoff: Backoff, key: &ReplicaKey, history: &ReplicaHistor
 /// together, and the planner needs no random source.
 fn jittered(delay: Duration, key: &ReplicaKey, attempt: u32) -> Duration {
     let digest = Sha256::digest(format!("{key}/{attempt}"));
-    delay + delay * u32::from(digest[0]) / 1024
+    delay.saturating_add(delay / 1024 * u32::from(digest[0]))
 }

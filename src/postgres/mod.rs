@@ -26,7 +26,6 @@ pub use examine::examine;
 pub use marker::Freshness;
 pub use passwords::{Access, Passwords, PasswordsError};
 pub use provision::{Caretaker, ProvisionRequest, Provisioned};
-pub use store::Damage;
 
 /// The port of every server we take care of.
 pub const PORT: u16 = 5432;

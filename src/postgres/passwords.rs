@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Sha256;
 
 use super::SUPERUSER;
-use super::store::{Damage, Store};
+use super::store::Store;
 use crate::engine::request::FileToPut;
 use crate::host::{Disk, DiskError, Rng, letters_and_digits};
 use crate::model::hash::{Fingerprint, hex};
@@ -33,9 +33,6 @@ const DEEPEST: u32 = 4;
 /// A failed operation on passwords.
 #[derive(Debug, thiserror::Error)]
 pub enum PasswordsError {
-    /// The file could neither be used nor moved aside.
-    #[error("failed to open the store of generated passwords")]
-    Open(#[source] DiskError),
     /// A new password is not used before it is kept.
     #[error("failed to keep a generated password")]
     Keep(#[source] DiskError),
@@ -77,16 +74,23 @@ impl fmt::Debug for Passwords {
 }
 
 impl Passwords {
-    /// Opens the store at `path`, or begins one. A file that can't be used is moved aside and told of:
-    /// new passwords are safe, for provisioning sets them anew through the server's local socket.
-    pub fn open(disk: Arc<dyn Disk>, rng: Arc<dyn Rng>, path: PathBuf) -> Result<(Self, Option<Damage>), PasswordsError> {
-        let loaded = Store::load(disk.as_ref(), &path).map_err(PasswordsError::Open)?;
-        let (found, damage) = loaded.map_or_else(|damage| (None, Some(damage)), |found| (found, None));
+    /// Opens the store at `path`, or begins one. A file that can't be used is moved aside and told of; its
+    /// copy is used. Where that can't be used either, new passwords are safe, for provisioning sets them anew
+    /// through the server's local socket.
+    pub fn open(disk: Arc<dyn Disk>, rng: Arc<dyn Rng>, path: PathBuf) -> (Self, Option<String>) {
+        let (found, damage) = Store::load(disk.as_ref(), &path);
+        let is_kept = found.is_some() && damage.is_none();
         let store = found.unwrap_or_else(|| Store::new(rng.as_ref()));
-        // Also where it was found: a store that can't be written is told of now, not at the first password.
-        store.save(disk.as_ref(), &path).map_err(PasswordsError::Keep)?;
+        // A store that can't be written is told of now, not at the first password.
+        let unwritten = (!is_kept).then(|| store.save(disk.as_ref(), &path).err()).flatten();
+        let unwritten = unwritten.map(|error| format!("{error}: {}", error.source));
         let inner = Mutex::new(Inner { store, servers: BTreeMap::new(), directory: PathBuf::new() });
-        Ok((Self { disk, rng, path, inner }, damage))
+        (Self { disk, rng, path, inner }, damage.or(unwritten))
+    }
+
+    /// Whether a password was ever made for this server.
+    pub fn knows(&self, postgres: &WorkloadName) -> bool {
+        self.inner().store.password(&key(postgres, SUPERUSER)).is_some()
     }
 
     /// The store for who only looks: nothing is written, and a password that was never made, or that

@@ -1,35 +1,21 @@
 //! The file of generated passwords: read once, written as a whole before a password is used.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
+use crate::host::sealed::{self, Copy};
 use crate::host::{Disk, DiskError, Rng};
 use crate::model::hash::hex;
 
 /// The version of the file.
-const VERSION: u32 = 1;
-
-/// The file could not be used. It was moved aside and everything in it is made anew: passwords are
-/// set anew in the servers, and nothing that was keyed before can be compared any more.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Damage {
-    /// Where it lies now.
-    pub moved_to: PathBuf,
-    /// What is wrong with it, without any of its content.
-    pub reason: String,
-}
-
-impl fmt::Display for Damage {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "the store of generated passwords {}; it was moved to {}", self.reason, self.moved_to.display())
-    }
-}
+const VERSION: u32 = 2;
+/// The last version without a checksum.
+const UNSEALED: u32 = 1;
 
 /// What the file holds.
 #[derive(Clone)]
@@ -54,31 +40,32 @@ impl Store {
         Self { key, passwords: BTreeMap::new() }
     }
 
-    /// What the file holds; `None` where there is none. One that can't be used is moved aside.
-    pub fn load(disk: &dyn Disk, path: &Path) -> Result<Result<Option<Self>, Damage>, DiskError> {
-        let reason = match disk.read(path) {
-            Ok(None) => return Ok(Ok(None)),
-            Ok(Some(content)) => match Self::parse(&content) {
-                Ok(store) => return Ok(Ok(Some(store))),
-                Err(reason) => reason,
-            },
-            Err(error) => format!("can't be read ({})", error.source),
-        };
-        let moved_to = free_name(disk, path)?;
-        disk.rename(path, &moved_to)?;
-        Ok(Err(Damage { moved_to, reason }))
+    /// What the file or its copy holds; `None` where neither can be used. One that can't be used is moved
+    /// aside, and the words say so without any of its content.
+    pub fn load(disk: &dyn Disk, path: &Path) -> (Option<Self>, Option<String>) {
+        let reading = sealed::read(disk, path, Self::parse);
+        let damage = reading.damage.as_ref().map(|damage| {
+            let aside = sealed::set_aside(disk, path);
+            let moved = aside.map(|aside| format!("; it was moved to {}", aside.display())).unwrap_or_default();
+            let rest = if reading.is_restored() { ", and its copy is used" } else { ", and passwords are made anew" };
+            format!("the store of generated passwords {damage}{moved}{rest}")
+        });
+        (reading.content, damage)
     }
 
-    /// What the file holds, for who only looks: nothing where it can't be used, which is left as it is.
+    /// What the file holds, for who only looks: one that can't be used is left as it is.
     pub fn look(disk: &dyn Disk, path: &Path) -> Option<Self> {
-        Self::parse(&disk.read(path).ok()??).ok()
+        sealed::read(disk, path, Self::parse).content
     }
 
     fn parse(content: &[u8]) -> Result<Self, String> {
         // serde's message may quote content: it is left out.
         let file: File = serde_json::from_slice(content)
             .map_err(|error| format!("is damaged (line {}, column {})", error.line(), error.column()))?;
-        if file.version != VERSION {
+        if file.version == VERSION && !sealed::is_sealed(content) {
+            return Err("is damaged (it has no checksum)".to_owned());
+        }
+        if !(UNSEALED..=VERSION).contains(&file.version) {
             return Err(format!("is of version {}, which this witwd does not know", file.version));
         }
         let key = STANDARD.decode(&file.key).ok().and_then(|key| <[u8; 32]>::try_from(key).ok());
@@ -93,7 +80,7 @@ impl Store {
         let file =
             File { version: VERSION, key: STANDARD.encode(self.key), passwords: self.passwords.iter().map(plain).collect() };
         let content = serde_json::to_vec_pretty(&file).expect("texts and numbers are JSON");
-        disk.write_atomic(path, &content)
+        sealed::write(disk, path, &content, Copy::Same)
     }
 
     /// The password kept under this name.
@@ -115,18 +102,4 @@ impl Store {
     pub fn key_id(&self) -> String {
         hex(&Sha256::digest(self.key)[..4])
     }
-}
-
-fn free_name(disk: &dyn Disk, path: &Path) -> Result<PathBuf, DiskError> {
-    let taken = disk.list(path.parent().unwrap_or(Path::new(".")))?;
-    let candidate = |number: u32| match number {
-        1 => path.with_added_extension("damaged"),
-        more => path.with_added_extension(format!("damaged-{more}")),
-    };
-    let is_taken = |path: &PathBuf| path.file_name().is_some_and(|name| taken.contains(&name.to_string_lossy().into_owned()));
-    let mut number = 1;
-    while is_taken(&candidate(number)) {
-        number += 1;
-    }
-    Ok(candidate(number))
 }

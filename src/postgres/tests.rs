@@ -94,8 +94,8 @@ fn stack(server: Postgres) -> Stack {
 
 const FILE: &str = "/stack/.witwd/secrets.json";
 
-fn open(disk: &Arc<SimDisk>, seed: u64) -> (Passwords, Option<super::Damage>) {
-    Passwords::open(disk.clone(), Arc::new(SimRng::new(seed)), PathBuf::from(FILE)).unwrap()
+fn open(disk: &Arc<SimDisk>, seed: u64) -> (Passwords, Option<String>) {
+    Passwords::open(disk.clone(), Arc::new(SimRng::new(seed)), PathBuf::from(FILE))
 }
 
 fn text(passwords: &Passwords, role: &str) -> Option<String> {
@@ -109,7 +109,7 @@ fn password_of(role: &str) -> Template {
 #[test]
 fn a_digest_of_passwords_is_of_no_use_to_who_reads_it() {
     let stack_of = |seed: u64| Passwords::open(Arc::new(SimDisk::default()), Arc::new(SimRng::new(seed)), "/state".into());
-    let digest = |seed: u64, word: &str| stack_of(seed).unwrap().0.keyed_digest(&["app".to_owned(), word.to_owned()]).unwrap();
+    let digest = |seed: u64, word: &str| stack_of(seed).0.keyed_digest(&["app".to_owned(), word.to_owned()]).unwrap();
     assert_eq!(digest(1, "letmein"), digest(1, "letmein"));
     assert_ne!(digest(1, "letmein"), digest(2, "letmein"), "the same password under another key");
     assert_ne!(digest(1, "letmein"), digest(1, "letmeout"));
@@ -176,8 +176,8 @@ fn a_damaged_store_is_moved_aside_and_told_of_without_its_content() {
         disk.write_atomic(Path::new(FILE), content.as_bytes()).unwrap();
         let (passwords, damage) = open(&disk, 1);
         let damage = damage.expect("it is told of");
-        assert_eq!(disk.read(&damage.moved_to).unwrap().unwrap(), content.as_bytes());
-        assert!(!damage.to_string().contains("hunter2"), "{damage}");
+        assert_eq!(disk.read(Path::new("/stack/.witwd/secrets.json.damaged")).unwrap().unwrap(), content.as_bytes());
+        assert!(!damage.contains("hunter2") && damage.contains("secrets.json.damaged"), "{damage}");
         passwords.ensure(&stack(server())).unwrap();
         assert!(text(&passwords, "app").is_some());
     }
@@ -191,7 +191,38 @@ fn earlier_damaged_stores_are_kept() {
         assert!(open(&disk, 1).1.is_some());
     }
     let names = disk.list(Path::new("/stack/.witwd")).unwrap();
-    assert_eq!(names, ["secrets.json", "secrets.json.damaged", "secrets.json.damaged-2", "secrets.json.damaged-3"]);
+    let kept = ["secrets.json", "secrets.json.1", "secrets.json.damaged", "secrets.json.damaged-2", "secrets.json.damaged-3"];
+    assert_eq!(names, kept);
+}
+
+#[test]
+fn passwords_outlive_any_damage_of_their_file() {
+    let disk = Arc::new(SimDisk::default());
+    let (passwords, _) = open(&disk, 1);
+    passwords.ensure(&stack(server())).unwrap();
+    let whole = disk.read(Path::new(FILE)).unwrap().unwrap();
+    for at in 0..whole.len() {
+        let mut content = whole.clone();
+        content[at] ^= 1;
+        disk.write_atomic(Path::new(FILE), &content).unwrap();
+        let (again, damage) = open(&disk, 2);
+        again.ensure(&stack(server())).unwrap();
+        assert_eq!(text(&again, "app"), text(&passwords, "app"), "byte {at}");
+        assert!(damage.is_some_and(|damage| damage.contains("its copy is used")), "byte {at}");
+    }
+}
+
+#[test]
+fn on_a_full_disk_known_passwords_are_used_and_no_new_one_is() {
+    let disk = Arc::new(SimDisk::default());
+    open(&disk, 1).0.ensure(&stack(server())).unwrap();
+    disk.set_full(true);
+    let (again, damage) = open(&disk, 2);
+    assert_eq!(damage, None);
+    again.ensure(&stack(server())).unwrap();
+    let (fresh, damage) = Passwords::open(disk, Arc::new(SimRng::new(3)), "/elsewhere/secrets.json".into());
+    assert!(damage.is_some_and(|damage| damage.contains("no storage space")));
+    fresh.ensure(&stack(server())).unwrap_err();
 }
 
 #[test]
@@ -199,7 +230,7 @@ fn the_store_is_for_its_user_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join(".witwd/secrets.json");
-    let (passwords, _) = Passwords::open(Arc::new(SystemDisk), Arc::new(SimRng::new(1)), path.clone()).unwrap();
+    let (passwords, _) = Passwords::open(Arc::new(SystemDisk), Arc::new(SimRng::new(1)), path.clone());
     passwords.ensure(&stack(server())).unwrap();
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::model::container::PublishedPort;
 use crate::model::health::{Subject, Verdicts};
 use crate::model::history::{AcceptedImage, History, LastExit, Pace};
-use crate::model::name::{InstanceId, ReplicaKey, VolumeName, WorkloadName};
-use crate::model::observed::{Container, ContainerState, Exit, Observed, Owner, PublishedSeen};
+use crate::model::name::{ContainerId, InstanceId, ReplicaKey, VolumeName, WorkloadName};
+use crate::model::observed::{Container, ContainerState, Exit, Observed, Owner, PublishedSeen, RunId};
 use crate::model::stack::Stack;
 use crate::model::time::Moment;
 use crate::model::workload::Workload;
@@ -19,7 +19,7 @@ pub struct SeenExit {
     /// Which replica.
     pub key: ReplicaKey,
     /// Its container.
-    pub container: crate::model::name::ContainerId,
+    pub container: ContainerId,
     /// How it ended.
     pub exit: Exit,
 }
@@ -33,10 +33,16 @@ pub fn note_exits(
     now: Moment,
 ) -> Vec<SeenExit> {
     let ours = observed.containers.iter().filter(|container| container.owner(stack.name(), instance) == Owner::Ours);
-    ours.filter_map(|container| note_exit(history, container, now)).collect()
+    let is_there = |id: &ContainerId| observed.containers.iter().any(|container| &container.id == id);
+    ours.filter_map(|container| note_exit(history, container, is_there, now)).collect()
 }
 
-fn note_exit(history: &mut History, container: &Container, now: Moment) -> Option<SeenExit> {
+fn note_exit(
+    history: &mut History,
+    container: &Container,
+    is_there: impl Fn(&ContainerId) -> bool,
+    now: Moment,
+) -> Option<SeenExit> {
     let ContainerState::Exited { exit, .. } = container.state else {
         return None;
     };
@@ -46,15 +52,18 @@ fn note_exit(history: &mut History, container: &Container, now: Moment) -> Optio
     if replica.last_exit.as_ref().is_some_and(|last| last.run == run) {
         return None;
     }
-    // An older container of the same replica that was replaced says nothing about the new one.
-    // Of one container the end that is seen is always the newest, whatever the wall clock did.
-    let is_older = |last: &LastExit| last.run.container != run.container && last.run.started_at > run.started_at;
+    // An older container of the same replica that was replaced says nothing about the new one. Of one
+    // container the end that is seen is always the newest, and so is that of one whose predecessor is
+    // gone, whatever the wall clock did.
+    let is_older = |last: &LastExit| {
+        last.run.container != run.container && last.run.started_at > run.started_at && is_there(&last.run.container)
+    };
     if replica.last_exit.as_ref().is_some_and(is_older) {
         return None;
     }
     let before = replica.last_exit.as_ref().filter(|last| last.run.container == run.container);
     let ended_before = before.map(|last| last.exit.at);
-    replica.last_exit = Some(LastExit { run, exit, ended_before, seen: now });
+    replica.last_exit = Some(LastExit { run, exit, ended_before, seen: now, waited: Duration::ZERO });
     Some(SeenExit { key, container: container.id.clone(), exit })
 }
 
@@ -213,10 +222,14 @@ pub fn tenths(duration: Duration) -> Duration {
     Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).div_ceil(100).saturating_mul(100))
 }
 
-/// Counts a start of a container that had ended.
-pub fn count_restart(history: &mut History, key: &ReplicaKey, wall: jiff::Timestamp) {
+/// Counts a start of a container whose run had ended, once for each end.
+pub fn count_restart(history: &mut History, key: &ReplicaKey, run: Option<RunId>, wall: jiff::Timestamp) {
     let replica = history.replicas.entry(key.clone()).or_default();
-    replica.restarts += 1;
+    if run.is_some() && replica.answered == run {
+        return;
+    }
+    replica.answered = run;
+    replica.restarts = replica.restarts.saturating_add(1);
     replica.attempt = replica.attempt.saturating_add(1);
     replica.recent.push(wall);
     let surplus = replica.recent.len().saturating_sub(restart::LOOP_RESTARTS);
@@ -227,7 +240,7 @@ pub fn count_restart(history: &mut History, key: &ReplicaKey, wall: jiff::Timest
 mod tests {
     use super::*;
     use crate::model::health::Verdict;
-    use crate::model::name::{ContainerId, ImageId};
+    use crate::model::name::ImageId;
     use crate::model::observed::Identity;
     use crate::model::workload::KindName;
 
@@ -264,9 +277,21 @@ mod tests {
     fn an_end_is_noted_once_and_also_when_the_wall_clock_went_back() {
         let mut history = History::default();
         let now = Moment::default();
-        assert!(note_exit(&mut history, &ended("one", "2026-01-02T00:00:00Z"), now).is_some());
-        assert!(note_exit(&mut history, &ended("one", "2026-01-02T00:00:00Z"), now).is_none());
-        assert!(note_exit(&mut history, &ended("one", "2026-01-01T00:00:00Z"), now).is_some());
+        let mut seen = |at| note_exit(&mut history, &ended("one", at), |_| true, now).is_some();
+        assert!(seen("2026-01-02T00:00:00Z"));
+        assert!(!seen("2026-01-02T00:00:00Z"));
+        assert!(seen("2026-01-01T00:00:00Z"));
+    }
+
+    #[test]
+    fn an_end_that_is_answered_twice_is_one_restart() {
+        let run = ended("one", "2026-01-02T00:00:00Z").run();
+        let key = ReplicaKey { name: "app".parse().expect("a name"), replica: 1 };
+        let mut history = History::default();
+        let wall = "2026-01-02T00:00:01Z".parse().expect("a time");
+        count_restart(&mut history, &key, run.clone(), wall);
+        count_restart(&mut history, &key, run, wall);
+        assert_eq!((history.replicas[&key].restarts, history.replicas[&key].attempt), (1, 1));
     }
 
     #[test]
@@ -286,7 +311,10 @@ mod tests {
     fn a_container_that_was_replaced_says_nothing_about_its_successor() {
         let mut history = History::default();
         let now = Moment::default();
-        assert!(note_exit(&mut history, &ended("new", "2026-01-02T00:00:00Z"), now).is_some());
-        assert!(note_exit(&mut history, &ended("old", "2026-01-01T00:00:00Z"), now).is_none());
+        let mut seen = |id, at, is_there| note_exit(&mut history, &ended(id, at), |_| is_there, now).is_some();
+        assert!(seen("new", "2026-01-02T00:00:00Z", true));
+        assert!(!seen("old", "2026-01-01T00:00:00Z", true));
+        // Its predecessor is gone, so it is the successor: the wall clock went back.
+        assert!(seen("later", "2026-01-01T00:00:00Z", false));
     }
 }

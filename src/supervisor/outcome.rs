@@ -82,7 +82,8 @@ impl Supervisor {
                     .find(|seen| &seen.id == container && matches!(seen.state, ContainerState::Exited { .. }));
                 // One that a person asked for is no sign of trouble.
                 if ended.is_some_and(|ended| !self.history.by_hand.is_renewed(ended)) {
-                    note::count_restart(&mut self.history, key, self.context.clock.wall());
+                    let run = ended.and_then(Container::run);
+                    note::count_restart(&mut self.history, key, run, self.context.clock.wall());
                 }
             }
             Action::Stop { key, container, failed: true, .. } => {

@@ -12,6 +12,7 @@ use crate::model::observed::{Container, ContainerState, PublishedSeen};
 use crate::model::status::{
     DaemonStatus, EngineStatus, ExitStatus, FileStatus, Health, ItemStatus, OtherStatus, PortStatus, State, Status,
 };
+use crate::model::time::Moment;
 use crate::model::workload::{Kind, KindName, Workload};
 use crate::plan::{Action, Inputs, Plan, is_ready, restart, verdict_of, words_of};
 
@@ -201,8 +202,8 @@ fn replica_item(report: &Report<'_>, workload: &Workload, replica: u32) -> ItemS
     by_hand::show(&mut item, inputs, workload, containers);
     item.protects_data = matches!(explained, Explained::Blocked { protects_data: true, .. });
     item.state = state_of(report, &item, shown.copied(), &explained);
-    if item.state == State::Backoff {
-        item.next = report.plan.wake_at.and_then(|at| inputs.wall.checked_add(at.since(inputs.now)).ok());
+    if let (State::Backoff | State::CrashLoop, Explained::Blocked { until: Some(until), .. }) = (item.state, &explained) {
+        item.next = inputs.wall.checked_add(until.since(inputs.now)).ok();
     }
     if item.state == State::Stopped && inputs.history.goal == Goal::Up {
         item.cause = by_hand::way_back(inputs, &key);
@@ -280,7 +281,7 @@ fn health_of(verdict: &Verdict, probed: bool) -> Health {
 enum Explained {
     Nothing,
     UnderWay(Action, Option<String>),
-    Blocked { cause: String, needs_operator: bool, protects_data: bool, failed: bool },
+    Blocked { cause: String, needs_operator: bool, protects_data: bool, failed: bool, until: Option<Moment> },
 }
 
 impl Explained {
@@ -313,6 +314,7 @@ fn explain(report: &Report<'_>, key: &ReplicaKey) -> Explained {
         cause: blocked.cause.clone(),
         needs_operator: blocked.needs_operator,
         protects_data: blocked.protects_data,
+        until: blocked.until,
         failed: inputs
             .history
             .failures

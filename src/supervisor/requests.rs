@@ -100,25 +100,18 @@ impl Supervisor {
     }
 
     fn accept_up(&mut self, up: Up) {
-        if up.occasion == Occasion::Saved {
-            self.forgive_changed(&up.stack);
-        } else {
-            self.history.goal = Goal::Up;
-            self.history.drop_volumes.clear();
-            self.history.only.clone_from(&up.only);
-            self.history.fresh.stack |= up.fresh.stack;
-            self.history.fresh.volumes.extend(up.fresh.volumes.iter().cloned());
-            // Whoever asks wants it tried now: the delays of what failed before are over.
-            self.history.replicas.values_mut().for_each(ReplicaHistory::forgive);
-            self.history.refresh = self.to_refresh(&up);
-        }
-        if up.occasion == Occasion::Asked {
-            self.history.by_hand.release(&self.history.only);
+        match up.occasion {
+            Occasion::Saved => self.forgive_changed(&up.stack),
+            // What was asked for last holds: a daemon that dies forgives nobody, and widens nothing.
+            Occasion::Resumed => self.history.goal = Goal::Up,
+            Occasion::Asked => self.accept_asked(&up),
         }
         let occasion = up.occasion;
         if up.reading >= self.reading {
             self.take(up);
         }
+        // Before passwords: where those are known and nothing else is, the state was lost, and data may be missed.
+        self.save();
         if let Err(error) = self.context.keeper.prepare(&self.stack) {
             self.journal.record("failed", &"stack", error.to_string());
         }
@@ -126,7 +119,18 @@ impl Supervisor {
             Occasion::Saved => self.journal.record("save", &"stack", "the file was saved"),
             Occasion::Asked | Occasion::Resumed => self.journal.record("up", &"stack", "asked by a user"),
         }
-        self.save();
+    }
+
+    fn accept_asked(&mut self, up: &Up) {
+        self.history.goal = Goal::Up;
+        self.history.drop_volumes.clear();
+        self.history.only.clone_from(&up.only);
+        self.history.fresh.stack |= up.fresh.stack;
+        self.history.fresh.volumes.extend(up.fresh.volumes.iter().cloned());
+        // Whoever asks wants it tried now: the delays of what failed before are over.
+        self.history.replicas.values_mut().for_each(ReplicaHistory::forgive);
+        self.history.refresh = self.to_refresh(up);
+        self.history.by_hand.release(&self.history.only);
     }
 
     fn is_overtaken(&self, up: &Up) -> bool {

@@ -181,6 +181,9 @@ impl Supervisor {
         let mut looks = Looks::default();
         looks.want();
         let definitions = beginning.state.definitions();
+        let mut history = beginning.known.history;
+        let (now, wall) = (context.clock.moment(), context.clock.wall());
+        history.replicas.values_mut().filter_map(|replica| replica.last_exit.as_mut()).for_each(|last| last.found(now, wall));
         Self {
             context,
             journal,
@@ -193,7 +196,7 @@ impl Supervisor {
             notes: Vec::new(),
             warnings: beginning.warnings,
             builds: BTreeMap::new(),
-            history: beginning.known.history,
+            history,
             observed: None,
             families: beginning.known.families,
             verdicts: beginning.known.verdicts,

@@ -14,7 +14,7 @@ use super::commands::{BuildCommand, Commands};
 use super::handle::{Command, Ends};
 use super::keeper::{DataDirectory, Keeper, KeeperError, PostgresKeeper};
 use super::known::Known;
-use super::start::{Hands, Machine, StartError};
+use super::start::{Hands, Machine};
 use super::state::STATE_FILE;
 use crate::engine::ProgressSink;
 use crate::engine::request::FileToPut;
@@ -66,35 +66,26 @@ impl SimMachine {
 
     /// Runs a daemon's supervisor of `stack` for ever, `first` asked of it before anything else.
     /// Dropping it is `kill -9`.
-    ///
-    /// # Errors
-    /// Where it can't begin with what is on the disk.
-    pub async fn supervise(&self, stack: Arc<Stack>, first: Option<Command>, ends: Ends) -> Result<(), StartError> {
+    pub async fn supervise(&self, stack: Arc<Stack>, first: Option<Command>, ends: Ends) {
         let (engine, prober) = (self.engine.clone(), self.prober.clone());
         let outside = |machine: &Machine, passwords: &Arc<_>| {
             let keeper = SimKeeper { real: machine.keeper(passwords), engine: engine.clone() };
             let commands = SimCommands::new(engine);
             (Hands { keeper: Arc::new(keeper), commands: Arc::new(commands) }, prober as Arc<_>)
         };
-        self.parts().supervise_with(outside, (stack, first), ends, std::future::pending()).await
+        self.parts().supervise_with(outside, (stack, first), ends, std::future::pending()).await;
     }
 
     /// What a daemon would begin with; nothing is changed.
-    ///
-    /// # Errors
-    /// Where it can't be read.
-    pub fn kept(&self) -> Result<Known, StartError> {
+    pub fn kept(&self) -> Known {
         self.shadow().kept()
     }
 
     /// Passwords and provisioning as its daemons have them, for who only looks: nothing is changed.
-    ///
-    /// # Errors
-    /// Where they can't be read.
-    pub fn keeper(&self) -> Result<Arc<dyn Keeper>, StartError> {
+    pub fn keeper(&self) -> Arc<dyn Keeper> {
         let shadow = self.shadow();
-        let (passwords, _) = shadow.passwords()?;
-        Ok(Arc::new(SimKeeper { real: shadow.keeper(&passwords), engine: self.engine.clone() }))
+        let (passwords, _) = shadow.passwords();
+        Arc::new(SimKeeper { real: shadow.keeper(&passwords), engine: self.engine.clone() })
     }
 
     /// Loses what daemons remembered, but for passwords.
@@ -102,7 +93,9 @@ impl SimMachine {
     /// # Panics
     /// Where its disk has stopped.
     pub fn forget(&self) {
-        self.disk.remove(&Path::new(STATE).join(STATE_FILE)).expect("a simulated disk that goes");
+        for name in [STATE_FILE, "state.json.1"] {
+            self.disk.remove(&Path::new(STATE).join(name)).expect("a simulated disk that goes");
+        }
     }
 
     fn parts(&self) -> Machine {

@@ -15,17 +15,18 @@ use super::kept_logs::KeptLogs;
 use super::known::Known;
 use super::preview::{Question, look, preview};
 use super::run::{Beginning, run};
-use super::state::{STATE_FILE, StateError, StateFile};
+use super::state::{STATE_FILE, StateFile};
 use crate::engine::{Engine, EngineError};
 use crate::health::{Prober, SystemProber};
 use crate::host::{Clock, Disk, Rng, ShadowDisk, SystemRng};
 use crate::model::by_hand::ByHand;
-use crate::model::history::Goal;
+use crate::model::history::{Goal, History, PostgresHistory};
 use crate::model::name::{ImageId, InstanceId};
 use crate::model::preview::Preview;
 use crate::model::stack::Stack;
 use crate::model::status::DaemonStatus;
-use crate::postgres::{Caretaker, Damage, Passwords, PasswordsError};
+use crate::model::workload::Workload;
+use crate::postgres::{Caretaker, Passwords};
 
 /// What a person holds by hand, as it is kept in the stack's `.witwd`; for who only looks.
 pub fn held_by_hand(disk: Arc<dyn Disk>, state_directory: &Path) -> ByHand {
@@ -42,6 +43,14 @@ pub fn accepted_images(disk: Arc<dyn Disk>, state_directory: &Path) -> BTreeSet<
 /// The passwords of a stack's servers, as they are kept in its `.witwd`; for who only looks.
 pub fn known_passwords(disk: Arc<dyn Disk>, state_directory: &Path, stack: &Stack) -> Passwords {
     Passwords::look(disk, Arc::new(SystemRng), state_directory.join(PASSWORDS), stack)
+}
+
+/// What is known where no state is: a server whose passwords were made had data, for the state is written
+/// before they are.
+fn missed(stack: &Stack, passwords: &Passwords) -> History {
+    let servers = stack.in_order().filter(|workload| passwords.knows(&workload.name));
+    let known = |workload: &Workload| (workload.name.clone(), PostgresHistory { had_data: true, ..PostgresHistory::default() });
+    History { postgres: servers.map(known).collect(), ..History::default() }
 }
 
 /// Generated passwords below the stack's `.witwd`.
@@ -76,26 +85,12 @@ pub(super) struct Hands {
     pub commands: Arc<dyn Commands>,
 }
 
-/// Why a supervisor could not begin.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The state can't be used.
-    #[error("failed to begin")]
-    State(#[from] StateError),
-    /// The passwords can't be used.
-    #[error("failed to begin")]
-    Passwords(#[from] PasswordsError),
-}
-
 /// Why there is no preview.
 #[derive(Debug, thiserror::Error)]
 pub enum PreviewError {
     /// The engine could not be looked at.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// What is kept can't be read.
-    #[error("failed to look ahead")]
-    Start(#[from] StartError),
     /// The machine gives no thread or runtime to look ahead in.
     #[error("failed to look ahead")]
     Runtime(#[source] std::io::Error),
@@ -113,13 +108,7 @@ impl Machine {
     }
 
     /// Runs a supervisor of `stack`, `first` asked of it before anything else, until `ending` returns.
-    pub async fn supervise(
-        self,
-        stack: Arc<Stack>,
-        first: Command,
-        ends: Ends,
-        ending: impl Future<Output = ()>,
-    ) -> Result<(), StartError> {
+    pub async fn supervise(self, stack: Arc<Stack>, first: Command, ends: Ends, ending: impl Future<Output = ()>) {
         let outside = |machine: &Self, passwords: &Arc<Passwords>| {
             let prober = SystemProber::new(machine.engine.clone(), machine.clock.clone(), passwords.clone());
             (machine.hands(passwords), Arc::new(prober) as Arc<dyn Prober>)
@@ -134,11 +123,12 @@ impl Machine {
         (stack, first): (Arc<Stack>, Option<Command>),
         ends: Ends,
         ending: impl Future<Output = ()>,
-    ) -> Result<(), StartError> {
+    ) {
         let mut state = self.state_file();
-        let (history, unusable) = state.load()?;
-        let (passwords, damage) = self.passwords()?;
-        let warnings = unusable.into_iter().chain(damage.map(|damage| damage.to_string())).collect();
+        let (history, unusable) = state.load();
+        let (passwords, damage) = self.passwords();
+        let warnings = unusable.into_iter().chain(damage).collect();
+        let history = history.unwrap_or_else(|| missed(&stack, &passwords));
         let (events, events_end) = mpsc::unbounded_channel();
         let daemon = self.daemon.clone();
         let (hands, prober) = outside(&self, &passwords);
@@ -146,7 +136,6 @@ impl Machine {
         let known = Known { history, ..Known::default() };
         let beginning = Beginning { stack, first, known, warnings, state, daemon, prober, ends };
         run(context, events_end, beginning, ending).await;
-        Ok(())
     }
 
     /// What actions are carried out with.
@@ -171,10 +160,10 @@ impl Machine {
         Hands { keeper: Arc::new(self.keeper(passwords)), commands: Arc::new(SystemCommands) }
     }
 
-    pub(super) fn passwords(&self) -> Result<(Arc<Passwords>, Option<Damage>), StartError> {
+    pub(super) fn passwords(&self) -> (Arc<Passwords>, Option<String>) {
         let path = self.state_directory.join(PASSWORDS);
-        let (passwords, damage) = Passwords::open(self.disk.clone(), self.rng.clone(), path)?;
-        Ok((Arc::new(passwords), damage))
+        let (passwords, damage) = Passwords::open(self.disk.clone(), self.rng.clone(), path);
+        (Arc::new(passwords), damage)
     }
 
     pub(super) fn keeper(&self, passwords: &Arc<Passwords>) -> PostgresKeeper {
@@ -188,10 +177,10 @@ impl Machine {
         let shadow = Machine { disk: Arc::new(ShadowDisk::of(self.disk.clone())), ..self };
         let mut known = match known {
             Some(known) => known,
-            None => shadow.kept()?,
+            None => shadow.kept(),
         };
         let observed = look(shadow.engine.as_ref(), &up.stack, &shadow.instance, &mut known).await?;
-        let (passwords, _) = shadow.passwords()?;
+        let (passwords, _) = shadow.passwords();
         let keeper = Arc::new(shadow.keeper(&passwords));
         let (instance, moment, wall) = (shadow.instance.clone(), shadow.clock.moment(), shadow.clock.wall());
         let question = Question { up, known, observed, keeper, instance, moment, wall };
@@ -200,9 +189,8 @@ impl Machine {
     }
 
     /// What is kept, for who only looks.
-    pub(super) fn kept(&self) -> Result<Known, StartError> {
-        let mut state = self.state_file();
-        let (history, _) = state.load()?;
-        Ok(Known { history, definitions: state.definitions().known().clone(), ..Known::default() })
+    pub(super) fn kept(&self) -> Known {
+        let state = self.state_file();
+        Known { history: state.look(), definitions: state.definitions().known().clone(), ..Known::default() }
     }
 }

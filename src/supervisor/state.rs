@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::definitions::Definitions;
+use crate::host::sealed::{self, Copy};
 use crate::host::{Disk, DiskError};
 use crate::model::by_hand::ByHand;
 use crate::model::history::{AcceptedImage, Fresh, Goal, History, LastExit, Pace, PostgresHistory, ReplicaHistory};
@@ -17,7 +18,9 @@ use crate::model::observed::PublishedSeen;
 /// The state file below the stack's `.witwd`.
 pub const STATE_FILE: &str = "state.json";
 /// The version this file is written in.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The last version without a checksum.
+const UNSEALED: u32 = 1;
 
 /// Why the state could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +28,7 @@ pub enum StateError {
     /// It is of a later witwd: this one would begin anew without it.
     #[error("the state was written by a later witwd (version {0} of it)")]
     Newer(u32),
-    /// It could not be read or written at all.
+    /// It could not be written.
     #[error("failed to keep state")]
     Disk(#[source] DiskError),
 }
@@ -33,13 +36,20 @@ pub enum StateError {
 /// Whether the state in `directory` is there to be understood by this version, or not there at all. It
 /// is not changed.
 pub fn is_readable(disk: &dyn Disk, directory: &std::path::Path) -> Result<(), StateError> {
-    let Some(content) = disk.read(&directory.join(STATE_FILE)).map_err(StateError::Disk)? else { return Ok(()) };
-    match serde_json::from_slice::<Kept>(&content) {
-        Ok(kept) if kept.v <= VERSION => Ok(()),
-        Ok(kept) => Err(StateError::Newer(kept.v)),
-        // What nobody can read is moved aside at the start.
-        Err(_) => Ok(()),
+    // What nobody can read is moved aside at the start.
+    let version = sealed::read(disk, &directory.join(STATE_FILE), |content| {
+        serde_json::from_slice::<Version>(content).map(|found| found.v).map_err(|error| error.to_string())
+    });
+    match version.content {
+        Some(version) if version > VERSION => Err(StateError::Newer(version)),
+        _ => Ok(()),
     }
+}
+
+/// What every version of the file has.
+#[derive(Deserialize)]
+struct Version {
+    v: u32,
 }
 
 /// The content of the file.
@@ -67,13 +77,19 @@ struct Kept {
     ports: Vec<(ReplicaKey, Vec<PublishedSeen>)>,
     #[serde(default)]
     paces: BTreeMap<WorkloadName, Pace>,
+    #[serde(default)]
+    only: BTreeSet<WorkloadName>,
+    #[serde(default)]
+    refresh: BTreeSet<WorkloadName>,
 }
 
 /// How the last run of each replica that is over ended, for who only looks: nothing where the state
 /// below `directory` can't be understood.
 pub fn last_exits(disk: &dyn Disk, directory: &Path) -> Result<BTreeMap<ReplicaKey, LastExit>, DiskError> {
-    let content = disk.read(&directory.join(STATE_FILE))?.unwrap_or_default();
-    let kept = serde_json::from_slice::<Kept>(&content).ok().filter(|kept| kept.v == VERSION);
+    let path = directory.join(STATE_FILE);
+    // One that this user may not read is told: it is no damage.
+    disk.read(&path)?;
+    let kept = sealed::read(disk, &path, Kept::parse).content;
     let replicas = kept.map(|kept| kept.replicas).unwrap_or_default();
     Ok(replicas.into_iter().filter_map(|(key, replica)| Some((key, replica.last_exit?))).collect())
 }
@@ -96,29 +112,24 @@ impl StateFile {
         Definitions::open(self.disk.clone(), self.path.with_file_name("definitions.json"))
     }
 
-    /// What is kept. A file that can't be understood is moved aside; the words say so.
-    pub fn load(&mut self) -> Result<(History, Option<String>), StateError> {
-        let Some(content) = self.disk.read(&self.path).map_err(StateError::Disk)? else {
-            return Ok((History::default(), None));
-        };
-        match serde_json::from_slice::<Kept>(&content) {
-            Ok(kept) if kept.v == VERSION => {
-                self.last = Some(kept.worth());
-                Ok((kept.into_history(), None))
-            }
-            unusable => {
-                let reason = unusable.map_or_else(|error| error.to_string(), |kept| format!("version {}", kept.v));
-                let aside = self.path.with_added_extension("unreadable");
-                self.disk.rename(&self.path, &aside).map_err(StateError::Disk)?;
-                Ok((History::default(), Some(format!("state file unusable ({reason}): moved to {}", aside.display()))))
-            }
-        }
+    /// What is kept; `None` where nothing is. A file that can't be used is moved aside, and what it was
+    /// before it was written last is taken where that can be; the words say so.
+    pub fn load(&mut self) -> (Option<History>, Option<String>) {
+        let reading = sealed::read(self.disk.as_ref(), &self.path, Kept::parse);
+        let words = reading.damage.as_ref().map(|damage| {
+            let aside = sealed::set_aside(self.disk.as_ref(), &self.path);
+            let moved = aside.map(|aside| format!(", it was moved to {}", aside.display())).unwrap_or_default();
+            let rest = if reading.is_restored() { "the one before it is used" } else { "nothing is known of what it held" };
+            format!("the state file {damage}{moved}: {rest}")
+        });
+        // What was restored is not what the file holds.
+        self.last = reading.content.as_ref().filter(|_| words.is_none()).map(Kept::worth);
+        (reading.content.map(Kept::into_history), words)
     }
 
-    /// What is kept, for who only looks: nothing where it can't be understood, which is left as it is.
+    /// What is kept, for who only looks: a file that can't be used is left as it is.
     pub fn look(&self) -> History {
-        let content = self.disk.read(&self.path).ok().flatten().unwrap_or_default();
-        serde_json::from_slice::<Kept>(&content).map(Kept::into_history).unwrap_or_default()
+        sealed::read(self.disk.as_ref(), &self.path, Kept::parse).content.map(Kept::into_history).unwrap_or_default()
     }
 
     /// Writes what changed; nothing where nothing did.
@@ -130,13 +141,23 @@ impl StateFile {
         }
         kept.paces.clone_from(&history.paces);
         let content = serde_json::to_vec_pretty(&kept).unwrap_or_default();
-        self.disk.write_atomic(&self.path, &content).map_err(StateError::Disk)?;
+        sealed::write(self.disk.as_ref(), &self.path, &content, Copy::Former).map_err(StateError::Disk)?;
         self.last = Some(worth);
         Ok(())
     }
 }
 
 impl Kept {
+    fn parse(content: &[u8]) -> Result<Self, String> {
+        let kept: Self = serde_json::from_slice(content).map_err(|error| format!("can't be understood ({error})"))?;
+        match kept.v {
+            VERSION if sealed::is_sealed(content) => Ok(kept),
+            VERSION => Err("is damaged (it has no checksum)".to_owned()),
+            UNSEALED => Ok(kept),
+            other => Err(format!("is of version {other}, which this witwd does not know")),
+        }
+    }
+
     /// What is worth a write: how long something took is written along with it.
     fn worth(&self) -> Vec<u8> {
         serde_json::to_vec(&Self { paces: BTreeMap::new(), ..self.clone() }).unwrap_or_default()
@@ -157,6 +178,8 @@ impl Kept {
             by_hand: history.by_hand.clone(),
             ports: history.ports.iter().map(|(key, ports)| (key.clone(), ports.clone())).collect(),
             paces: BTreeMap::new(),
+            only: history.only.clone(),
+            refresh: history.refresh.clone(),
         }
     }
 
@@ -173,6 +196,8 @@ impl Kept {
             by_hand: self.by_hand,
             ports: self.ports.into_iter().collect(),
             paces: self.paces,
+            only: self.only,
+            refresh: self.refresh,
             ..History::default()
         }
     }

@@ -24,7 +24,7 @@ async fn a_damaged_state_is_moved_aside_told_in_ps_and_restarts_nobody() {
     eventually(SOON, "it runs as before", async || (stack.ps()["converged"] == true).then_some(())).await;
     assert_eq!(stack.identities(), before);
     let shown = stack.done(&["ps"]);
-    assert!(shown.contains("state file unusable") && shown.contains("state.json.unreadable"), "{shown}");
+    assert!(shown.contains("the state file") && shown.contains("state.json.damaged"), "{shown}");
     assert!(stack.done(&["events"]).contains("state-lost"));
-    assert!(state.with_added_extension("unreadable").exists());
+    assert!(state.with_added_extension("damaged").exists());
 }

@@ -105,7 +105,7 @@ fn workload(postgres: &Postgres) -> Workload {
 
 fn passwords(test: &TestEngine, postgres: &Postgres, seed: u64) -> Arc<Passwords> {
     let path = test.directory.path().join(format!("state-{seed}/secrets.json"));
-    let (passwords, damage) = Passwords::open(Arc::new(SystemDisk), Arc::new(SimRng::new(seed)), path).unwrap();
+    let (passwords, damage) = Passwords::open(Arc::new(SystemDisk), Arc::new(SimRng::new(seed)), path);
     assert_eq!(damage, None);
     let passwords = Arc::new(passwords);
     know(&passwords, test, postgres);

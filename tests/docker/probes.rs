@@ -15,7 +15,7 @@ use witwd::postgres::Passwords;
 use crate::support::{SOON, TestEngine, docker, eventually, words};
 
 fn prober(test: &TestEngine) -> SystemProber {
-    let (passwords, _) = Passwords::open(Arc::new(SimDisk::default()), Arc::new(SimRng::new(1)), "/secrets.json".into()).unwrap();
+    let (passwords, _) = Passwords::open(Arc::new(SimDisk::default()), Arc::new(SimRng::new(1)), "/secrets.json".into());
     SystemProber::new(Arc::new(test.engine.clone()), Arc::new(SystemClock::new()), Arc::new(passwords))
 }
 

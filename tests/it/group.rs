@@ -75,7 +75,9 @@ fn members_of_the_group_are_let_in_and_nobody_else() {
     assert_eq!(door(directory), None);
     write(directory, "");
     // Nothing is remembered of the one before: the file is accepted as it is.
-    std::fs::remove_file(directory.join(".witwd/environment.json")).expect("removed");
+    for name in ["environment.json", "environment.json.1"] {
+        std::fs::remove_file(directory.join(".witwd").join(name)).expect("removed");
+    }
     let daemon = Daemon::start(directory);
     ps(directory, |document| document["items"] != serde_json::Value::Array(Vec::new()));
     assert_eq!(door(directory), None);

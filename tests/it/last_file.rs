@@ -184,24 +184,34 @@ fn what_the_daemon_says_of_the_file_is_told_whatever_the_shell_of_the_reader_kno
 }
 
 #[test]
-fn a_save_that_can_not_be_looked_at_waits_and_says_why_once() {
+fn what_was_accepted_outlives_any_damage_of_its_file() {
     let scratch = tempfile::tempdir().expect("a directory");
     let directory = scratch.path();
+    let kept = directory.join(".witwd/environment.json");
     write(directory);
     let daemon = Daemon::start(directory);
-    ps(directory, |document| document["items"] != Value::Array(Vec::new()));
-    let (kept, aside) = (directory.join(".witwd/environment.json"), directory.join("aside"));
-    std::fs::rename(&kept, &aside).expect("moved");
-    std::fs::create_dir(&kept).expect("a directory in its place");
-    write(directory);
-    let told = ps(directory, |document| document["file"]["pending"] == true);
-    let reason = told["file"]["reasons"][0].as_str().expect("a reason").to_owned();
-    assert!(reason.contains("environment.json"), "{reason}");
-    std::fs::remove_dir(&kept).expect("removed");
-    std::fs::rename(&aside, &kept).expect("moved back");
-    // It was tried again meanwhile, and nothing more was said.
-    ps(directory, |document| document["file"]["pending"] == false);
-    let log = std::fs::read_to_string(directory.join("log")).expect("the log");
-    assert_eq!(log.matches("the file can't be looked at").count(), 1, "{log}");
+    let before = names(&ps(directory, |document| document["items"] != Value::Array(Vec::new())));
     daemon.end();
+    let content = std::fs::read(&kept).expect("kept");
+    let damages: [&dyn Fn(); 4] = [
+        &|| std::fs::write(&kept, &content[..content.len() / 2]).expect("cut"),
+        &|| std::fs::write(&kept, b"").expect("emptied"),
+        &|| std::fs::remove_file(&kept).expect("removed"),
+        &|| {
+            std::fs::remove_file(&kept).expect("removed");
+            std::fs::create_dir(&kept).expect("a directory in its place");
+        },
+    ];
+    for damage in damages {
+        damage();
+        // The file itself is gone too: what is run is what was accepted.
+        std::fs::rename(directory.join("stack.toml"), directory.join("away.toml")).expect("moved");
+        let daemon = Daemon::start(directory);
+        let told = ps(directory, |document| document["items"] != Value::Array(Vec::new()));
+        assert_eq!(names(&told), before);
+        std::fs::rename(directory.join("away.toml"), directory.join("stack.toml")).expect("moved back");
+        daemon.end();
+    }
+    // It was made anew from its copy, and the directory that lay in its place is moved aside.
+    assert!(kept.is_file() && directory.join(".witwd/environment.json.damaged-3").is_dir());
 }

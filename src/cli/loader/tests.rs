@@ -42,7 +42,7 @@ impl Loading {
 
     /// The tag that is kept, which a daemon that is started again runs.
     fn kept(&self) -> String {
-        self.loader.kept().expect("readable").expect("kept").environment["TAG"].clone()
+        self.loader.kept().expect("kept").environment["TAG"].clone()
     }
 }
 
@@ -68,7 +68,7 @@ async fn what_a_daemon_goes_on_with_is_older_than_every_up() {
     let loading = Loading::new();
     let loader = &loading.loader;
     good(loader.prepare(up("1"), own()).await);
-    let before = loader.kept().expect("readable").expect("kept");
+    let before = loader.kept().expect("kept");
     good(loader.prepare(up("2"), own()).await);
     let (resumed, _) = good(loader.go_on(before).await);
     assert_eq!((loading.kept().as_str(), resumed.reading), ("2", RESUMED));

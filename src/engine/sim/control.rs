@@ -1,14 +1,15 @@
 //! Levers of the simulated engine: what tests and previews do to it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::engine::{SimEngine, State};
 use super::events::EventFault;
-use super::faults::{Fault, FaultPlan};
+use super::faults::{Fault, FaultKind, FaultPlan};
 use super::foreign::Foreign;
 use super::images::PullCourse;
 use super::script::Script;
-use super::trace::{Operation, Trace};
+use super::trace::{Call, Operation, Trace};
 use super::violations::violations;
 use super::world::{SimContainer, World};
 use crate::engine::answer::{ExecOutput, ImageFacts, LogLine};
@@ -117,7 +118,7 @@ impl SimEngine {
         let mut state = self.state();
         let State { world, gate, .. } = &mut *state;
         world.settle(now);
-        let done = world.act(foreign, &gate.rng, now);
+        let done = world.act(foreign, &gate.rng, now).map(drop);
         drop(state);
         self.alter(|_| ());
         done
@@ -132,6 +133,9 @@ impl SimEngine {
     pub fn clear_faults(&self) {
         let mut state = self.state();
         state.gate.clear();
+        if state.world.engine.goes_on_at.is_some() {
+            state.world.engine_goes_on();
+        }
         state.world.bus.clear_faults();
         state.world.stale_by = None;
     }
@@ -181,9 +185,28 @@ impl SimEngine {
         self.with(|world| world.volumes.get(volume).map(|volume| volume.ledger.clone()))
     }
 
+    /// How often faults of each kind had an effect so far.
+    pub fn effects(&self) -> BTreeMap<FaultKind, u64> {
+        let state = self.state();
+        let mut effects = state.world.effects.clone();
+        effects.insert(FaultKind::Event, state.world.bus.disturbed);
+        effects
+    }
+
     /// Every call so far.
     pub fn calls(&self) -> Trace {
         self.state().trace.clone()
+    }
+
+    /// How many calls there were so far, and how many events.
+    pub fn count(&self) -> (usize, usize) {
+        let state = self.state();
+        (state.trace.calls.len(), state.world.bus.journal.len())
+    }
+
+    /// The calls after the first so many.
+    pub fn calls_since(&self, first: usize) -> Vec<Call> {
+        self.state().trace.calls.get(first..).unwrap_or_default().to_vec()
     }
 
     /// A digest of every call and every event so far: equal runs have equal ones.

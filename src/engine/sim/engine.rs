@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::faults::{Fault, Gate};
+use super::faults::{Fault, FaultKind, Gate};
 use super::mutation::{Applied, Mutation};
 use super::trace::{Call, Operation, Trace};
 use super::world::{Now, World};
@@ -134,21 +134,26 @@ impl SimEngine {
         let error = |kind, message: &str| Err(EngineError::new(operation.words(), target, kind, message));
         let answer = match fault {
             Some(Fault::FailBefore(kind)) => {
+                self.note_effect(FaultKind::FailBefore);
                 self.sleep(Duration::from_millis(1)).await;
                 error(kind, "simulated: failed before it happened")
             }
             Some(Fault::LostAck(kind)) => {
-                let _ = work.await;
+                if work.await.is_ok() && operation.mutating() {
+                    self.note_effect(FaultKind::LostAck);
+                }
                 error(kind, "simulated: the answer was lost")
             }
             Some(Fault::Hang { limit, effect_after }) => {
                 if let (Some(after), Some(effect)) = (effect_after, effect) {
                     self.make(|world, now| world.defer(now.moment + limit + after, effect));
                 }
+                self.note_effect(FaultKind::Hang);
                 self.sleep(limit).await;
                 error(ErrorKind::Timeout, "simulated: no answer in time")
             }
             Some(Fault::Delay(delay)) => {
+                self.note_effect(FaultKind::Delay);
                 self.sleep(delay).await;
                 work.await
             }
@@ -171,15 +176,29 @@ impl SimEngine {
         match fault {
             Fault::StaleRead(age) => world.stale_by = Some(*age),
             Fault::Event(fault) => world.bus.fault(*fault),
-            Fault::RestartEngine { down } => world.engine_goes_down(Some(now.moment + *down), now),
+            Fault::RestartEngine { down } => {
+                world.note_effect(FaultKind::RestartEngine);
+                world.engine_goes_down(Some(now.moment + *down), now);
+            }
+            Fault::StopEngine(pause) => {
+                world.note_effect(FaultKind::StopEngine);
+                world.engine.hung = true;
+                world.engine.goes_on_at = Some(now.moment + *pause);
+            }
             Fault::Foreign(foreign) => {
                 // What foreign hands can't do does not happen.
-                let _ = world.act(foreign, &gate.rng, now);
+                if world.act(foreign, &gate.rng, now) == Ok(true) {
+                    world.note_effect(FaultKind::Foreign);
+                }
             }
             Fault::FailBefore(_) | Fault::LostAck(_) | Fault::Delay(_) | Fault::Hang { .. } => {}
         }
         drop(state);
         self.inner.changed.notify_waiters();
+    }
+
+    fn note_effect(&self, kind: FaultKind) {
+        self.state().world.note_effect(kind);
     }
 
     /// A change: half of its cost, the change, the other half. A caller that goes away in the first

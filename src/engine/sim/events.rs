@@ -58,6 +58,8 @@ pub struct Bus {
     subscribers: BTreeMap<u64, Subscriber>,
     next: u64,
     faults: VecDeque<EventFault>,
+    /// How many events that somebody listens for were lost, doubled or late.
+    pub disturbed: u64,
     /// Every event, also those that nobody heard.
     pub journal: Vec<Emitted>,
 }
@@ -90,7 +92,9 @@ impl Bus {
 
     pub(super) fn emit(&mut self, now: Now, (object, action): (&'static str, &'static str), id: &str, stack: Option<&StackName>) {
         self.journal.push(Emitted { at: now.moment, object, action, id: id.to_owned(), stack: stack.cloned() });
-        let (copies, delay) = match self.faults.pop_front() {
+        let fault = self.faults.pop_front();
+        self.disturbed += u64::from(fault.is_some() && self.subscribers.values().any(|subscriber| !subscriber.cut));
+        let (copies, delay) = match fault {
             None => (1, Duration::ZERO),
             Some(EventFault::Lose) => (0, Duration::ZERO),
             Some(EventFault::Double) => (2, Duration::ZERO),

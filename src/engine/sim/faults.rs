@@ -36,6 +36,8 @@ pub enum Fault {
     },
     /// Foreign hands are quicker.
     Foreign(Foreign),
+    /// The engine stops first, as by SIGSTOP: it takes calls and answers none for this long.
+    StopEngine(Duration),
 }
 
 /// Kinds of faults, for rates.
@@ -57,11 +59,13 @@ pub enum FaultKind {
     RestartEngine,
     /// [`Fault::Foreign`]
     Foreign,
+    /// [`Fault::StopEngine`]
+    StopEngine,
 }
 
 impl FaultKind {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::FailBefore,
         Self::LostAck,
         Self::Delay,
@@ -70,7 +74,32 @@ impl FaultKind {
         Self::Event,
         Self::RestartEngine,
         Self::Foreign,
+        Self::StopEngine,
     ];
+}
+
+impl FaultKind {
+    /// Whether one of it is felt for long: it is to be rare.
+    fn is_heavy(self) -> bool {
+        matches!(self, Self::RestartEngine | Self::Foreign | Self::Hang | Self::StopEngine)
+    }
+}
+
+impl Fault {
+    /// Its kind.
+    pub fn kind(&self) -> FaultKind {
+        match self {
+            Self::FailBefore(_) => FaultKind::FailBefore,
+            Self::LostAck(_) => FaultKind::LostAck,
+            Self::Delay(_) => FaultKind::Delay,
+            Self::Hang { .. } => FaultKind::Hang,
+            Self::StaleRead(_) => FaultKind::StaleRead,
+            Self::Event(_) => FaultKind::Event,
+            Self::RestartEngine { .. } => FaultKind::RestartEngine,
+            Self::Foreign(_) => FaultKind::Foreign,
+            Self::StopEngine(_) => FaultKind::StopEngine,
+        }
+    }
 }
 
 /// Which faults happen how often.
@@ -95,7 +124,7 @@ impl FaultPlan {
         let rng = SimRng::new(seed ^ 0x5157_4152_4D00);
         let chosen: Vec<FaultKind> = FaultKind::ALL.into_iter().filter(|_| rng.below(2) == 0).collect();
         let rate = |kind: FaultKind| {
-            let most = if matches!(kind, FaultKind::RestartEngine | FaultKind::Foreign | FaultKind::Hang) { 30 } else { 200 };
+            let most = if kind.is_heavy() { 30 } else { 200 };
             (kind, 1 + rng.below(most))
         };
         Self { seed, rates: chosen.into_iter().map(rate).collect(), only: BTreeSet::new() }
@@ -172,6 +201,7 @@ impl Gate {
             }),
             FaultKind::RestartEngine => Fault::RestartEngine { down: millis(100, 15_000) },
             FaultKind::Foreign => Fault::Foreign(Foreign::Any),
+            FaultKind::StopEngine => Fault::StopEngine(millis(1_000, 180_000)),
         }
     }
 }

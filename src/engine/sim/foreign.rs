@@ -98,9 +98,17 @@ impl Foreign {
 }
 
 impl World {
-    /// Does it, as far as the engine allows it.
-    pub(super) fn act(&mut self, foreign: &Foreign, rng: &SimRng, now: Now) -> Result<(), String> {
+    /// Does it, as far as the engine allows it; whether there was anything to do.
+    pub(super) fn act(&mut self, foreign: &Foreign, rng: &SimRng, now: Now) -> Result<bool, String> {
+        if *foreign == Foreign::Any {
+            return self.any_act(rng).map_or(Ok(false), |act| self.act(&act, rng, now));
+        }
+        self.act_as(foreign, now).map(|()| true)
+    }
+
+    fn act_as(&mut self, foreign: &Foreign, now: Now) -> Result<(), String> {
         match foreign {
+            Foreign::Any => Ok(()),
             Foreign::Create { name, image, command } => self.foreign_create(name, image, command, now),
             Foreign::CreateNetwork(name) => self.add_network(name, None, now).map(drop).map_err(|error| error.to_string()),
             Foreign::RemoveNetwork(name) => {
@@ -129,7 +137,6 @@ impl World {
                 self.taken_ports.remove(&(*port, Protocol::Tcp));
                 Ok(())
             }
-            Foreign::Any => self.any_act(rng).map_or(Ok(()), |act| self.act(&act, rng, now)),
             Foreign::Remove(name)
             | Foreign::Stop(name)
             | Foreign::Kill(name)

@@ -18,6 +18,7 @@ use crate::model::time::Moment;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
     EngineUp,
+    EngineGoesOn,
     Ended(ContainerId),
     Gone(ContainerId),
     Deferred(usize),
@@ -33,6 +34,7 @@ impl World {
             let then = now.back_at(at);
             match due {
                 Due::EngineUp => self.engine_is_up(),
+                Due::EngineGoesOn => self.engine_goes_on(),
                 Due::Ended(id) => self.finish_run(&id, then),
                 Due::Gone(id) => self.finish_removal(&id, then),
                 Due::Deferred(index) => {
@@ -59,7 +61,8 @@ impl World {
         let gone = self.containers.values().filter_map(|container| Some((container.gone_at?, Due::Gone(container.id.clone()))));
         let deferred = self.deferred.iter().enumerate().map(|(index, (at, _))| (*at, Due::Deferred(index)));
         let engine = self.engine.up_at.map(|at| (at, Due::EngineUp));
-        ends.chain(gone).chain(deferred).chain(engine).min()
+        let goes_on = self.engine.goes_on_at.map(|at| (at, Due::EngineGoesOn));
+        ends.chain(gone).chain(deferred).chain(engine).chain(goes_on).min()
     }
 
     /// Leaves a change for later: its caller has gone.
@@ -179,6 +182,12 @@ impl World {
                 container.state = ContainerState::Dead;
             }
         }
+    }
+
+    /// It answers again, as after SIGCONT.
+    pub(super) fn engine_goes_on(&mut self) {
+        self.engine.hung = false;
+        self.engine.goes_on_at = None;
     }
 
     pub(super) fn engine_is_up(&mut self) {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::faults::FaultKind;
 use super::script::Script;
 use super::world::{End, Now, Run, SimContainer, SimNetwork, SimVolume, World};
 use crate::engine::labels;
@@ -18,10 +19,19 @@ const PLAYED: u64 = 1 << 40;
 impl World {
     /// One look; a stale one where a fault asks for it.
     pub(super) fn observed(&mut self, scope: &Scope, now: Now) -> Observed {
+        let observed = self.looked_at(scope, now);
+        self.told = Some(observed.clone());
+        observed
+    }
+
+    fn looked_at(&mut self, scope: &Scope, now: Now) -> Observed {
         if let Some(age) = self.stale_by.take() {
             let old_enough = self.seen.iter().rev().find(|(at, _)| *at + age <= now.moment);
-            if let Some((_, stale)) = old_enough.or(self.seen.first()) {
-                return stale.clone();
+            if let Some((_, stale)) = old_enough.or(self.seen.first()).cloned() {
+                if stale != self.look(scope) {
+                    self.note_effect(FaultKind::StaleRead);
+                }
+                return stale;
             }
         }
         let fresh = self.look(scope);

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
 use super::events::Bus;
+use super::faults::FaultKind;
 use super::images::Images;
 use super::mutation::Mutation;
 use super::script::{Script, Scripts};
@@ -173,6 +174,8 @@ pub struct EngineState {
     pub up_at: Option<Moment>,
     /// Whether it takes calls and never answers.
     pub hung: bool,
+    /// When it answers again by itself.
+    pub goes_on_at: Option<Moment>,
     /// Counts its starts.
     pub epoch: u64,
     /// Whether containers outlive it.
@@ -208,6 +211,11 @@ pub struct World {
     pub permitted_volumes: BTreeSet<String>,
     /// What should never have happened, and did.
     pub breaches: Vec<String>,
+    /// What was told by the last look.
+    pub told: Option<Observed>,
+    /// How often faults of each kind had an effect: a lost answer of a change that happened, a stale read that
+    /// differs, an event that somebody listened for.
+    pub effects: BTreeMap<FaultKind, u64>,
     pub(super) deferred: Vec<(Moment, Mutation)>,
     pub(super) seen: Vec<(Moment, Observed)>,
     pub(super) stale_by: Option<Duration>,
@@ -223,13 +231,15 @@ impl Default for World {
             volumes: BTreeMap::new(),
             images: Images::default(),
             taken_ports: BTreeSet::new(),
-            engine: EngineState { up: true, up_at: None, hung: false, epoch: 1, live_restore: false },
+            engine: EngineState { up: true, up_at: None, hung: false, goes_on_at: None, epoch: 1, live_restore: false },
             scripts: Scripts::default(),
             bus: Bus::default(),
             slow_removals: BTreeMap::new(),
             guard: None,
             permitted_volumes: BTreeSet::new(),
             breaches: Vec::new(),
+            told: None,
+            effects: BTreeMap::new(),
             deferred: Vec::new(),
             seen: Vec::new(),
             stale_by: None,
@@ -244,6 +254,11 @@ impl World {
     pub(super) fn number(&mut self) -> u64 {
         self.next += 1;
         self.next
+    }
+
+    /// A fault of this kind had an effect.
+    pub(super) fn note_effect(&mut self, kind: FaultKind) {
+        *self.effects.entry(kind).or_default() += 1;
     }
 
     /// The numbers to come begin here.

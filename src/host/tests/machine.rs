@@ -164,7 +164,7 @@ fn what_is_kept_of_an_up_comes_back_and_is_not_shown() {
     kept::keep(&SystemDisk, root.path(), &up).expect("keeping");
     let mode = std::fs::metadata(root.path().join("environment.json")).expect("it is there").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    assert_eq!(kept::recall(&SystemDisk, root.path()).expect("recalling"), Some(up.clone()));
+    assert!(kept::recall(&SystemDisk, root.path()).is_some_and(|kept| kept.means_the_same(&up)));
     assert!(!format!("{up:?}").contains("canary-7"));
 }
 

@@ -310,7 +310,7 @@ impl World {
         let run = container.run().expect("it ran");
         let history = self.history.replicas.entry(ReplicaKey { name: name(text), replica: 1 }).or_default();
         history.attempt = attempt;
-        history.last_exit = Some(LastExit { run, exit, ended_before: None, seen: NOW });
+        history.last_exit = Some(LastExit { run, exit, ended_before: None, seen: NOW, waited: Duration::ZERO });
         self.add(container)
     }
 

@@ -403,7 +403,8 @@ fn a_state_that_knows_nothing_of_hands_is_read_as_before() {
     let path = std::path::PathBuf::from("/stack/.witwd/state.json");
     machine.disk.write_atomic(&path, br#"{"v":1,"goal":"down","builds":{"app":"one"}}"#).expect("the simulated disk writes");
     let mut state = StateFile::new(machine.disk.clone(), path);
-    let (history, unusable) = state.load().expect("the simulated disk reads");
+    let (history, unusable) = state.load();
+    let history = history.expect("a state");
     assert_eq!((history.goal, unusable, history.builds.len()), (Goal::Down, None, 1));
     assert_eq!(history.by_hand, ByHand::default());
 }
