@@ -127,6 +127,19 @@ pub fn forget_failures(history: &mut History, verdicts: &Verdicts) {
     }
 }
 
+/// A start that is seen to have come to a run is done: what ends later is another end, also where an older
+/// one is shown once more.
+pub fn note_answered(history: &mut History, observed: &Observed) {
+    let up = observed.containers.iter().filter(|container| container.state.is_up());
+    let runs: BTreeSet<RunId> = up.filter_map(Container::run).collect();
+    for replica in history.replicas.values_mut() {
+        let is_of = |run: &RunId| replica.answered.as_ref().is_some_and(|answered| answered.container == run.container);
+        if runs.iter().any(is_of) {
+            replica.answered = None;
+        }
+    }
+}
+
 /// Forgives the attempts of replicas that were ready for long enough.
 pub fn forgive(history: &mut History, stack: &Stack, now: Moment, wall: jiff::Timestamp) {
     for (key, since) in &history.ready_since {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use jiff::{RoundMode, TimestampRound, Unit};
@@ -215,7 +216,14 @@ impl Supervisor {
                 }
                 self.remember_provisioned(key, container, provisioned.glibc);
             }
-            (Action::Start { key, .. }, _) => drop(self.history.port_taken.remove(key)),
+            (Action::Start { key, .. }, _) => {
+                self.history.port_taken.remove(key);
+                // An end that is shown once more is an old one, and is not answered at once.
+                let last = self.history.replicas.get_mut(key).and_then(|replica| replica.last_exit.as_mut());
+                if let Some(last) = last {
+                    (last.seen, last.waited) = (self.context.clock.moment(), Duration::ZERO);
+                }
+            }
             _ => {}
         }
     }

@@ -63,6 +63,7 @@ impl Supervisor {
         note::note_left(&mut self.history, stack, instance, observed);
         note::adopt_images(&mut self.history, &self.stack, &self.context.instance, observed);
         note::note_readiness(&mut self.history, &mut self.verdicts, observed, now);
+        note::note_answered(&mut self.history, observed);
         note::forget_failures(&mut self.history, &self.verdicts);
         note::forgive(&mut self.history, &self.stack, now, self.context.clock.wall());
         // Of what is being made nothing can be seen yet.

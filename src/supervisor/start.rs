@@ -113,7 +113,7 @@ impl Machine {
             let prober = SystemProber::new(machine.engine.clone(), machine.clock.clone(), passwords.clone());
             (machine.hands(passwords), Arc::new(prober) as Arc<dyn Prober>)
         };
-        self.supervise_with(outside, (stack, Some(first)), ends, ending).await
+        self.supervise_with(outside, (stack, Some(first)), ends, ending).await;
     }
 
     /// The same with other hands and another prober, and perhaps with nothing asked at first.
