@@ -5,7 +5,7 @@ WITWD  := $(TARGET)/release/witwd
 RUN    := images/bootstrap run
 
 .DEFAULT_GOAL := help
-.PHONY: help up down ps test bench check build bootstrap bootstrap-test
+.PHONY: help up down ps test soak bench check build bootstrap bootstrap-test
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ ps: ## what runs, and why what does not
 test: bootstrap-test ## every test, those against the real engine and browser too
 	@echo "== cargo test (from nothing some minutes, most of it for the crates; the engine tests make images)" >&2
 	$(RUN) cargo test --locked --workspace
+
+soak: bootstrap ## simulated runs with new seeds, as long as told: make soak FOR=1h
+	WITWD_SOAK=$(or $(FOR),10m) cargo test --locked --test simulation -- --ignored --nocapture new_seeds
 
 bench: bootstrap ## speed beside raw engine calls and docker compose, as ratios (half an hour)
 	$(RUN) cargo bench --locked --bench speed

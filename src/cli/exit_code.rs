@@ -192,7 +192,7 @@ impl From<PreviewError> for Failure {
     fn from(error: PreviewError) -> Self {
         match error {
             PreviewError::Engine(error) => error.into(),
-            other => Self::new(Exit::Failed, chain(&other)),
+            other @ PreviewError::Runtime(_) => Self::new(Exit::Failed, chain(&other)),
         }
     }
 }

@@ -118,6 +118,7 @@ pub const ASSERTIONS: &[(&str, Check)] = assertions! {
         volume_create_is_idempotent_for_ours,
         a_foreign_volume_of_that_name_is_a_conflict,
         a_volume_of_another_instance_is_a_conflict,
+        a_container_is_not_made_on_a_missing_volume,
         a_volume_in_use_cannot_be_removed,
         a_volume_of_a_stopped_container_is_in_use,
         a_volume_stays_when_its_container_goes,

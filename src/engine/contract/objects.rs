@@ -151,6 +151,16 @@ pub(super) async fn a_volume_of_another_instance_is_a_conflict(bench: &Bench) ->
     refused(bench.engine.create_volume(&request).await, ErrorKind::Conflict)
 }
 
+pub(super) async fn a_container_is_not_made_on_a_missing_volume(bench: &Bench) -> Claim {
+    let (name, mount) = bench.volume("/data").await?;
+    bench.engine.remove_volume(&name).await?;
+    let mut request = bench.request(&["exit", "0"])?;
+    request.mounts = vec![mount];
+    refused(bench.engine.create(&request).await, ErrorKind::NotFound)?;
+    let seen = bench.observe().await?.volumes;
+    ensure(seen.iter().all(|seen| seen.name != name), || "it was made by the way".to_owned())
+}
+
 pub(super) async fn a_volume_in_use_cannot_be_removed(bench: &Bench) -> Claim {
     let (name, mount) = bench.volume("/data").await?;
     let mut request = bench.request(&["serve", "--port", "8080"])?;

@@ -22,6 +22,8 @@ const CREATE: Duration = Duration::from_millis(60);
 const START: Duration = Duration::from_millis(80);
 const NETWORK: Duration = Duration::from_millis(100);
 const SMALL: Duration = Duration::from_millis(10);
+/// How many looks are remembered as they were told.
+const TOLD: usize = 4;
 /// How long a caller waits for a removal.
 const REMOVAL_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -45,7 +47,14 @@ impl Engine for SimEngine {
             self.answering(Operation::Observe, "engine").await?;
             Ok(self.see(|world, now| world.observed(scope, now)))
         };
-        self.call(Operation::Observe, "engine", None, work).await
+        let observed = self.call(Operation::Observe, "engine", None, work).await?;
+        self.alter(|world| {
+            world.told.push_back(observed.clone());
+            if world.told.len() > TOLD {
+                world.told.pop_front();
+            }
+        });
+        Ok(observed)
     }
 
     async fn events(&self, stack: &StackName) -> Result<EventStream, EngineError> {

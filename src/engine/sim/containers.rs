@@ -28,6 +28,15 @@ impl World {
             let message = format!("No such image: {}", request.image);
             return Err(refused(Operation::Create, &request.name, ErrorKind::NotFound, message));
         };
+        // The engine would make it without our labels: the adapter asks first.
+        let missing = request.mounts.iter().find_map(|mount| match &mount.source {
+            MountFrom::Volume(name) if !self.volumes.contains_key(name) => Some(name),
+            _ => None,
+        });
+        if let Some(name) = missing {
+            let message = format!("get {name}: no such volume");
+            return Err(refused(Operation::Create, &request.name, ErrorKind::NotFound, message));
+        }
         self.name_is_free(Operation::Create, &request.name)?;
         let id = ContainerId(self.new_id("container"));
         let mut all_labels = request.labels.clone();

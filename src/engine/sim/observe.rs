@@ -19,12 +19,6 @@ const PLAYED: u64 = 1 << 40;
 impl World {
     /// One look; a stale one where a fault asks for it.
     pub(super) fn observed(&mut self, scope: &Scope, now: Now) -> Observed {
-        let observed = self.looked_at(scope, now);
-        self.told = Some(observed.clone());
-        observed
-    }
-
-    fn looked_at(&mut self, scope: &Scope, now: Now) -> Observed {
         if let Some(age) = self.stale_by.take() {
             let old_enough = self.seen.iter().rev().find(|(at, _)| *at + age <= now.moment);
             if let Some((_, stale)) = old_enough.or(self.seen.first()).cloned() {

@@ -1,6 +1,6 @@
 //! The state of the simulated engine: plain data, changed only by synchronous functions.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -211,8 +211,8 @@ pub struct World {
     pub permitted_volumes: BTreeSet<String>,
     /// What should never have happened, and did.
     pub breaches: Vec<String>,
-    /// What was told by the last look.
-    pub told: Option<Observed>,
+    /// What was told by the last few looks, the last one last.
+    pub told: VecDeque<Observed>,
     /// How often faults of each kind had an effect: a lost answer of a change that happened, a stale read that
     /// differs, an event that somebody listened for.
     pub effects: BTreeMap<FaultKind, u64>,
@@ -238,7 +238,7 @@ impl Default for World {
             guard: None,
             permitted_volumes: BTreeSet::new(),
             breaches: Vec::new(),
-            told: None,
+            told: VecDeque::new(),
             effects: BTreeMap::new(),
             deferred: Vec::new(),
             seen: Vec::new(),

@@ -13,8 +13,7 @@ use witwd::model::status::{State, Status};
 use witwd::model::wish::{Chosen, Wish};
 use witwd::supervisor::{HandError, StateFile};
 
-use super::storms::FOUR;
-use super::world::{DEMO, Daemon, Machine, stack};
+use super::world::{DEMO, Daemon, FOUR, Machine, stack};
 
 /// Long enough for whatever would happen by itself.
 const A_WHILE: Duration = Duration::from_secs(300);

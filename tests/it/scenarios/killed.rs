@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use witwd::supervisor::Down;
 
-use super::storms::FOUR;
-use super::world::{DEMO, Daemon, Machine, stack};
+use super::world::{DEMO, Daemon, FOUR, Machine, stack};
 
 /// A daemon that dies after `steps` calls of the engine, and one that comes after it.
 async fn killed_after(machine: &Machine, text: &str, calls: usize) -> bool {

@@ -8,6 +8,5 @@ mod kept_logs;
 mod killed;
 mod layers;
 mod renamed;
-mod storms;
 mod unwritten;
 pub mod world;

@@ -5,8 +5,7 @@ use std::time::Duration;
 use witwd::host::sim::LastWrite;
 use witwd::supervisor::{Down, Occasion, Up};
 
-use super::storms::FOUR;
-use super::world::{DEMO, Daemon, LIMIT, Machine, loaded};
+use super::world::{DEMO, Daemon, FOUR, LIMIT, Machine, loaded};
 
 /// What a person asks for.
 #[derive(Clone, Copy)]

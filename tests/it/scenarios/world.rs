@@ -26,6 +26,29 @@ env.DATABASE_URL = "${db.url}"
 image = "postgres:17"
 "#;
 
+/// Three services on a postgres, one of them in two replicas.
+pub const FOUR: &str = r#"
+name = "demo"
+[services.app]
+image = "app:1"
+port = 8000
+health.http = "/healthz"
+replicas = 2
+env.DATABASE_URL = "${db.url}"
+[services.worker]
+image = "app:1"
+depends_on = ["app"]
+[services.cache]
+image = "cache:1"
+port = 6379
+health.tcp = true
+volumes = ["kept:/data"]
+[postgres.db]
+image = "postgres:17"
+[volumes]
+kept = {}
+"#;
+
 /// Longer than anything here may take, in virtual time.
 pub const LIMIT: Duration = Duration::from_secs(1200);
 

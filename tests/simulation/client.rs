@@ -1,0 +1,170 @@
+//! One life of a daemon, as `cli::daemon` leads it, and who asks things of it.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use witwd::host::Clock as _;
+use witwd::host::virtual_time::VirtualClock;
+use witwd::model::history::Goal;
+use witwd::model::status::Status;
+use witwd::model::time::Moment;
+use witwd::supervisor::sim::SimMachine;
+use witwd::supervisor::{Down, Handle, Occasion, Up, channel};
+
+use super::case::{Ask, Asks, File, KEPT};
+use super::tell::tell;
+
+/// How long after its end the next daemon begins: what a guardian takes.
+const REBORN: Duration = Duration::from_millis(100);
+/// How often it is asked whether its loop turns, and how long it may take to say so.
+const PULSE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(1));
+
+/// What outlives a daemon beside its machine: who asks, and what he was answered.
+#[derive(Default)]
+pub struct Progress {
+    /// How many of the asks were answered.
+    pub answered: usize,
+    /// Whether one was sent whose answer did not come yet.
+    pub waiting: bool,
+    /// Whether a `down` was answered and nothing else asked since.
+    pub is_down: bool,
+    /// Which life of a daemon this is, and in which one the last answer came.
+    pub life: (usize, usize),
+    /// The file that was accepted last: beside the state, it is kept before the supervisor hears of it.
+    pub accepted: Option<File>,
+    /// Whether what was to happen to the stack did.
+    pub happened: bool,
+    /// When something was asked last, or answered.
+    pub spoken: Moment,
+    /// The handle of the daemon that lives.
+    pub handle: Option<Handle>,
+    /// What clients saw that they must never see.
+    pub complaints: Vec<String>,
+}
+
+impl Progress {
+    /// The last thing is asked once more.
+    pub fn ask_again(&mut self) {
+        self.answered = self.answered.saturating_sub(1);
+    }
+}
+
+/// A machine, its time, and who asks.
+#[derive(Clone)]
+pub struct Place {
+    pub machine: SimMachine,
+    pub clock: Arc<VirtualClock>,
+    pub asks: Arc<Asks>,
+    progress: Arc<Mutex<Progress>>,
+}
+
+impl Place {
+    /// An empty machine on which this is to be asked.
+    pub fn new(seed: u64, asks: &Asks) -> Self {
+        let wall = "2026-01-01T00:00:00Z".parse().expect("a time");
+        let clock = Arc::new(VirtualClock::at(Moment::default(), wall));
+        let machine = SimMachine::new(clock.clone(), seed);
+        Self { machine, clock, asks: Arc::new(asks.clone()), progress: Arc::default() }
+    }
+
+    /// What outlives daemons.
+    pub fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().expect("no panic while progress is held")
+    }
+
+    /// These are asked too.
+    pub fn ask_more(&mut self, more: impl Iterator<Item = (Duration, Ask)>) {
+        Arc::make_mut(&mut self.asks).extend(more);
+    }
+
+    /// A daemon, which goes on with what the last one was asked for.
+    async fn begin(&self) -> Handle {
+        if self.progress().life.0 > 0 {
+            self.clock.sleep(REBORN).await;
+        }
+        self.progress().life.0 += 1;
+        let (handle, mut ends) = channel(Status::unknown(String::new(), None));
+        self.progress().handle = Some(handle.clone());
+        let (machine, progress) = (self.machine.clone(), self.progress.clone());
+        tokio::spawn(async move {
+            // Nothing is done before the first command.
+            let Some(first) = ends.commands.recv().await else { return };
+            let accepted = progress.lock().expect("no panic while progress is held").accepted;
+            let stack = accepted.unwrap_or(File::First).stack().clone();
+            machine.supervise(stack, Some(first), ends).await;
+        });
+        self.resume(&handle).await;
+        handle
+    }
+
+    async fn resume(&self, handle: &Handle) {
+        let replicas = self.machine.kept().history.replicas;
+        tell(self.clock.moment(), &format!("a daemon begins with {replicas:?}"));
+        let (history, Some(file)) = (self.machine.kept().history, self.progress().accepted) else { return };
+        // It may end meanwhile.
+        let _ = match history.goal {
+            Goal::Up => handle.up(Up { occasion: Occasion::Resumed, ..Up::of(file.stack().clone()) }).await,
+            Goal::Down => handle.down(Down { volumes: history.drop_volumes }).await,
+        };
+    }
+
+    /// Asks one thing and waits for its answer.
+    async fn ask(&self, handle: &Handle, ask: &Ask) -> bool {
+        {
+            let mut progress = self.progress();
+            (progress.waiting, progress.spoken, progress.is_down) = (true, self.clock.moment(), false);
+            if let Ask::Up(file) | Ask::Save(file) = ask {
+                progress.accepted = Some(*file);
+            }
+        }
+        let answered = match ask {
+            Ask::Up(file) => handle.up(Up::of(file.stack().clone())).await.is_ok(),
+            Ask::Save(file) => handle.up(Up { occasion: Occasion::Saved, ..Up::of(file.stack().clone()) }).await.is_ok(),
+            Ask::Down { with_volume } => {
+                let volumes = with_volume.then(|| KEPT.to_owned()).into_iter().collect();
+                handle.down(Down { volumes }).await.is_ok()
+            }
+            // What makes no sense any more is refused: that is an answer too.
+            Ask::Hand(wish) => !matches!(handle.hand(wish.clone()).await, Err(witwd::supervisor::HandError::Closed(_))),
+        };
+        let mut progress = self.progress();
+        (progress.waiting, progress.spoken) = (!answered, self.clock.moment());
+        progress.answered += usize::from(answered);
+        progress.is_down = answered && matches!(ask, Ask::Down { .. });
+        progress.life.1 = progress.life.0;
+        answered
+    }
+
+    /// One life of a daemon: it goes on with what was asked, and whoever has not been answered asks (again).
+    pub async fn live(&self) -> Handle {
+        let handle = self.begin().await;
+        tokio::spawn(self.clone().feel_pulse(handle.clone()));
+        loop {
+            let answered = self.progress().answered;
+            let Some((delay, ask)) = self.asks.get(answered).cloned() else { return handle };
+            self.clock.sleep(delay).await;
+            if let Ask::Down { with_volume: true } = ask {
+                self.machine.engine.permit_volume_removal(KEPT);
+            }
+            if !self.ask(&handle, &ask).await {
+                return handle;
+            }
+        }
+    }
+
+    /// A daemon answers, whatever its engine does.
+    async fn feel_pulse(self, handle: Handle) {
+        loop {
+            self.clock.sleep(PULSE.0).await;
+            let in_time = tokio::select! {
+                biased;
+                _ = handle.pulse() => true,
+                () = self.clock.sleep(PULSE.1) => false,
+            };
+            // Before the first request there is no loop yet.
+            if !in_time && self.progress().answered > 0 {
+                self.progress().complaints.push("control-answers: no pulse for a second".to_owned());
+            }
+        }
+    }
+}
