@@ -23,7 +23,7 @@ use crate::model::by_hand::ByHand;
 use crate::model::hash::SpecHash;
 use crate::model::history::Goal;
 use crate::model::image::{Build, ImageOrigin};
-use crate::model::name::{ImageId, InstanceId, StackName, WorkloadName};
+use crate::model::name::{ImageId, InstanceId, ReplicaKey, StackName, WorkloadName};
 use crate::model::stack::Stack;
 use crate::model::status::DaemonStatus;
 use crate::model::workload::Workload;
@@ -174,6 +174,11 @@ async fn name_on_the_engine(parts: &Parts) -> StackName {
 /// What a person holds by hand, where no daemon can be asked.
 pub fn held_by_hand(disk: Arc<dyn Disk>, place: &Place) -> ByHand {
     supervisor::held_by_hand(disk, &place.state)
+}
+
+/// How often each replica was started again, where no daemon can be asked.
+pub fn kept_restarts(disk: Arc<dyn Disk>, place: &Place) -> BTreeMap<ReplicaKey, u64> {
+    supervisor::kept_restarts(disk, &place.state)
 }
 
 /// What carries out single actions of a stack, beside a daemon or without one.

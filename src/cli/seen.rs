@@ -34,6 +34,7 @@ pub(super) async fn status(context: &Context, place: &Place) -> Result<Status, F
     let loaded = read.as_ref().ok().map(|reading| &reading.loaded);
     let mut status = describe(&name, &place.instance()?, loaded, &observed);
     hold(&mut status, &super::assembly::held_by_hand(context.disk.clone(), place));
+    count(&mut status, &super::assembly::kept_restarts(context.disk.clone(), place));
     status.file = file::status(place, read.as_ref().map_or_else(Some, |reading| reading.invalid.as_ref()));
     Ok(status)
 }
@@ -72,6 +73,14 @@ pub(super) fn hold(status: &mut Status, by_hand: &ByHand) {
     for item in status.items.iter_mut().filter(|item| item.state == State::Stopped) {
         let Ok(name) = item.name.parse() else { continue };
         item.held = by_hand.is_stopped(&ReplicaKey { name, replica: item.replica });
+    }
+}
+
+/// Shows what was counted: the number only grows, also while no daemon can be asked.
+fn count(status: &mut Status, restarts: &BTreeMap<ReplicaKey, u64>) {
+    for item in &mut status.items {
+        let Ok(name) = item.name.parse() else { continue };
+        item.restarts = restarts.get(&ReplicaKey { name, replica: item.replica }).copied().unwrap_or_default();
     }
 }
 
