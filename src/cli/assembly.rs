@@ -28,7 +28,7 @@ use crate::model::stack::Stack;
 use crate::model::status::DaemonStatus;
 use crate::model::workload::Workload;
 use crate::postgres::Passwords;
-use crate::supervisor::{self, Command, Ends, Machine, Single};
+use crate::supervisor::{self, Command, Down, Ends, Machine, Single};
 
 /// What a supervisor is given to work with.
 #[derive(Clone)]
@@ -210,6 +210,11 @@ pub fn known_passwords(disk: Arc<dyn Disk>, place: &Place, stack: &Stack) -> Pas
 /// Whether the stack is to run, as far as the supervisor's own state says: not after a `down`.
 pub fn is_wanted(parts: &Parts) -> bool {
     machine(parts).goal() == Goal::Up
+}
+
+/// The `down` of a stack that is not to run: done, or to be gone on with.
+pub fn unfinished_down(parts: &Parts) -> Option<Down> {
+    machine(parts).unfinished_down()
 }
 
 /// Whether the state beside a stack can be read by a daemon of this version.

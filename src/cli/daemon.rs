@@ -14,7 +14,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::writer::MakeWriterExt as _;
 
 use super::Done;
-use super::assembly::{Parts, is_wanted, supervise};
+use super::assembly::{Parts, is_wanted, supervise, unfinished_down};
 use super::context::Context;
 use super::door;
 use super::exit_code::{Exit, FINAL, Failure};
@@ -78,7 +78,14 @@ async fn begin(context: &Context, args: DaemonArgs) -> Result<Option<Daemon>, Fa
     let lock = acquire(&place.state, context.clock.wall())?;
     own_log::begin();
     let daemon = Daemon::start(context, &place, lock, reload, Signals::Both)?;
-    if args.wait { Ok(Some(daemon)) } else { daemon.resumed(context).await }
+    if args.wait {
+        return Ok(Some(daemon));
+    }
+    match unfinished_down(&daemon.parts) {
+        // A daemon of a guardian is not there after a `down`. That of a service manager waits for the next `up`.
+        Some(down) if args.live => daemon.goes_down(down).await.map(Some),
+        _ => daemon.resumed(context).await,
+    }
 }
 
 /// Which signals end a daemon. In a foreground `up`, Ctrl-C means the stack.
@@ -250,6 +257,20 @@ impl Daemon {
             Err(failure) => {
                 self.end().await;
                 Err(failure)
+            }
+        }
+    }
+
+    /// This daemon once it goes on with a `down` that another died in; it ends when that is done.
+    async fn goes_down(self, down: supervisor::Down) -> Result<Self, Failure> {
+        match self.handle.down(down).await {
+            Ok(generation) => {
+                self.downs.send_modify(|downs| downs.asked = downs.asked.max(generation));
+                Ok(self)
+            }
+            Err(closed) => {
+                self.end().await;
+                Err(Failure::of(Exit::Failed, "failed to go on", &closed))
             }
         }
     }

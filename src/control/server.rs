@@ -200,7 +200,7 @@ impl Call {
         let down: Down = read(body).await?;
         tracing::info!(self.peer.uid, self.peer.pid, ?down, "down");
         let sources = self.sources(true);
-        let generation = self.service.handle.down(supervisor::Down { volumes: down.volumes }).await?;
+        let generation = self.service.handle.down(supervisor::Down { volumes: down.volumes, resumed: false }).await?;
         self.service.downs.send_modify(|downs| downs.ask(generation));
         Ok(accepted(generation, Vec::new(), sources))
     }

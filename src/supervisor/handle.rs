@@ -78,6 +78,9 @@ pub struct Down {
     /// Remove these volumes too, by their engine names, where they are the stack's: the user saw them
     /// named and said yes.
     pub volumes: BTreeSet<String>,
+    /// Whether a daemon only goes on with one that another died in: a request that came meanwhile is newer,
+    /// and then this one is no request at all and is answered with 0.
+    pub resumed: bool,
 }
 
 /// What the supervisor can be asked. Each is answered when it is accepted, not when it is done:

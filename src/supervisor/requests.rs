@@ -39,6 +39,7 @@ impl Supervisor {
                 self.accept_up(*up);
                 let _ = answer.send(self.next_generation());
             }
+            Command::Down(down, answer) if down.resumed && self.generation > 0 => return answer.send(0).unwrap_or_default(),
             Command::Down(down, answer) => {
                 self.accept_down(&down);
                 let _ = answer.send(self.next_generation());
@@ -185,7 +186,7 @@ impl Supervisor {
         self.history.by_hand.forget_renewals();
         // Nobody waits for an image of a stack that is to be down.
         self.give_up_transfers(|_| true);
-        self.journal.record("down", &"stack", "asked by a user");
+        self.journal.record("down", &"stack", if down.resumed { "a daemon died before it was done" } else { "asked by a user" });
         self.save();
     }
 

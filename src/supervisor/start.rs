@@ -9,7 +9,7 @@ use tokio::sync::{Semaphore, mpsc};
 use super::apply::{Context, PRIMITIVES, TRANSFERS};
 use super::commands::{Commands, SystemCommands};
 use super::event::Event;
-use super::handle::{Command, Ends, Up};
+use super::handle::{Command, Down, Ends, Up};
 use super::keeper::{Keeper, PostgresKeeper};
 use super::kept_logs::KeptLogs;
 use super::known::Known;
@@ -107,6 +107,12 @@ impl Machine {
     pub fn goal(&self) -> Goal {
         // What can't be understood is moved aside, and told, by who begins with it.
         self.state_file().look().goal
+    }
+
+    /// What a daemon that begins goes on with where the stack is to be down.
+    pub fn unfinished_down(&self) -> Option<Down> {
+        let history = self.state_file().look();
+        (history.goal == Goal::Down).then_some(Down { volumes: history.drop_volumes, resumed: true })
     }
 
     fn state_file(&self) -> StateFile {

@@ -156,7 +156,7 @@ async fn a_kill_after_any_call_of_a_down_is_healed_by_the_next_daemon() {
 
 #[tokio::test(start_paused = true)]
 async fn volumes_that_a_user_let_go_go_also_when_the_daemon_dies_before_and_a_new_database_begins() {
-    let down = Down { volumes: ["demo_db-17".to_owned()].into() };
+    let down = Down { volumes: ["demo_db-17".to_owned()].into(), resumed: false };
     killed_after_every_call_of_a_down(&down, async |machine, after| {
         assert_eq!(left(machine), (0, vec!["demo_kept".to_owned()]));
         after.up_and_wait(&stack(FOUR)).await;
@@ -171,7 +171,7 @@ async fn a_yes_to_the_loss_of_a_volume_ends_with_it() {
     let before = machine.daemon(&four);
     before.up_and_wait(&four).await;
     machine.engine.permit_volume_removal("demo_kept");
-    let down = Down { volumes: ["demo_kept".to_owned()].into() };
+    let down = Down { volumes: ["demo_kept".to_owned()].into(), resumed: false };
     let generation = before.handle.down(down).await.expect("a daemon that lives");
     before.settled(generation, |status| status.converged).await;
     let volume = machine.engine.with(|world| world.volumes["demo_db-17"].clone());
