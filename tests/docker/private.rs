@@ -69,11 +69,12 @@ impl PrivateEngine {
         let mut engine = Self { directory, namespaces, first, daemon: None, cgroup };
         engine.configure(settings);
         engine.launch().await;
-        engine.load_tiny();
+        engine.load(TINY);
         engine
     }
 
-    fn configure(&self, settings: Value) {
+    /// Writes its settings: they hold from its next launch on.
+    pub fn configure(&self, settings: Value) {
         let mut all = json!({
             "cgroup-parent": format!("/{}", self.cgroup),
             "exec-opts": ["native.cgroupdriver=cgroupfs"],
@@ -123,11 +124,14 @@ impl PrivateEngine {
         self.daemon = Some(command.spawn().expect("dockerd, of Debian's package docker.io"));
     }
 
-    fn load_tiny(&self) {
-        let archive = self.path("tiny.tar").display().to_string();
-        assert!(docker(&["save", "-o", &archive, TINY]).status.success(), "docker save {TINY}");
-        let loaded = self.docker(&["load", "-i", &archive]);
+    /// Gives it an image of the engine of this machine.
+    pub fn load(&self, image: &str) {
+        let archive = self.path("image.tar");
+        let file = archive.display().to_string();
+        assert!(docker(&["save", "-o", &file, image]).status.success(), "docker save {image}");
+        let loaded = self.docker(&["load", "-i", &file]);
         assert!(loaded.status.success(), "docker load: {}", String::from_utf8_lossy(&loaded.stderr));
+        std::fs::remove_file(archive).expect("removing the archive");
     }
 
     /// A command that runs in the engine's namespaces.
@@ -139,7 +143,12 @@ impl PrivateEngine {
 
     /// Where it listens, as `DOCKER_HOST` says it.
     pub fn host(&self) -> String {
-        format!("unix://{}", self.path("docker.sock").display())
+        format!("unix://{}", self.socket().display())
+    }
+
+    /// Its socket.
+    pub fn socket(&self) -> PathBuf {
+        self.path("docker.sock")
     }
 
     /// The network that its containers are reached from.
@@ -182,6 +191,12 @@ impl PrivateEngine {
         assert!(sent.success(), "kill -s {signal} {pid}");
     }
 
+    /// Stops the daemon as `kill -STOP` does, until the guard is dropped: it accepts and never answers.
+    pub fn hang(&self) -> Hanging<'_> {
+        self.signal("STOP");
+        Hanging(self)
+    }
+
     /// Ends the daemon as `kill -9` does; its containers run on until it is launched again.
     pub fn kill(&mut self) {
         self.signal("KILL");
@@ -193,6 +208,19 @@ impl PrivateEngine {
     /// What the daemon said.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+}
+
+/// An engine that hangs. It goes on when this is dropped, also where a test fails meanwhile.
+pub struct Hanging<'a>(&'a PrivateEngine);
+
+impl Drop for Hanging<'_> {
+    fn drop(&mut self) {
+        self.0.signal("CONT");
+        // Who started it stops with it, as a shell's job does.
+        if let Some(daemon) = &self.0.daemon {
+            let _ = Command::new("kill").args(["-s", "CONT", &daemon.id().to_string()]).status();
+        }
     }
 }
 

@@ -1,10 +1,11 @@
-//! A recorder on the engine's socket: what a daemon really asked of its engine.
+//! A recorder on the engine's socket: what a daemon really asked of its engine. It can also lie, cut
+//! the line, and kill who asks.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Either, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
@@ -32,15 +33,43 @@ impl Asked {
     pub fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
     }
+
+    /// Whether it changes something.
+    pub fn is_mutating(&self) -> bool {
+        self.method != "GET" && self.method != "HEAD"
+    }
 }
 
-/// What becomes of the engine's events.
+/// The socket of the engine of this machine.
+const MACHINE: &str = "/var/run/docker.sock";
+
+/// What becomes of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Events {
-    /// They pass.
-    Told,
-    /// Those of nobody are asked for.
-    Lost,
+pub enum Fate {
+    /// It passes.
+    Pass,
+    /// It never arrives: the line is cut.
+    CutBefore,
+    /// It is carried out, and nobody is told: the line is cut.
+    CutAfter,
+    /// It never arrives, for who asks is killed.
+    KillBefore,
+    /// It is carried out, and who asked is killed before it hears of it.
+    KillAfter,
+    /// It never arrives; this status is the answer.
+    Answer(u16),
+    /// Of events: those of nobody are asked for, so none is ever heard of.
+    Deaf,
+}
+
+type Course = Arc<dyn Fn(&Asked) -> Fate + Send + Sync>;
+
+/// Where requests go, what becomes of them, and those of until now.
+#[derive(Clone)]
+struct Line {
+    engine: PathBuf,
+    course: Course,
+    seen: Arc<Mutex<Vec<Asked>>>,
 }
 
 /// Forwards to the engine and remembers every request. Ends when dropped.
@@ -54,20 +83,27 @@ pub struct Recorder {
 impl Recorder {
     /// A proxy in `directory` in front of the engine's own socket.
     pub fn start(directory: &Path) -> Self {
-        Self::with(directory, Events::Told)
+        Self::with(directory, Path::new(MACHINE), |_| Fate::Pass)
     }
 
     /// One behind which no event is ever heard of.
     pub fn deaf(directory: &Path) -> Self {
-        Self::with(directory, Events::Lost)
+        Self::with(directory, Path::new(MACHINE), deaf)
     }
 
-    fn with(directory: &Path, events: Events) -> Self {
+    /// One in front of this engine that asks `course` what becomes of each request.
+    pub fn with(directory: &Path, engine: &Path, course: impl Fn(&Asked) -> Fate + Send + Sync + 'static) -> Self {
         let socket = directory.join("engine.sock");
         let listener = UnixListener::bind(&socket).expect("a socket for the proxy");
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let task = tokio::spawn(serve(listener, events, seen.clone()));
+        let line = Line { engine: engine.to_owned(), course: Arc::new(course), seen: Arc::default() };
+        let seen = line.seen.clone();
+        let task = tokio::spawn(serve(listener, line));
         Self { socket, seen, task }
+    }
+
+    /// How `DOCKER_HOST` names it.
+    pub fn host(&self) -> String {
+        format!("unix://{}", self.socket.display())
     }
 
     /// Every request until now.
@@ -82,7 +118,11 @@ impl Recorder {
 
     /// Those that change something.
     pub fn mutating(&self) -> Vec<String> {
-        self.seen().into_iter().filter(|line| !line.starts_with("GET ") && !line.starts_with("HEAD ")).collect()
+        self.asked()
+            .iter()
+            .filter(|asked| asked.is_mutating())
+            .map(|asked| format!("{} {}", asked.method, asked.path()))
+            .collect()
     }
 }
 
@@ -92,40 +132,68 @@ impl Drop for Recorder {
     }
 }
 
-async fn serve(listener: UnixListener, events: Events, seen: Arc<Mutex<Vec<Asked>>>) {
+/// The course of a line on which no event is heard.
+pub fn deaf(asked: &Asked) -> Fate {
+    if asked.path().ends_with("/events") { Fate::Deaf } else { Fate::Pass }
+}
+
+async fn serve(listener: UnixListener, line: Line) {
     while let Ok((stream, _)) = listener.accept().await {
-        let seen = seen.clone();
+        let line = line.clone();
+        let peer = stream.peer_cred().ok().and_then(|peer| peer.pid());
         tokio::spawn(async move {
-            let service = service_fn(move |request| forward(request, events, seen.clone()));
+            let service = service_fn(move |request| answer(request, line.clone(), peer));
             let serving = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
             let _ = serving.with_upgrades().await;
         });
     }
 }
 
-async fn forward(
-    mut request: Request<Incoming>,
-    events: Events,
-    seen: Arc<Mutex<Vec<Asked>>>,
-) -> Result<Response<Incoming>, Box<dyn std::error::Error + Send + Sync>> {
+type Failed = Box<dyn std::error::Error + Send + Sync>;
+type Answer = Response<Either<Incoming, Full<Bytes>>>;
+
+async fn answer(mut request: Request<Incoming>, line: Line, peer: Option<i32>) -> Result<Answer, Failed> {
     let at = SystemClock::new().wall();
     let here = hyper::upgrade::on(&mut request);
     let target = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
     let (mut head, body) = request.into_parts();
-    if events == Events::Lost && head.uri.path().ends_with("/events") {
-        head.uri = format!("{}?filters=%7B%22container%22:%5B%22nobody%22%5D%7D", head.uri.path()).parse()?;
-    }
     let body = body.collect().await?.to_bytes();
     let asked = Asked { at, method: head.method.to_string(), target, body: body.clone() };
-    seen.lock().expect("no panic while requests are noted").push(asked);
-    let stream = UnixStream::connect("/var/run/docker.sock").await?;
+    line.seen.lock().expect("no panic while requests are noted").push(asked.clone());
+    match (line.course)(&asked) {
+        Fate::Pass => {}
+        Fate::Deaf => head.uri = format!("{}?filters=%7B%22container%22:%5B%22nobody%22%5D%7D", head.uri.path()).parse()?,
+        Fate::CutBefore => return Err("the line was cut".into()),
+        Fate::KillBefore => return Err(kill(peer).into()),
+        Fate::Answer(status) => return Ok(Response::builder().status(status).body(Either::Right(Full::default()))?),
+        fate @ (Fate::CutAfter | Fate::KillAfter) => {
+            let done = forward(Request::from_parts(head, Full::new(body)), &line.engine, None).await?;
+            // A stream has no end that could be waited for: its beginning is the effect.
+            drop(done);
+            return Err(if fate == Fate::KillAfter { kill(peer) } else { "the line was cut" }.into());
+        }
+    }
+    forward(Request::from_parts(head, Full::new(body)), &line.engine, Some(here)).await
+}
+
+/// Ends the process that asked, as a crash would.
+fn kill(peer: Option<i32>) -> &'static str {
+    if let Some(process) = peer.and_then(rustix::process::Pid::from_raw) {
+        // One that is gone by now needs no kill.
+        let _ = rustix::process::kill_process(process, rustix::process::Signal::KILL);
+    }
+    "who asked was killed"
+}
+
+async fn forward(request: Request<Full<Bytes>>, engine: &Path, here: Option<OnUpgrade>) -> Result<Answer, Failed> {
+    let stream = UnixStream::connect(engine).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection.with_upgrades());
-    let mut response = sender.send_request(Request::from_parts(head, Full::new(body))).await?;
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+    let mut response = sender.send_request(request).await?;
+    if let (StatusCode::SWITCHING_PROTOCOLS, Some(here)) = (response.status(), here) {
         tokio::spawn(join(here, hyper::upgrade::on(&mut response)));
     }
-    Ok(response)
+    Ok(response.map(Either::Left))
 }
 
 /// Passes what is said both ways on a connection that became something else, as that of `docker buildx`.

@@ -137,10 +137,11 @@ impl TestStack {
 
     /// Runs the engine's own command line on the engine that the stack is on.
     pub fn docker(&self, words: &[&str]) -> Output {
-        docker(&[&self.engine_options(), words].concat())
+        docker(&[&self.engine(), words].concat())
     }
 
-    fn engine_options(&self) -> Vec<&str> {
+    /// The options of the engine's command line that name the engine it is on.
+    pub fn engine(&self) -> Vec<&str> {
         self.private.iter().flat_map(|(host, _)| ["-H", host]).collect()
     }
 
@@ -172,7 +173,7 @@ impl Drop for TestStack {
         }
         // By its directory: a test may have run it under other names too.
         let directory = self.path().canonicalize().unwrap_or_else(|_| self.path());
-        remove_labelled(&self.engine_options(), &format!("dev.witwd.directory={}", directory.display()));
+        remove_labelled(&self.engine(), &format!("dev.witwd.directory={}", directory.display()));
     }
 }
 
