@@ -60,6 +60,16 @@ impl Prober for SystemProber {
     }
 }
 
+/// What it says of a container that the engine tells no address of: one that ended gives no answer, as
+/// anybody finds out who asks it. Of any other error nothing follows.
+fn unreached(error: &EngineError) -> Outcome {
+    if error.kind == ErrorKind::Conflict {
+        Outcome::Failure("it does not run".to_owned())
+    } else {
+        Outcome::NotMade(error.to_string())
+    }
+}
+
 impl SystemProber {
     /// A prober that reaches containers as `engine` says.
     pub fn new(engine: Arc<dyn Engine>, clock: Arc<dyn Clock>, passwords: Arc<Passwords>) -> Self {
@@ -77,12 +87,12 @@ impl SystemProber {
             match self.reach(container, port).await {
                 Ok(now) if now == known => return outcome,
                 Ok(_) => {}
-                Err(error) => return Outcome::NotMade(error.to_string()),
+                Err(error) => return unreached(&error),
             }
         }
         match self.reach(container, port).await {
             Ok(reach) => self.at(workload, reach, probe).await,
-            Err(error) => Outcome::NotMade(error.to_string()),
+            Err(error) => unreached(&error),
         }
     }
 

@@ -244,7 +244,12 @@ impl Supervisor {
             Event::Looked { number, result } => self.looked(number, result),
             Event::Done { action, result } => self.done(&action, result),
             Event::Verdict { subject, verdict } => {
+                // What fails may have ended, and the event that told of it may be lost.
+                let is_bad = verdict.ready == Some(false) || verdict.alive == Some(false);
                 self.verdicts.insert(subject, verdict);
+                if is_bad {
+                    self.looks.want();
+                }
                 self.pass();
             }
             Event::Progress { target, latest } => {
