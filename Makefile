@@ -5,7 +5,7 @@ WITWD  := $(TARGET)/release/witwd
 RUN    := images/bootstrap run
 
 .DEFAULT_GOAL := help
-.PHONY: help up down ps test soak bench check build bootstrap bootstrap-test
+.PHONY: help up down ps test soak chaos bench check build bootstrap bootstrap-test
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ soak: bootstrap ## simulated runs with new seeds, as long as told: make soak FOR
 
 bench: bootstrap ## speed beside raw engine calls and docker compose, as ratios (half an hour)
 	$(RUN) cargo bench --locked --bench speed
+
+chaos: bootstrap-test ## random faults for FOR=10m, SEED=1; writes the table of docs/reliability.md
+	WITWD_CHAOS_FOR=$(or $(FOR),10m) WITWD_CHAOS_SEED=$(or $(SEED),1) WITWD_CHAOS_PAGE=$(or $(PAGE),docs/reliability.md) \
+	  $(RUN) cargo test --locked --test chaos
 
 check: ## formatting and lints
 	cargo fmt --all --check

@@ -34,6 +34,7 @@ mod postgres_data;
 mod postgres_ends;
 mod postgres_image;
 mod postgres_tls;
+#[expect(dead_code, reason = "shared with the chaos program, which asks for more")]
 mod private;
 mod probes;
 mod proxy;

@@ -205,6 +205,13 @@ impl PrivateEngine {
         }
     }
 
+    /// Waits for the end of the daemon, which was asked to.
+    pub fn ended(&mut self) {
+        if let Some(mut daemon) = self.daemon.take() {
+            crate::support::end_of(&mut daemon);
+        }
+    }
+
     /// What the daemon said.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.path("log")).unwrap_or_default()

@@ -140,7 +140,7 @@ fn compare(notes: &str, rows: &[(i64, String)]) -> Balance {
 }
 
 /// Runs in a thread of its own, for a thread stays in the network it has gone to.
-fn in_network<T>(server: &Server, work: impl Future<Output = T>) -> T {
+pub fn in_network<T>(server: &Server, work: impl Future<Output = T>) -> T {
     if let Some(network) = &server.network {
         let file = std::fs::File::open(network).expect("the network");
         move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network)).expect("going there needs root");

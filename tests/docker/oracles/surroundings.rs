@@ -11,6 +11,11 @@ use crate::support::docker;
 /// Networks that the engine makes anew, with other ids, each time it starts.
 const OF_THE_ENGINE: [&str; 3] = ["bridge", "host", "none"];
 
+/// What nobody may change of a container, a network, a volume.
+const OF_CONTAINERS: [&str; 8] = ["Id", "Created", "Path", "Args", "Image", "Config", "HostConfig", "Mounts"];
+const OF_NETWORKS: [&str; 6] = ["Id", "Created", "Driver", "IPAM", "Options", "Labels"];
+const OF_VOLUMES: [&str; 4] = ["Driver", "Labels", "Mountpoint", "Options"];
+
 /// What is there and is not a stack's own.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Surroundings {
@@ -26,40 +31,41 @@ impl Surroundings {
     /// All but the stack's own; on the engine of this machine what carries this label, for tests beside this
     /// one have objects of their own.
     pub fn of(stack: &TestStack, label: &str) -> Self {
-        let engine: Vec<&str> = stack.engine();
-        let foreign = |value: &Value, labels: &str| {
-            let labels = value.pointer(labels);
-            let of = |name: &str| labels.and_then(|labels| labels.get(name)).and_then(Value::as_str);
-            of("dev.witwd.stack") != Some(stack.name.as_str())
-        };
         let filter = format!("label={label}");
-        let filter: &[&str] = if engine.is_empty() { &["--filter", &filter] } else { &[] };
-        let containers = inspected(&engine, &[&["ps", "-aq", "--no-trunc"], filter].concat(), "container");
-        let networks = inspected(&engine, &[&["network", "ls", "-q"], filter].concat(), "network");
-        let volumes = inspected(&engine, &[&["volume", "ls", "-q"], filter].concat(), "volume");
-        let mut definitions = BTreeMap::new();
-        let mut runs = BTreeMap::new();
+        let filter: &[&str] = if stack.engine().is_empty() { &["--filter", &filter] } else { &[] };
+        Self::found(&stack.engine(), filter, ("dev.witwd.stack", &stack.name))
+    }
+
+    /// All on the engine of these options but what has this label with this value.
+    pub fn beside(engine: &[&str], own: (&str, &str)) -> Self {
+        Self::found(engine, &[], own)
+    }
+
+    fn found(engine: &[&str], filter: &[&str], own: (&str, &str)) -> Self {
+        let foreign = |value: &&Value, labels: &str| {
+            let label = value.pointer(labels).and_then(|labels| labels.get(own.0));
+            label.and_then(Value::as_str) != Some(own.1)
+        };
+        let all = |list: &[&str], kind: &str| inspected(engine, &[list, filter].concat(), kind);
+        let (mut definitions, mut runs) = (BTreeMap::new(), BTreeMap::new());
+        let containers = all(&["ps", "-aq", "--no-trunc"], "container");
         for container in containers.iter().filter(|container| foreign(container, "/Config/Labels")) {
             let name = container["Name"].to_string();
-            let parts = ["Id", "Created", "Path", "Args", "Image", "Config", "HostConfig", "Mounts"];
-            definitions.insert(format!("container {name}"), pick(container, &parts));
+            definitions.insert(format!("container {name}"), pick(container, &OF_CONTAINERS));
             runs.insert(name, pick(&container["State"], &["Status", "Pid", "StartedAt"]));
         }
+        let networks = all(&["network", "ls", "-q"], "network");
         for network in networks.iter().filter(|network| foreign(network, "/Labels")) {
             let name = network["Name"].as_str().unwrap_or_default();
-            let parts: &[&str] = if OF_THE_ENGINE.contains(&name) {
-                &["Driver"]
-            } else {
-                &["Id", "Created", "Driver", "IPAM", "Options", "Labels"]
-            };
+            let parts: &[&str] = if OF_THE_ENGINE.contains(&name) { &["Driver"] } else { &OF_NETWORKS };
             definitions.insert(format!("network {name}"), pick(network, parts));
         }
+        let volumes = all(&["volume", "ls", "-q"], "volume");
         for volume in volumes.iter().filter(|volume| foreign(volume, "/Labels")) {
-            definitions
-                .insert(format!("volume {}", volume["Name"]), pick(volume, &["Driver", "Labels", "Mountpoint", "Options"]));
+            definitions.insert(format!("volume {}", volume["Name"]), pick(volume, &OF_VOLUMES));
         }
-        let all = text(&docker(&[engine.as_slice(), &["volume", "ls", "-q"], filter].concat()).stdout);
-        Self { definitions, runs, volumes: all.lines().map(str::to_owned).collect() }
+        let volumes = volumes.iter().map(|volume| volume["Name"].to_string()).collect();
+        Self { definitions, runs, volumes }
     }
 
     /// Fails where something foreign was changed, or a volume that was there is gone; `what` happened meanwhile.

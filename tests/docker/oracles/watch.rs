@@ -192,7 +192,7 @@ fn judge(seen: &mut Seen, status: &Value, took: Duration) {
         let id = item["container"].as_str().unwrap_or_default();
         let last = seen.last_run.get(id).copied().unwrap_or(seen.last_look);
         if item["health"] == "healthy" && last + STALE < seen.last_look {
-            seen.wrong.insert(format!("{} is called healthy and has not run for {:?}", item["name"], seen.last_look - last));
+            seen.wrong.insert(format!("{} was called healthy {STALE:?} after it had ended", item["name"]));
         }
     }
 }
