@@ -317,19 +317,28 @@ fn the_family_is_that_of_the_container_where_its_history_was_lost() {
 fn another_version_of_glibc_is_found_in_the_new_container_and_the_old_one_runs_on() {
     let world = World::demo().ground().ready("app").major("db", 17).provisioned("db").sorted_by("db", Glibc(2, 36));
     let world = world.old("db", "running").suffixed("db", "created");
+    let data = || DataFound::Made(Family { major: Some(17), library: Some(Library::Glibc), glibc: None });
     world.clone().check(expect![[r#"
         examine db db-new | what its image sorts text by is not known
     "#]]);
-    world.clone().examined("db-new", Glibc(2, 41), DataFound::Empty).check(expect![[r#"
+    world.clone().examined("db-new", Glibc(2, 41), data()).check(expect![[r#"
         blocked db | postgis:17 does not fit the data of db in volume demo_db-17: data directory sorted by glibc 2.36, image has glibc 2.41: the two sort text differently, and indexes would give wrong answers. Go back to an image with glibc 2.36 (of the same Debian release); or dump it (`witwd exec db pg_dumpall -U postgres`), give it another `volume`, begin anew there with `witwd up --fresh db`, and load the dump
     "#]]);
-    world.examined("db-new", Glibc(2, 36), DataFound::Empty).check(expect![[r#"
+    world.examined("db-new", Glibc(2, 36), data()).check(expect![[r#"
         stop db db-old | definition changed
     "#]]);
     // Where text is sorted alike by all, nothing is asked.
     let world = World::demo().ground().ready("app").major("db", 17).provisioned("db");
     world.old("db", "running").suffixed("db", "created").check(expect![[r#"
         stop db db-old | definition changed
+    "#]]);
+}
+
+#[test]
+fn no_server_starts_on_an_empty_volume_in_the_place_of_its_data() {
+    let world = World::demo().ground().ready("app").major("db", 17).provisioned("db").sorted_by("db", Glibc(2, 36)).created("db");
+    world.examined("db-1", Glibc(2, 36), DataFound::Empty).check(expect![[r#"
+        blocked db | the volume demo_db-17 is empty, but db had data in it: an empty database is not put in its place. Remove that volume (`docker volume rm demo_db-17`), then bring the old one back, or begin anew with `witwd up --fresh db`
     "#]]);
 }
 
