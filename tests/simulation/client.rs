@@ -104,7 +104,7 @@ impl Place {
         // It may end meanwhile.
         let _ = match history.goal {
             Goal::Up => handle.up(Up { occasion: Occasion::Resumed, ..Up::of(file.stack().clone()) }).await,
-            Goal::Down => handle.down(Down { volumes: history.drop_volumes }).await,
+            Goal::Down => handle.down(Down { volumes: history.drop_volumes, resumed: true }).await,
         };
     }
 
@@ -122,7 +122,7 @@ impl Place {
             Ask::Save(file) => handle.up(Up { occasion: Occasion::Saved, ..Up::of(file.stack().clone()) }).await.is_ok(),
             Ask::Down { with_volume } => {
                 let volumes = with_volume.then(|| KEPT.to_owned()).into_iter().collect();
-                handle.down(Down { volumes }).await.is_ok()
+                handle.down(Down { volumes, resumed: false }).await.is_ok()
             }
             // What makes no sense any more is refused: that is an answer too.
             Ask::Hand(wish) => !matches!(handle.hand(wish.clone()).await, Err(witwd::supervisor::HandError::Closed(_))),
