@@ -116,7 +116,10 @@ impl World {
     /// Takes back what was done to the line, has a person mend what did not heal, and waits until the keeper
     /// has nothing left to do.
     async fn clear(&mut self, is_healed: bool) -> bool {
-        self.mischief.is_deaf.store(false, Ordering::SeqCst);
+        if self.mischief.is_deaf.swap(false, Ordering::SeqCst) {
+            // The next daemon hears again.
+            self.keeper.signal("KILL");
+        }
         *self.mischief.next_start.lock().expect("no panic") = None;
         if is_healed {
             return self.keeper.rests(LIMIT).await && self.changes_nothing();

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 mod adopted;
+mod apps_fall;
 mod auto_port;
 mod boot;
 mod browser;
@@ -16,6 +17,7 @@ mod contract;
 mod create;
 mod daemon_killed;
 mod daemon_stopped;
+mod data_lost;
 mod demo;
 mod engine;
 mod engine_dies;

@@ -31,6 +31,8 @@ const HOLDER: &str = "read -r pid rest </proc/self/stat && mount -t proc proc /p
 /// A `dockerd` of this test alone. All that it made goes with it, also when the test fails.
 pub struct PrivateEngine {
     directory: tempfile::TempDir,
+    /// Where its data lies.
+    data: PathBuf,
     /// Ends everything in the namespaces with itself, and itself with the test's thread.
     namespaces: Child,
     /// The first process in the namespaces.
@@ -60,13 +62,19 @@ pub async fn handed_to_root() -> bool {
 impl PrivateEngine {
     /// An engine with these settings (as in `daemon.json`) beside ours, with the small image in it.
     pub async fn start(settings: Value) -> Self {
+        Self::start_in(settings, None).await
+    }
+
+    /// The same; its data lies below this directory.
+    pub async fn start_in(settings: Value, disk: Option<&Path>) -> Self {
         assert!(rustix::process::geteuid().is_root(), "this test starts an engine of its own: see `handed_to_root`");
         let machine = connect().await;
         tiny(&machine).await;
         let directory = tempfile::tempdir().expect("a directory");
         let cgroup = directory.path().file_name().expect("a name").to_string_lossy().replace('.', "witwd-test-");
         let (namespaces, first) = open_namespaces(&directory.path().join("complaints"));
-        let mut engine = Self { directory, namespaces, first, daemon: None, cgroup };
+        let data = disk.map_or_else(|| directory.path().join("data"), |disk| disk.join("data"));
+        let mut engine = Self { directory, data, namespaces, first, daemon: None, cgroup };
         engine.configure(settings);
         engine.launch().await;
         engine.load(TINY);
@@ -118,7 +126,7 @@ impl PrivateEngine {
     fn spawn(&mut self) {
         let log = std::fs::OpenOptions::new().append(true).create(true).open(self.path("log")).expect("a log");
         let mut command = self.inside("dockerd");
-        command.arg("--config-file").arg(self.path("daemon.json")).arg("--data-root").arg(self.path("data"));
+        command.arg("--config-file").arg(self.path("daemon.json")).arg("--data-root").arg(&self.data);
         command.arg("--exec-root").arg(self.path("exec")).arg("-p").arg(self.path("pid")).args(["-H", &self.host()]);
         command.stdout(log.try_clone().expect("a log")).stderr(log);
         self.daemon = Some(command.spawn().expect("dockerd, of Debian's package docker.io"));
@@ -158,7 +166,7 @@ impl PrivateEngine {
 
     /// Where its data lies.
     pub fn data_root(&self) -> PathBuf {
-        self.path("data")
+        self.data.clone()
     }
 
     /// Our adapter, speaking to it.
