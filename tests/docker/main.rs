@@ -25,6 +25,7 @@ mod everyday;
 mod faults;
 mod hidden;
 mod images;
+mod killed_writing;
 mod live;
 mod logs;
 mod lost_state;
