@@ -88,10 +88,15 @@ impl Fault {
     /// Whose run ends with it.
     pub fn victims(self) -> &'static [&'static str] {
         match self {
-            Self::Crash("app") | Self::Remove("app") | Self::Hang("app") => &["app"],
+            Self::Crash("app")
+            | Self::Remove("app")
+            | Self::Hang("app")
+            | Self::EventsLost
+            | Self::AnswerLost
+            | Self::KilledInStart
+            | Self::DaemonHangs => &["app"],
             Self::Crash("worker") | Self::Stop("worker") => &["worker"],
             Self::Crash(_) | Self::Stop(_) | Self::Remove(_) => &["db"],
-            Self::EventsLost | Self::AnswerLost | Self::KilledInStart | Self::DaemonHangs => &["app"],
             Self::EngineKilled { live: false } | Self::EngineRestarted => &["app", "db", "worker"],
             _ => &[],
         }

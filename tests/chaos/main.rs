@@ -67,7 +67,9 @@ fn main() -> ExitCode {
         table::write(page.as_ref(), &text);
     }
     let failures = runs[0].failures();
-    failures.iter().for_each(|failure| println!("FAILED: {failure}"));
+    for failure in &failures {
+        println!("FAILED: {failure}");
+    }
     if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

@@ -68,8 +68,11 @@ async fn a_database_that_dies_is_back_with_every_row_its_app_goes_on_and_without
     assert_eq!(refused.status.code(), Some(6), "{}", text(&refused.stderr));
 }
 
+/// What is done to a state file, in words and in deed.
+type Damage = (&'static str, fn(&Path));
+
 /// How a state file can be damaged.
-fn damages() -> Vec<(&'static str, fn(&Path))> {
+fn damages() -> Vec<Damage> {
     fn write(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
         let mut bytes = std::fs::read(path).expect("the state");
         change(&mut bytes);
@@ -85,14 +88,15 @@ fn damages() -> Vec<(&'static str, fn(&Path))> {
             });
         }),
         ("noise", |path| {
-            write(path, |bytes| *bytes = (0..1024_u32).map(|number| u8::try_from(number * 7919 % 251).unwrap()).collect())
+            let noise = |number: u32| u8::try_from(number * 7919 % 251).unwrap();
+            write(path, |bytes| *bytes = (0..1024).map(noise).collect());
         }),
         ("a directory", |path| {
             std::fs::remove_file(path).expect("the state");
             std::fs::create_dir(path).expect("a directory");
         }),
         ("nobody may read it", |path| {
-            std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0)).expect("its mode");
+            std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o000)).expect("its mode");
         }),
         ("gone", |path| std::fs::remove_file(path).expect("the state")),
     ]

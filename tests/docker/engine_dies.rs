@@ -98,7 +98,7 @@ impl Rig {
     }
 
     /// The end: the balance of the ledger, and what was seen.
-    fn is_even(self) {
+    fn ends_even(self) {
         self.watch.is_clean();
         self.ledger.balance().is_even();
     }
@@ -125,7 +125,7 @@ async fn an_engine_that_was_killed_is_waited_for_and_all_is_back_in_order_with_e
         assert!(started("db") < started("app"), "turn {turn}: in order of need: {items}");
         assert_eq!(rig.restarts(), [json!(turn), json!(turn)], "each was started again once: {items}");
     }
-    rig.is_even();
+    rig.ends_even();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -146,7 +146,7 @@ async fn under_an_engine_that_keeps_containers_alive_nothing_is_restarted_when_i
 
     ends_while_the_engine_hangs(&rig).await;
     assert_eq!(rig.stack.identities(), before);
-    rig.is_even();
+    rig.ends_even();
 }
 
 /// Stopped, the engine accepts and never answers: that is said, and nothing is done for want of an answer.

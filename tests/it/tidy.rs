@@ -276,6 +276,19 @@ fn tests_that_keep_invariants_are_there() {
 }
 
 #[test]
+fn tests_that_hold_promises_are_there() {
+    let page = std::fs::read_to_string(repository().join("docs/reliability.md")).expect("the page");
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| ") && line.contains("| `")).collect();
+    let names = rows.iter().filter_map(|row| row.rsplit('|').nth(1)).flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    let names: Vec<&str> = names.collect();
+    assert!(names.len() > 25, "{names:?}");
+    let all = sources(&["src", "tests"]);
+    let is_there = |name: &&&str| all.iter().any(|source| source.text.contains(&format!("fn {name}(")));
+    let gone: Vec<&&str> = names.iter().filter(|name| !is_there(name)).collect();
+    assert!(gone.is_empty(), "no test has this name: {gone:?}");
+}
+
+#[test]
 fn every_module_says_what_it_is_for() {
     let silent: Vec<String> =
         sources(&["src"]).iter().filter(|source| !source.text.starts_with("//! ")).map(|source| source.path.clone()).collect();

@@ -190,7 +190,7 @@ async fn insert(client: &Client, seq: u64, mark: &str) -> Result<(), tokio_postg
 fn mark() -> String {
     let mut bytes = [0_u8; 16];
     getrandom::fill(&mut bytes).expect("a random number");
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = format!("{:032x}", u128::from_be_bytes(bytes));
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
