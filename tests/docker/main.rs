@@ -44,6 +44,7 @@ mod proxy;
 mod psql;
 #[expect(dead_code, reason = "shared with the benchmarks, which replay what was sent")]
 mod recorder;
+mod refusals;
 mod registry;
 mod run;
 mod saves;
