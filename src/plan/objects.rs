@@ -30,7 +30,17 @@ pub fn ensure_network(pass: &mut Pass<'_>) -> bool {
             format!("the name {name} is taken by network {id}, which is not ours: remove it, or give the stack another name"),
         );
     }
-    foreign.is_none()
+    foreign.is_none() && is_alone(pass)
+}
+
+/// Whether the stack has one network. A call of a daemon that died may be carried out after the next one has
+/// looked, and engines make a second one of the same name: then neither can be joined by it, so nobody is on them.
+fn is_alone(pass: &mut Pass<'_>) -> bool {
+    let name = pass.inputs.stack.name().network();
+    let same = pass.inputs.observed.networks.iter().filter(|network| network.name == name);
+    let Some(surplus) = same.map(|network| network.id.clone()).skip(1).max() else { return true };
+    pass.act(Action::RemoveNetwork { id: surplus }, "another one has its name");
+    false
 }
 
 /// Plans the volumes of a workload; whether all are there.

@@ -335,6 +335,18 @@ fn another_version_of_glibc_is_found_in_the_new_container_and_the_old_one_runs_o
 }
 
 #[test]
+fn of_two_networks_of_its_name_a_stack_keeps_one() {
+    let mut world = World::demo().ground();
+    let second = crate::model::observed::Network { id: "net-2".to_owned(), ..world.observed.networks[0].clone() };
+    world.observed.networks.push(second);
+    world.check(expect![[r#"
+        remove-network network | another one has its name
+        blocked app | waiting for the network
+        blocked db | waiting for the network
+    "#]]);
+}
+
+#[test]
 fn no_server_starts_on_an_empty_volume_in_the_place_of_its_data() {
     let world = World::demo().ground().ready("app").major("db", 17).provisioned("db").sorted_by("db", Glibc(2, 36)).created("db");
     world.examined("db-1", Glibc(2, 36), DataFound::Empty).check(expect![[r#"
