@@ -103,6 +103,8 @@ async fn up_with(fate: Fate, undisturbed: &[String], watch: &Watch) -> usize {
         let output = stack.run(&["up", "-d"]);
         if nth.is_to_come() {
             assert!(output.status.success(), "{}", text(&output.stderr));
+            // The end of the stack is to be left alone.
+            nth.set(0);
             return number - 1;
         }
         rests(&stack, &line).await;
@@ -197,6 +199,7 @@ async fn a_daemon_killed_at_any_call_of_a_recreate_of_a_database_loses_no_row() 
         nth.set(number);
         stack.run(&["up", "-d"]);
         if nth.is_to_come() {
+            nth.set(0);
             break;
         }
         rests(&stack, &line).await;
