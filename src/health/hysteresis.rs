@@ -118,7 +118,12 @@ impl Hysteresis {
         };
         let gave_up = self.startup.as_ref().is_some_and(|track| track.state == Some(false));
         let alive = if gave_up { Some(false) } else { self.liveness.as_ref().and_then(|track| track.state) };
-        Verdict { started, ready, alive, words: self.words(started, ready, alive), needs_operator: self.unfit }
+        let words = self.words(started, ready, alive);
+        Verdict { started, ready, alive, words, needs_operator: self.unfit, shaken: self.is_shaken(), ..Verdict::default() }
+    }
+
+    fn is_shaken(&self) -> bool {
+        [&self.readiness, &self.liveness].into_iter().flatten().any(|track| track.words.is_some())
     }
 
     fn started(&self) -> bool {

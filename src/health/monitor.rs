@@ -83,7 +83,15 @@ fn apart(clock: &dyn Clock) -> SignedDuration {
 }
 
 /// By what a task is told something while it runs.
-pub(super) type Levers = (Arc<Notify>, Arc<AtomicBool>);
+#[derive(Clone, Default)]
+pub(super) struct Levers {
+    /// Probe at once, and quickly for a while.
+    pub hasten: Arc<Notify>,
+    /// Probe at once, and tell what came of it.
+    pub confirm: Arc<Notify>,
+    /// Whether failures count against nobody's life.
+    pub excused: Arc<AtomicBool>,
+}
 
 /// Probes what it is told to watch and sends verdicts that changed. Dropping it ends all probing.
 pub struct Monitor {
@@ -93,8 +101,7 @@ pub struct Monitor {
 
 struct Task {
     watched: Watched,
-    hasten: Arc<Notify>,
-    excused: Arc<AtomicBool>,
+    levers: Levers,
     handle: JoinHandle<()>,
 }
 
@@ -133,7 +140,14 @@ impl Monitor {
     /// make it ready. One that is not watched is none of our business.
     pub fn hasten(&self, subject: &Subject) {
         if let Some(task) = self.tasks.get(subject) {
-            task.hasten.notify_one();
+            task.levers.hasten.notify_one();
+        }
+    }
+
+    /// Probes this subject once at once, and tells of a good result even where it changes nothing.
+    pub fn confirm(&self, subject: &Subject) {
+        if let Some(task) = self.tasks.get(subject) {
+            task.levers.confirm.notify_one();
         }
     }
 
@@ -141,7 +155,7 @@ impl Monitor {
     /// is not ready.
     pub fn excuse(&self, subjects: &BTreeSet<Subject>) {
         for (subject, task) in &self.tasks {
-            task.excused.store(subjects.contains(subject), Ordering::Relaxed);
+            task.levers.excused.store(subjects.contains(subject), Ordering::Relaxed);
         }
     }
 
@@ -151,8 +165,8 @@ impl Monitor {
     }
 
     fn begin(&self, subject: Subject, watched: Watched) -> Task {
-        let (hasten, excused) = Levers::default();
-        let probing = Watcher::new(self.shared.clone(), subject, &watched, (hasten.clone(), excused.clone())).run();
-        Task { watched, hasten, excused, handle: tokio::spawn(probing) }
+        let levers = Levers::default();
+        let probing = Watcher::new(self.shared.clone(), subject, &watched, levers.clone()).run();
+        Task { watched, levers, handle: tokio::spawn(probing) }
     }
 }

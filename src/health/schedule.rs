@@ -95,6 +95,13 @@ impl Schedule {
         slot.due = now + delay;
     }
 
+    /// Everything is due at once, and by its interval from then on.
+    pub fn ask(&mut self, now: Moment) {
+        for slot in &mut self.slots {
+            slot.due = slot.due.min(now);
+        }
+    }
+
     /// Everything is due at once, and quick for a while unless it passes.
     pub fn hasten(&mut self, now: Moment) {
         for slot in &mut self.slots {

@@ -132,7 +132,7 @@ fn without_a_readiness_probe_ready_means_settled_and_started() {
     let mut alone = Hysteresis::new(&Probes::default());
     assert_eq!(alone.verdict().ready, None);
     alone.settle();
-    assert_eq!(alone.verdict(), Verdict { started: true, ready: Some(true), alive: None, words: None, needs_operator: false });
+    assert_eq!(alone.verdict(), Verdict { started: true, ready: Some(true), alive: None, words: None, ..Verdict::default() });
     let mut startup = Hysteresis::new(&Probes { startup: Some(probe()), ..Probes::default() });
     startup.settle();
     assert_eq!(startup.verdict().ready, None);
@@ -342,7 +342,7 @@ async fn without_a_probe_ready_is_told_after_it_has_settled() {
     bench.clock.sleep(Duration::from_millis(300)).await;
     let told = bench.told();
     assert_eq!(told.len(), 1);
-    assert_eq!(told[0].verdict, Verdict { started: true, ready: Some(true), alive: None, words: None, needs_operator: false });
+    assert_eq!(told[0].verdict, Verdict { started: true, ready: Some(true), alive: None, words: None, ..Verdict::default() });
     bench.pass(100).await;
     assert!(bench.told().is_empty());
 }
@@ -396,7 +396,8 @@ async fn failures_after_a_sleep_of_the_machine_are_no_verdict() {
     bench.pass(9).await;
     bench.clock.jump(SignedDuration::from_hours(8));
     bench.pass(32).await;
-    assert!(bench.told().is_empty());
+    // One failure of before shakes, and turns nothing.
+    assert!(bench.told().iter().all(|event| event.verdict.alive == Some(true)));
     bench.pass(30).await;
     assert_eq!(bench.told().pop().expect("an event").verdict.alive, Some(false));
 }

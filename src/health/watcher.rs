@@ -1,10 +1,8 @@
 //! The task that probes one subject, one probe at a time.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
-
-use tokio::sync::Notify;
 
 use super::hysteresis::Hysteresis;
 use super::monitor::{HealthEvent, Levers, Shared, Watched};
@@ -24,11 +22,13 @@ pub(super) struct Watcher {
     shared: Arc<Shared>,
     subject: Subject,
     asked: Asked,
-    hasten: Arc<Notify>,
-    excused: Arc<AtomicBool>,
+    levers: Levers,
     schedule: Schedule,
     hysteresis: Hysteresis,
     sent: Verdict,
+    /// Since when a good result is to be told although it changes nothing.
+    to_confirm: Option<Moment>,
+    confirmed_at: Option<Moment>,
     first_seen: Moment,
     running_for: Duration,
     /// When it is called ready for want of a readiness probe.
@@ -42,7 +42,7 @@ enum Next {
 }
 
 impl Watcher {
-    pub fn new(shared: Arc<Shared>, subject: Subject, watched: &Watched, (hasten, excused): Levers) -> Self {
+    pub fn new(shared: Arc<Shared>, subject: Subject, watched: &Watched, levers: Levers) -> Self {
         let now = shared.clock.moment();
         let (asked, seed) = match &subject {
             Subject::Run(run) => {
@@ -63,8 +63,9 @@ impl Watcher {
             settles,
             shared,
             subject,
-            hasten,
-            excused,
+            levers,
+            to_confirm: None,
+            confirmed_at: None,
             first_seen: now,
             running_for: watched.running_for,
         }
@@ -73,9 +74,18 @@ impl Watcher {
     /// Until nobody listens any more, or there is nothing to ask.
     pub async fn run(mut self) {
         while let Some((next, due)) = self.next() {
-            if self.wait(due).await == Woken::Hastened {
-                self.schedule.hasten(self.shared.clock.moment());
-                continue;
+            match self.wait(due).await {
+                Woken::Due => {}
+                Woken::Hastened => {
+                    self.schedule.hasten(self.shared.clock.moment());
+                    continue;
+                }
+                Woken::Asked => {
+                    let now = self.shared.clock.moment();
+                    self.to_confirm = Some(now);
+                    self.schedule.ask(now);
+                    continue;
+                }
             }
             match next {
                 Next::Settle => {
@@ -103,7 +113,8 @@ impl Watcher {
         let left = due.since(self.shared.clock.moment());
         tokio::select! {
             biased;
-            () = self.hasten.notified() => Woken::Hastened,
+            () = self.levers.hasten.notified() => Woken::Hastened,
+            () = self.levers.confirm.notified() => Woken::Asked,
             () = self.shared.clock.sleep(left) => Woken::Due,
         }
     }
@@ -116,8 +127,11 @@ impl Watcher {
         for purpose in &slot.purposes {
             self.hysteresis.feed(*purpose, &outcome, running_for);
         }
-        if self.excused.load(Ordering::Relaxed) {
+        if self.levers.excused.load(Ordering::Relaxed) {
             self.hysteresis.excuse();
+        }
+        if outcome == Outcome::Success {
+            self.confirmed_at = self.to_confirm.take().or(self.confirmed_at);
         }
         self.schedule.done(index, &outcome, now);
     }
@@ -140,7 +154,11 @@ impl Watcher {
 
     /// Sends the verdict where it changed; `false` when nobody listens any more.
     async fn tell(&mut self) -> bool {
-        let verdict = self.hysteresis.verdict();
+        let mut verdict = self.hysteresis.verdict();
+        verdict.confirmed_at = self.confirmed_at;
+        if verdict.alive == Some(false) {
+            verdict.lost_at = self.sent.lost_at.or_else(|| Some(self.shared.clock.moment()));
+        }
         if verdict == self.sent {
             return !self.shared.events.is_closed();
         }
@@ -154,4 +172,5 @@ impl Watcher {
 enum Woken {
     Due,
     Hastened,
+    Asked,
 }

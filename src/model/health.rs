@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::name::WorkloadName;
 use super::observed::RunId;
+use super::time::Moment;
 
 /// Whom a verdict is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,6 +28,12 @@ pub struct Verdict {
     pub words: Option<String>,
     /// Whether only a person can mend it: it is not what the file says.
     pub needs_operator: bool,
+    /// Whether its last result was not good, which alone turns nothing.
+    pub shaken: bool,
+    /// When it lost its liveness; `None` while it has not.
+    pub lost_at: Option<Moment>,
+    /// When the last good result that was asked for beside its schedule was begun.
+    pub confirmed_at: Option<Moment>,
 }
 
 /// All verdicts.

@@ -5,6 +5,7 @@ use crate::model::health::{Subject, Verdict};
 use crate::model::name::WorkloadName;
 use crate::model::observed::{Container, ContainerState, ImageHealth};
 use crate::model::template::Part;
+use crate::model::time::Moment;
 use crate::model::workload::{Condition, Dependency, Kind, Workload};
 
 /// The verdict of a container's present run. Where no probe is declared, that of the image's own
@@ -19,7 +20,7 @@ pub fn verdict_of(inputs: &Inputs<'_>, workload: &Workload, container: &Containe
             ImageHealth::Unhealthy => Some(false),
         };
         let words = (ready == Some(false)).then(|| "the image's HEALTHCHECK fails".to_owned());
-        return Verdict { started: ready.is_some(), ready, alive: ready, words, needs_operator: false };
+        return Verdict { started: ready.is_some(), ready, alive: ready, words, ..Verdict::default() };
     }
     let run = container.run().map(Subject::Run);
     run.and_then(|run| inputs.verdicts.get(&run)).cloned().unwrap_or_default()
@@ -118,7 +119,33 @@ pub fn words_of(inputs: &Inputs<'_>, workload: &Workload, container: &Container)
 }
 
 /// Whether a liveness verdict against `workload` counts: not while something it depends on is not
-/// ready, so that a database that blinks restarts nobody.
+/// ready, or gave no good answer last, so that a database that blinks restarts nobody.
 pub fn liveness_counts(inputs: &Inputs<'_>, workload: &Workload) -> bool {
-    closed_gate(inputs, workload).is_none()
+    let is_shaken = |subject: &Subject| inputs.verdicts.get(subject).is_some_and(|verdict| verdict.shaken);
+    closed_gate(inputs, workload).is_none() && !needed(inputs, workload).any(|subjects| subjects.iter().all(is_shaken))
+}
+
+/// Whom to ask before `workload` is stopped for the liveness it lost at `lost_at`: those that it needs and
+/// that gave no good answer since, for it may be they who fail.
+pub fn unconfirmed(inputs: &Inputs<'_>, workload: &Workload, lost_at: Moment) -> Vec<Subject> {
+    let is_confirmed = |subject: &Subject| {
+        let verdict = inputs.verdicts.get(subject);
+        verdict.is_some_and(|verdict| verdict.confirmed_at.is_some_and(|at| at >= lost_at))
+    };
+    needed(inputs, workload).filter(|subjects| !subjects.iter().any(is_confirmed)).flatten().collect()
+}
+
+/// The subjects of each that `workload` needs to be ready and that can be asked by us.
+fn needed<'a>(inputs: &'a Inputs<'_>, workload: &'a Workload) -> impl Iterator<Item = Vec<Subject>> + 'a {
+    let needs = workload.dependencies.iter().filter(|dependency| dependency.condition == Condition::Ready);
+    needs.filter_map(|dependency| {
+        let other = inputs.stack.workload(&dependency.on)?;
+        if other.postgres().is_some_and(crate::model::postgres::Postgres::is_external) {
+            return Some(vec![Subject::External(other.name.clone())]);
+        }
+        let is_asked = !other.probes().is_empty();
+        let ready = inputs.of_workload(&other.name).iter().filter(|container| is_ready(inputs, other, container));
+        let subjects: Vec<Subject> = ready.filter_map(|container| container.run()).map(Subject::Run).collect();
+        (is_asked && !subjects.is_empty()).then_some(subjects)
+    })
 }

@@ -143,7 +143,11 @@ fn heal(pass: &mut Pass<'_>, replica: &Replica<'_>, current: &Container) -> bool
     let verdict = gates::verdict_of(pass.inputs, replica.workload, current);
     let key = replica.key.clone();
     if verdict.alive == Some(false) && gates::liveness_counts(pass.inputs, replica.workload) {
-        let cause = format!("liveness lost: {}", verdict.words.unwrap_or_default());
+        let cause = format!("liveness lost: {}", verdict.words.clone().unwrap_or_default());
+        if !gates::unconfirmed(pass.inputs, replica.workload, verdict.lost_at.unwrap_or_default()).is_empty() {
+            pass.block(Target::Replica(key), format!("{cause}; what it depends on is asked first"));
+            return true;
+        }
         let grace = replica.workload.container.stop_grace;
         pass.act(Action::Stop { key, container: current.id.clone(), grace, failed: true }, cause);
         return true;

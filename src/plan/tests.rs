@@ -191,6 +191,20 @@ fn liveness_of_dependents_is_suspended_while_the_database_is_away() {
 }
 
 #[test]
+fn who_lost_its_liveness_is_stopped_only_once_what_it_depends_on_was_asked() {
+    let world = || World::demo().ground().ready("app").sick("app");
+    world().ready("db").check(expect![[r#"
+        stop app app-1 | replaced by app-1
+    "#]]);
+    world().ready("db").unasked("db").check(expect![[r#"
+        stop app app-1 | replaced by app-1
+    "#]]);
+    world().ready("db").shaken("db").check(expect![[r#"
+        stop app app-1 | replaced by app-1
+    "#]]);
+}
+
+#[test]
 fn what_foreign_hands_took_from_the_network_is_put_back() {
     let world = || World::demo().ground().ready("db").ready("app");
     world().known_as("app", &[]).check(expect![[r#"

@@ -1,6 +1,6 @@
 //! The loop.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use super::state::StateFile;
 use crate::engine::{EngineError, ErrorKind};
 use crate::health::{HealthEvent, Monitor, Prober};
 use crate::model::family::Families;
-use crate::model::health::Verdicts;
+use crate::model::health::{Subject, Verdicts};
 use crate::model::history::{History, Target};
 use crate::model::name::{ReplicaKey, WorkloadName};
 use crate::model::observed::Observed;
@@ -53,6 +53,8 @@ pub struct Supervisor {
     /// What images of Postgres servers say of themselves.
     pub(super) families: Families,
     pub(super) verdicts: Verdicts,
+    /// Those whose failures did not count at the last pass: what they depend on was not well.
+    pub(super) excused: BTreeSet<Subject>,
     /// What containers were made from.
     pub(super) definitions: Definitions,
     /// Why what must be remembered is not on the disk, as it was told.
@@ -200,6 +202,7 @@ impl Supervisor {
             observed: None,
             families: beginning.known.families,
             verdicts: beginning.known.verdicts,
+            excused: BTreeSet::new(),
             definitions,
             unwritten: BTreeMap::new(),
             under_way: BTreeMap::new(),

@@ -334,15 +334,32 @@ impl World {
         self
     }
 
+    fn change_verdict(mut self, text: &str, change: impl FnOnce(&mut Verdict)) -> Self {
+        let run = RunId { container: ContainerId(format!("{text}-1")), started_at: time(0) };
+        change(self.verdicts.entry(Subject::Run(run)).or_default());
+        self
+    }
+
+    /// Its last good result is older than whatever else happened.
+    pub fn unasked(self, text: &str) -> Self {
+        self.change_verdict(text, |verdict| verdict.confirmed_at = None)
+    }
+
+    /// Its last result was not good.
+    pub fn shaken(self, text: &str) -> Self {
+        self.change_verdict(text, |verdict| verdict.shaken = true)
+    }
+
     pub fn alive(self, text: &str) -> Self {
         self.verdict(
             &format!("{text}-1"),
-            Verdict { started: true, ready: None, alive: Some(true), words: None, needs_operator: false },
+            Verdict { started: true, ready: None, alive: Some(true), words: None, ..Verdict::default() },
         )
     }
 
     pub fn ready(self, text: &str) -> Self {
-        let ready = Verdict { started: true, ready: Some(true), alive: Some(true), words: None, needs_operator: false };
+        let confirmed_at = Some(Moment::default());
+        let ready = Verdict { started: true, ready: Some(true), alive: Some(true), confirmed_at, ..Verdict::default() };
         self.running(text).provisioned(text).verdict(&format!("{text}-1"), ready)
     }
 
@@ -350,7 +367,7 @@ impl World {
         let words = Some("GET /healthz: timed out".to_owned());
         self.running(text).verdict(
             &format!("{text}-1"),
-            Verdict { started: true, ready: Some(false), alive: Some(false), words, needs_operator: false },
+            Verdict { started: true, ready: Some(false), alive: Some(false), words, ..Verdict::default() },
         )
     }
 

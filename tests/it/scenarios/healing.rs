@@ -50,3 +50,63 @@ async fn a_database_that_was_away_for_long_restarts_nobody_when_it_is_back() {
     machine.prober.fix(&app, away());
     daemon.until("app", |item| item.restarts == 1).await;
 }
+
+/// An app that is asked ten times as often as its database.
+const HASTY: &str = r#"
+name = "demo"
+[services.app]
+image = "app:1"
+port = 8000
+health.http = "/healthz"
+health.interval = "1s"
+env.DATABASE_URL = "${db.url}"
+[postgres.db]
+image = "postgres:17"
+"#;
+
+#[tokio::test(start_paused = true)]
+async fn who_fails_with_its_database_before_that_was_asked_is_left_alone() {
+    let machine = Machine::new();
+    let hasty = stack(HASTY);
+    let daemon = machine.daemon(&hasty);
+    daemon.up_and_wait(&hasty).await;
+    let (app, db) = ("app".parse().expect("a name"), "db".parse().expect("a name"));
+    // At whatever moment between two looks at the database.
+    for moment in 0..10 {
+        tokio::time::sleep(Duration::from_millis(60_000 + moment * 1_000)).await;
+        machine.prober.fix(&db, Some(Outcome::Failure("query: timed out".to_owned())));
+        machine.prober.fix(&app, Some(Outcome::Failure("GET /healthz: 503".to_owned())));
+        tokio::time::sleep(Duration::from_secs(25)).await;
+        machine.prober.fix(&db, None);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        machine.prober.fix(&app, None);
+        assert_eq!(daemon.until("app", |item| item.ready).await.restarts, 0, "after {moment} s");
+    }
+    // Who fails alone is restarted as soon as its database has said that it is well.
+    machine.prober.fix(&app, Some(Outcome::Failure("GET /healthz: 503".to_owned())));
+    let failed = tokio::time::Instant::now();
+    daemon.until("app", |item| item.restarts == 1).await;
+    assert!(failed.elapsed() < Duration::from_secs(6), "{:?}", failed.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn dependents_are_looked_at_at_once_when_their_database_is_back() {
+    let machine = Machine::new();
+    let demo = stack(DEMO);
+    let daemon = machine.daemon(&demo);
+    daemon.up_and_wait(&demo).await;
+    let (app, db) = ("app".parse().expect("a name"), "db".parse().expect("a name"));
+    // At whatever moment between two looks at the app.
+    for moment in 0..10 {
+        machine.prober.fix(&db, Some(Outcome::Failure("query: timed out".to_owned())));
+        machine.prober.fix(&app, Some(Outcome::Failure("GET /healthz: 503".to_owned())));
+        daemon.until("app", |item| !item.ready).await;
+        tokio::time::sleep(Duration::from_millis(60_000 + moment * 1_000)).await;
+        machine.prober.fix(&app, None);
+        machine.prober.fix(&db, None);
+        daemon.until("db", |item| item.ready).await;
+        let back = tokio::time::Instant::now();
+        assert_eq!(daemon.until("app", |item| item.ready).await.restarts, 0);
+        assert!(back.elapsed() < Duration::from_secs(1), "after {moment} s: {:?}", back.elapsed());
+    }
+}
