@@ -6,7 +6,7 @@ use crate::engine::{EngineError, ErrorKind};
 use crate::model::family::{Examined, Families};
 use crate::model::health::{Subject, Verdict};
 use crate::model::history::{FailureKind, Target};
-use crate::model::name::ImageId;
+use crate::model::name::{ContainerId, ImageId, ReplicaKey};
 use crate::model::observed::Observed;
 use crate::plan::Action;
 
@@ -36,6 +36,15 @@ pub enum Event {
         subject: Subject,
         /// What it is now.
         verdict: Verdict,
+    },
+    /// The last lines of a run that ended by itself were read.
+    Said {
+        /// Which replica.
+        key: ReplicaKey,
+        /// Its container.
+        container: ContainerId,
+        /// The lines, oldest first.
+        lines: Vec<String>,
     },
     /// Something happened on the engine, or its event stream was opened anew: look.
     Wake,

@@ -20,6 +20,7 @@ mod journal;
 mod keeper;
 mod kept_logs;
 mod known;
+mod last_lines;
 mod looks;
 mod note;
 mod outcome;

@@ -6,15 +6,18 @@ use crate::engine::EngineError;
 use crate::health::Watched;
 use crate::model::family::Families;
 use crate::model::health::Subject;
-use crate::model::history::Target;
-use crate::model::name::{ReplicaKey, WorkloadName};
+use crate::model::history::{Goal, Target};
+use crate::model::name::{ContainerId, ReplicaKey, WorkloadName};
 use crate::model::observed::{ContainerState, Observed};
 use crate::model::status::EngineStatus;
 use crate::plan::{Action, Containers, InFlight, Inputs, Plan, is_ready, liveness_counts, plan, unconfirmed, verdict_of};
 
+use super::event::Event;
 use super::handle::Published;
 use super::keeper::chain;
-use super::note;
+use super::kept_logs::last_run;
+use super::last_lines::{Ended, last_lines};
+use super::note::{self, SeenExit};
 use super::report::{Report, report};
 use super::run::{Supervisor, UnderWay};
 
@@ -30,9 +33,10 @@ impl Supervisor {
                 }
                 self.engine = EngineStatus::Up;
                 self.seen_generation = self.look_generation;
+                let stopped = self.stopped_by_us();
                 self.under_way.retain(|_, under_way| !under_way.is_shown_by(number));
                 self.progress.retain(|target, _| self.under_way.contains_key(target));
-                self.note(&observed);
+                self.note(&observed, &stopped);
                 self.observed = Some(observed);
                 self.pass();
             }
@@ -46,11 +50,39 @@ impl Supervisor {
         }
     }
 
-    fn note(&mut self, observed: &Observed) {
+    /// Those whose end is our own doing, and no surprise.
+    fn stopped_by_us(&self) -> BTreeSet<ContainerId> {
+        let stops = self.under_way.values().filter_map(|under_way| match &under_way.action {
+            Action::Stop { container, failed: false, .. } => Some(container.clone()),
+            _ => None,
+        });
+        stops.collect()
+    }
+
+    /// Reads what a run wrote last: its container may be gone soon.
+    fn ask_for_last_lines(&mut self, seen: &SeenExit) {
+        let last = self.history.replicas.get(&seen.key).and_then(|replica| replica.last_exit.as_ref());
+        let since = last_run(last, &seen.container);
+        let ended = Ended { container: seen.container.clone(), since, at: seen.exit.at };
+        let (context, key) = (self.context.clone(), seen.key.clone());
+        self.tasks.spawn(async move {
+            let lines = last_lines(context.engine.as_ref(), context.clock.as_ref(), &ended).await;
+            if !lines.is_empty() {
+                let _ = context.events.send(Event::Said { key, container: ended.container, lines });
+            }
+        });
+    }
+
+    fn note(&mut self, observed: &Observed, stopped: &BTreeSet<ContainerId>) {
         let now = self.context.clock.moment();
         for seen in note::note_exits(&mut self.history, &self.stack, &self.context.instance, observed, now) {
-            let detail = serde_json::json!({ "code": seen.exit.code, "oom": seen.exit.oom, "container": seen.container.0 });
+            let detail = serde_json::json!({
+                "code": seen.exit.code, "signal": seen.exit.signal(), "oom": seen.exit.oom, "container": seen.container.0
+            });
             self.journal.record_with("exit", &seen.key, seen.exit.to_string(), detail);
+            if !stopped.contains(&seen.container) && self.history.goal == Goal::Up {
+                self.ask_for_last_lines(&seen);
+            }
         }
         let (stack, instance) = (&self.stack, &self.context.instance);
         // An earlier look does not show which runs the last request was about.

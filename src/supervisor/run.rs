@@ -255,6 +255,10 @@ impl Supervisor {
                 }
                 self.pass();
             }
+            Event::Said { key, container, lines } => {
+                let detail = serde_json::json!({ "container": container.0, "lines": lines });
+                self.journal.record_with("last-lines", &key, lines.join(" / "), detail);
+            }
             Event::Progress { target, latest } => {
                 self.progress.extend(latest.take().map(|words| (target, words)));
                 self.progress_waits = true;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use witwd::engine::ErrorKind;
-use witwd::engine::sim::{Fault, Operation};
+use witwd::engine::sim::{Fault, Foreign, Operation, Script};
 use witwd::host::{Clock as _, Disk as _};
 use witwd::model::name::{ContainerId, ReplicaKey};
 use witwd::supervisor::{KeptLog, KeptLogs, Leaving};
@@ -112,4 +112,24 @@ async fn what_is_kept_is_bounded_and_the_oldest_goes_first() {
     }
     assert_eq!(files().len(), 64);
     assert!(!files().iter().any(|name| name.starts_with("app.") || name.starts_with("gone-5.")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_written_last_is_told_with_each_end_and_outlives_the_container() {
+    let machine = Machine::new();
+    let says = |words: &str| vec![(false, "begins".to_owned()), (true, words.to_owned())];
+    let run = |words| Script { says: says(words), ..Script::ends(Duration::from_secs(3), 1) };
+    machine.engine.script_runs("app", vec![run("no such table: polls"), run("no such table: users"), Script::default()]);
+    let demo = stack(DEMO);
+    let daemon = machine.daemon(&demo);
+    let mut records = daemon.handle.records();
+    daemon.up_and_wait(&demo).await;
+    daemon.until("app", |item| item.ready && item.restarts == 2).await;
+    machine.engine.foreign(&Foreign::Remove("demo-app-1".to_owned())).expect("it is there");
+    daemon.down_and_wait().await;
+    let told = std::iter::from_fn(|| records.try_recv().ok()).filter(|record| record.target == "app");
+    let told: Vec<(String, String)> = told.map(|record| (record.kind, record.cause)).collect();
+    let lines: Vec<&str> = told.iter().filter(|(kind, _)| kind == "last-lines").map(|(_, cause)| cause.as_str()).collect();
+    // A run is told with its own lines alone, and an end that was asked for with none.
+    assert_eq!(lines, ["begins / no such table: polls", "begins / no such table: users"], "{told:#?}");
 }
