@@ -248,7 +248,7 @@ impl Supervisor {
             Event::Done { action, result } => self.done(&action, result),
             Event::Verdict { subject, verdict } => {
                 // What fails may have ended, and the event that told of it may be lost.
-                let is_bad = verdict.ready == Some(false) || verdict.alive == Some(false);
+                let is_bad = verdict.shaken || verdict.ready == Some(false) || verdict.alive == Some(false);
                 self.verdicts.insert(subject, verdict);
                 if is_bad {
                     self.looks.want();

@@ -61,7 +61,9 @@ async fn passwords_that_were_lost_are_made_anew_for_the_server_and_for_the_app()
     query(&stack, "CREATE TABLE kept AS SELECT 1 AS n").expect("a table");
     let (db, app) = (of(&stack, "db"), of(&stack, "app"));
     kill_with_guardian(&stack).await;
-    std::fs::remove_file(stack.path().join(".witwd/secrets.json")).expect("the store");
+    for name in ["secrets.json", "secrets.json.1"] {
+        std::fs::remove_file(stack.path().join(".witwd").join(name)).expect("the store and its copy");
+    }
     stack.done(&["up", "-d"]);
     assert_eq!(of(&stack, "db"), db, "the server runs on");
     assert_ne!(of(&stack, "app"), app);

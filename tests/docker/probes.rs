@@ -44,9 +44,11 @@ async fn a_container_is_asked_over_http_tcp_and_by_a_command() {
     let id = test.engine.create(&request).await.unwrap();
     let prober = prober(&test);
     let ask = async |probe: &Probe| prober.probe(&asked(&id), probe).await;
-    for probe in [http(), probe(Check::Tcp), exec(&["/tiny", "exit", "0"])] {
-        assert!(matches!(ask(&probe).await, Outcome::NotMade(_)), "what does not run can't be asked: {probe:?}");
+    // The engine itself says that it does not run; a command in it can't be begun.
+    for probe in [http(), probe(Check::Tcp)] {
+        assert_eq!(ask(&probe).await, Outcome::Failure("it does not run".to_owned()), "{probe:?}");
     }
+    assert!(matches!(ask(&exec(&["/tiny", "exit", "0"])).await, Outcome::NotMade(_)));
 
     test.engine.start(&id).await.unwrap();
     eventually(SOON, "an answer", async || (ask(&http()).await == Outcome::Success).then_some(())).await;

@@ -4,6 +4,8 @@
 use std::path::Path;
 use std::process::Output;
 
+use witwd::host::{SystemDisk, sealed};
+
 use crate::postgres_data::{of, query, stack as with_postgres};
 use crate::stack::{TestStack, text};
 use crate::support::{SOON, docker, ended, eventually};
@@ -178,9 +180,12 @@ async fn a_new_version_that_can_not_start_leaves_the_former_one() {
     assert!(up_as(&stack, "0.1.7").status.success(), "{}", stack.log());
     let (before, daemon) = (stack.identities(), stack.daemon_pid());
     let state = stack.path().join(".witwd/state.json");
-    let later = std::fs::read_to_string(&state).expect("the state").replacen("\"v\": 1", "\"v\": 99", 1);
     let kept = std::fs::read(&state).expect("the state");
-    std::fs::write(&state, later).expect("the state");
+    let mut later: serde_json::Value = serde_json::from_slice(&kept).expect("JSON");
+    later.as_object_mut().expect("an object").remove("checksum");
+    later["v"] = 99.into();
+    let later = serde_json::to_vec_pretty(&later).expect("JSON");
+    sealed::write(&SystemDisk, &state, &later, sealed::Copy::Former).expect("the state");
     let output = up_as(&stack, "0.2.0");
     std::fs::write(&state, kept).expect("the state");
     assert_eq!(output.status.code(), Some(1));

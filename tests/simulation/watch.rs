@@ -15,7 +15,7 @@ use super::client::Place;
 
 /// For so long after it was not well a container may be stopped for it: three results of a probe, their
 /// time-outs and the grace before.
-const UNWELL: Duration = Duration::from_secs(120);
+const UNWELL: Duration = Duration::from_secs(60);
 /// For so long after a dependency was ready last, who waited for it may be started: its verdict may be
 /// as old as three results of a probe.
 const STALE: Duration = Duration::from_secs(120);
@@ -271,7 +271,7 @@ impl Watch {
         let alone = world.of_workload(identity.key.name.as_str()).into_iter();
         let rivals = alone.filter(|other| other.state.is_up() && other.identity().is_some_and(|own| own.key == identity.key));
         let was_well = self.unwell.get(&container.id.0).is_some_and(|unwell| call.at.since(*unwell) > UNWELL);
-        let is_quiet = call.at.since(spoken) > Duration::from_secs(120);
+        let is_quiet = call.at.since(spoken) > UNASKED;
         if is_wanted && was_well && is_quiet && rivals.count() < 2 {
             self.breaks("the-well-are-left-alone", format!("{} is stopped", identity.key));
         }
