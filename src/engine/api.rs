@@ -91,7 +91,8 @@ pub trait Engine: Send + Sync {
     /// `most` bytes. `None`: nothing lies there. A link is not followed.
     async fn read_file(&self, container: &ContainerId, path: &str, most: usize) -> Result<Option<FileSeen>, EngineError>;
 
-    /// Runs a command in a running container until it ends, or fails after `limit`.
+    /// Runs a command in a running container until it ends, or fails after `limit`: then it is ended
+    /// where that can be done, and goes on elsewhere.
     async fn exec(&self, container: &ContainerId, exec: &Exec, limit: Duration) -> Result<ExecOutput, EngineError>;
 
     /// Returns when the container's present or next run is over. Ask before you start it.

@@ -34,6 +34,14 @@ pub fn kill_group(leader: u32) {
     }
 }
 
+/// Whether a process leads a group and its control group is named after `name`, as that of a container
+/// is after its id.
+pub fn is_confined_to(pid: u32, name: &str) -> bool {
+    let leads = raw(pid).is_some_and(|pid| rustix::process::getpgid(Some(pid)).is_ok_and(|group| group == pid));
+    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    leads && !name.is_empty() && groups.contains(name)
+}
+
 fn raw(pid: u32) -> Option<Pid> {
     i32::try_from(pid).ok().and_then(Pid::from_raw)
 }

@@ -22,6 +22,7 @@ mod demo;
 mod engine;
 mod engine_dies;
 mod everyday;
+mod exec_probes;
 mod faults;
 mod hidden;
 mod images;

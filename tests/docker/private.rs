@@ -6,6 +6,7 @@
 //! restart, and when the shell is killed the kernel ends whatever ran in there. `witwd` reaches its
 //! containers from inside the network namespace.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -145,8 +146,34 @@ impl PrivateEngine {
     /// A command that runs in the engine's namespaces.
     pub fn inside(&self, program: &str) -> Command {
         let mut command = Command::new("nsenter");
-        command.args(["--target", &self.first.to_string(), "--mount", "--pid", "--net", program]).stdin(Stdio::null());
+        command.args(self.all_namespaces()).arg(program).stdin(Stdio::null());
         command
+    }
+
+    /// As options of `nsenter`: the network that its containers are reached from.
+    pub fn network(&self) -> Vec<String> {
+        vec![format!("--net=/proc/{}/ns/net", self.first)]
+    }
+
+    /// As options of `nsenter`: where it sees processes and files as its engine does too.
+    pub fn all_namespaces(&self) -> Vec<String> {
+        ["--target", &self.first.to_string(), "--mount", "--pid", "--net"].map(str::to_owned).to_vec()
+    }
+
+    /// How many files are open, by the name of the program, in all that was started in its namespaces and
+    /// is in no container.
+    pub fn open_files(&self) -> BTreeMap<String, usize> {
+        let namespace = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/pid")).ok();
+        let own = namespace(&self.first.to_string()).expect("a namespace of processes");
+        let mut open = BTreeMap::new();
+        for process in std::fs::read_dir("/proc").expect("processes").flatten() {
+            if namespace(&process.file_name().to_string_lossy()).as_ref() == Some(&own) {
+                let program = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
+                let files = std::fs::read_dir(process.path().join("fd")).map_or(0, Iterator::count);
+                *open.entry(program.trim().to_owned()).or_default() += files;
+            }
+        }
+        open
     }
 
     /// Where it listens, as `DOCKER_HOST` says it.
@@ -157,11 +184,6 @@ impl PrivateEngine {
     /// Its socket.
     pub fn socket(&self) -> PathBuf {
         self.path("docker.sock")
-    }
-
-    /// The network that its containers are reached from.
-    pub fn network(&self) -> String {
-        format!("/proc/{}/ns/net", self.first)
     }
 
     /// Where its data lies.

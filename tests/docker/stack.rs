@@ -16,8 +16,9 @@ pub struct TestStack {
     directory: tempfile::TempDir,
     /// Set where the daemon is to reach its engine through something else.
     pub docker_host: Option<String>,
-    /// The engine of the test's own that it is on: its address and its network.
-    private: Option<(String, String)>,
+    /// The engine of the test's own that it is on: its address, and the options of `nsenter` that lead
+    /// to where its containers are reached.
+    private: Option<(String, Vec<String>)>,
 }
 
 impl TestStack {
@@ -32,7 +33,12 @@ impl TestStack {
         Self::made(name, text, Some((engine.host(), engine.network())))
     }
 
-    fn made(name: &str, text: &str, private: Option<(String, String)>) -> Self {
+    /// The same, with a daemon that sees the engine's processes as the engine does: as on a machine.
+    pub fn beside(engine: &PrivateEngine, name: &str, text: &str) -> Self {
+        Self::made(name, text, Some((engine.host(), engine.all_namespaces())))
+    }
+
+    fn made(name: &str, text: &str, private: Option<(String, Vec<String>)>) -> Self {
         let name = unique(name);
         let docker_host = private.as_ref().map(|(host, _)| host.clone());
         let stack = Self { name, directory: tempfile::tempdir().expect("a directory"), docker_host, private };
@@ -57,10 +63,10 @@ impl TestStack {
         let program = env!("CARGO_BIN_EXE_witwd");
         let mut command = match &self.private {
             None => Command::new(program),
-            // Only from there the engine's containers are reached.
-            Some((_, network)) => {
+            Some((_, namespaces)) => {
                 let mut command = Command::new("nsenter");
-                command.arg(format!("--net={network}")).arg(program);
+                // Among other mounts no working directory is kept.
+                command.args(namespaces).args(["env", "-C"]).arg(self.path()).arg(program);
                 command
             }
         };

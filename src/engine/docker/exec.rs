@@ -8,33 +8,50 @@ use bollard::models::ExecConfig;
 use futures_util::StreamExt;
 use tokio::io::AsyncWriteExt;
 
-use super::{Call, DockerEngine, QUICK, error};
+use super::{Call, DockerEngine, QUICK, error, overdue};
 use crate::engine::answer::ExecOutput;
 use crate::engine::request::{Exec, describe};
 use crate::engine::{EngineError, ErrorKind};
 use crate::model::name::ContainerId;
+use crate::model::time::seconds;
 
 /// How much of each of its outputs is kept.
 const MOST: usize = 1 << 20;
-const OPERATION: &str = "run a command in";
+pub(super) const OPERATION: &str = "run a command in";
 
-/// Runs a command until it ends, or fails after `limit`. The engine can't end a command: one that
-/// takes too long goes on in the container.
+/// Runs a command until it ends, or fails when it has run for `limit`; what is done with it then says
+/// [`overdue`].
 pub(super) async fn run(
     engine: &DockerEngine,
     container: &ContainerId,
     exec: &Exec,
     limit: Duration,
 ) -> Result<ExecOutput, EngineError> {
-    let outcome = tokio::time::timeout(limit, run_to_end(engine, container, exec)).await;
-    outcome.unwrap_or_else(|_| {
-        let message = format!("it did not end within {} s and goes on: the engine has no way to end it", limit.as_secs());
-        Err(EngineError::new(OPERATION, describe(container), ErrorKind::Timeout, message))
-    })
+    let failed = |kind, words: String| EngineError::new(OPERATION, describe(container), kind, words);
+    if overdue::goes_on(engine, container, exec) {
+        let words = "the one before did not end in time and goes on: no other is begun until it ends";
+        return Err(failed(ErrorKind::Timeout, words.to_owned()));
+    }
+    // Also a command that nobody waits for any more is brought to its end: hence the task.
+    let running = tokio::spawn(within(engine.clone(), container.clone(), exec.clone(), limit));
+    running.await.unwrap_or_else(|error| Err(failed(ErrorKind::Other, error.to_string())))
 }
 
-async fn run_to_end(engine: &DockerEngine, container: &ContainerId, exec: &Exec) -> Result<ExecOutput, EngineError> {
-    let config = ExecConfig {
+async fn within(engine: DockerEngine, container: ContainerId, exec: Exec, limit: Duration) -> Result<ExecOutput, EngineError> {
+    // The limit is the command's: one that was made known and never begun could not be taken back.
+    let id = create(&engine, &container, config(&exec)).await?;
+    let outcome = tokio::time::timeout(limit, run_to_end(&engine, &container, &exec, &id)).await.unwrap_or_else(|_| {
+        let message = format!("it did not end within {}", seconds(limit));
+        Err(EngineError::new(OPERATION, describe(&container), ErrorKind::Timeout, message))
+    });
+    if outcome.as_ref().is_err_and(|error| !error.kind.nothing_happened()) {
+        overdue::leave(&engine, &container, &exec, id);
+    }
+    outcome
+}
+
+fn config(exec: &Exec) -> ExecConfig {
+    ExecConfig {
         attach_stdin: Some(exec.stdin.is_some()),
         attach_stdout: Some(true),
         attach_stderr: Some(true),
@@ -42,13 +59,16 @@ async fn run_to_end(engine: &DockerEngine, container: &ContainerId, exec: &Exec)
         user: exec.user.clone(),
         env: Some(exec.env.clone()),
         ..Default::default()
-    };
-    let id = create(engine, container, config).await?;
-    let id_of_exec = id.clone();
+    }
+}
+
+async fn run_to_end(engine: &DockerEngine, container: &ContainerId, exec: &Exec, id: &str) -> Result<ExecOutput, EngineError> {
     let attached = engine
-        .call(Call::on(OPERATION, container), QUICK, |docker| async move {
-            docker.start_exec(&id_of_exec, None::<StartExecOptions>).await
-        })
+        .call(
+            Call::on(OPERATION, container),
+            QUICK,
+            |docker| async move { docker.start_exec(id, None::<StartExecOptions>).await },
+        )
         .await?;
     let StartExecResults::Attached { mut output, mut input } = attached else {
         return Err(EngineError::new(OPERATION, describe(container), ErrorKind::Other, "the engine did not attach"));
@@ -70,7 +90,7 @@ async fn run_to_end(engine: &DockerEngine, container: &ContainerId, exec: &Exec)
     };
     let ((), read) = tokio::join!(feed, read);
     read?;
-    let code = exit_code(engine, container, &id).await?;
+    let code = exit_code(engine, container, id).await?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ok(ExecOutput { code, stdout: text(&kept.0), stderr: text(&kept.1) })
 }

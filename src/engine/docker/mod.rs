@@ -25,6 +25,7 @@ mod local_port;
 mod logs;
 mod networks;
 mod observe;
+mod overdue;
 mod ports;
 mod reach;
 mod reference;
@@ -74,6 +75,7 @@ struct Inner {
     cache: Mutex<Cache>,
     facts: tokio::sync::Mutex<Option<Facts>>,
     buildx: tokio::sync::OnceCell<bool>,
+    overdue: Mutex<overdue::Known>,
 }
 
 impl DockerEngine {
@@ -94,6 +96,7 @@ impl DockerEngine {
             cache: Mutex::default(),
             facts: tokio::sync::Mutex::default(),
             buildx: tokio::sync::OnceCell::new(),
+            overdue: Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }

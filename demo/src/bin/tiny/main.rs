@@ -28,6 +28,7 @@ const HELP: &str = "tiny COMMAND, for tests:
   stdin                   echoes stdin to stdout
   tty [N]                 the size of its terminal, again when it changes; a line ends it with N (0)
   lines N [WORDS]         N numbered lines on stdout
+  run WORDS               runs `tiny WORDS` as a child; `leave WORDS` does not wait for it
   get URL                 fetches http://HOST:PORT/PATH; exit 1 unless 2xx
   tcp HOST:PORT           exit 0 when it connects
   hog SIZE                takes that much memory, then sleeps; SIZE as 64M

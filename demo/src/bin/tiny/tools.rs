@@ -2,6 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -71,8 +72,21 @@ pub fn run(command: &str, words: &[String]) -> Result<u8, String> {
         "id" => print(&id()),
         "stdin" => copy_stdin(),
         "lines" => lines(words),
+        "run" => child(words, false),
+        "leave" => child(words, true),
         _ => Err(format!("no command '{command}'; `tiny help` lists them")),
     }
+}
+
+/// `tiny run WORDS` and `tiny leave WORDS`: a child that runs these words, waited for or left. It shares the outputs.
+fn child(words: &[String], is_left: bool) -> Result<u8, String> {
+    let program = std::env::current_exe().map_err(|error| format!("/proc: {error}"))?;
+    let mut child = Command::new(program).args(words).spawn().map_err(|error| format!("{}: {error}", words.join(" ")))?;
+    if is_left {
+        return Ok(0);
+    }
+    let status = child.wait().map_err(|error| format!("wait: {error}"))?;
+    Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
 
 fn each(words: &[String], action: impl Fn(&str) -> io::Result<()>) -> Result<u8, String> {
