@@ -1,6 +1,7 @@
 //! An engine that hides the addresses of its containers, as rootless ones and those in a virtual
 //! machine do: the engine of this machine, which a proxy makes say that it is one.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -10,10 +11,10 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::{TcpStream, UnixListener, UnixStream};
 
 use crate::stack::{TestStack, text};
-use crate::support::inspect;
+use crate::support::{SOON, docker, eventually, inspect};
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
@@ -51,30 +52,77 @@ image = "TINY"
 entrypoint = []
 command = ["/tiny", "serve", "--port", "8080"]
 port = 8080
-health.http = "/"
-[services.dead]
+health = { http = "/", interval = "200ms" }
+[services.open]
+image = "TINY"
+entrypoint = []
+command = ["/tiny", "serve", "--port", "8080"]
+port = 8080
+health.tcp = true
+[services.closed]
 image = "TINY"
 entrypoint = []
 command = ["/tiny", "sleep"]
 port = 8080
-health = { tcp = true, start_period = "2s" }
+readiness = { tcp = true, interval = "200ms", start_period = "0s" }
+[services.mute]
+image = "TINY"
+entrypoint = []
+command = ["/tiny", "sleep"]
+port = 8080
+readiness = { http = "/", interval = "200ms", start_period = "0s" }
 "#;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn probes_go_through_ports_of_this_machine_and_a_dead_one_is_found() {
-    // First, so that it outlives the stack.
-    let scratch = tempfile::tempdir().expect("a directory");
-    let host = rootless(scratch.path());
+/// Where the engine says that port 8080 of a container is reached from this machine.
+fn published(item: &Value) -> SocketAddr {
+    let container = inspect(item["container"].as_str().expect("an id"));
+    let bindings = &container["NetworkSettings"]["Ports"]["8080/tcp"][0];
+    assert_eq!(bindings["HostIp"], "127.0.0.1", "{bindings}");
+    format!("127.0.0.1:{}", bindings["HostPort"].as_str().expect("a port")).parse().expect("an address")
+}
+
+async fn stack_behind(proxy: &Path) -> TestStack {
+    let host = rootless(proxy);
     let mut stack = TestStack::new("hidden", STACK).await;
     stack.docker_host = Some(host);
-    stack.done(&["up", "-d", "web"]);
+    stack
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn probes_go_through_ports_of_this_machine_also_after_a_restart() {
+    // First, so that it outlives the stack.
+    let scratch = tempfile::tempdir().expect("a directory");
+    let stack = stack_behind(scratch.path()).await;
+    stack.done(&["up", "-d", "web", "open"]);
     let web = stack.item("web");
     assert_eq!((&web["ready"], &web["ports"]), (&true.into(), &json!([])), "what is published for probes is nobody's business");
-    let bindings = &inspect(web["container"].as_str().expect("an id"))["HostConfig"]["PortBindings"];
-    assert_eq!(bindings["8080/tcp"][0]["HostIp"], "127.0.0.1", "{bindings}");
-    // The engine accepts for whoever does not listen, and hangs up.
-    let output = stack.run(&["up", "-d", "--timeout", "20s", "dead"]);
-    let complaint = text(&output.stderr);
-    assert!(!output.status.success() && complaint.contains("dead"), "{complaint}");
-    assert_eq!(stack.item("dead")["ready"], false);
+    published(&web);
+    // The engine chooses another port for the next run.
+    assert!(docker(&["kill", web["container"].as_str().expect("an id")]).status.success());
+    let is_back = async || Some(stack.item("web")).filter(|web| web["ready"] == true && web["restarts"] == 1);
+    published(&eventually(SOON, "web is back", is_back).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_port_is_found_although_the_engine_accepts_for_it() {
+    let scratch = tempfile::tempdir().expect("a directory");
+    let stack = stack_behind(scratch.path()).await;
+    let output = stack.run(&["up", "-d", "--timeout", "1s", "closed", "mute"]);
+    assert_eq!(output.status.code(), Some(5), "{}", text(&output.stderr));
+    let told = async |name: &str, words: &[&str]| {
+        let unready = async || {
+            let item = stack.item(name);
+            let cause = item["cause"].as_str().unwrap_or_default();
+            words.iter().any(|words| cause.contains(words)).then(|| item.clone())
+        };
+        eventually(SOON, &format!("{name} is known to be dead"), unready).await
+    };
+    for item in [
+        told("closed", &["tcp: the connection was closed at once"]).await,
+        // Which of the two depends on who comes first, the request or the end.
+        told("mute", &["GET /: connection reset", "GET /: connection closed"]).await,
+    ] {
+        assert_eq!(item["ready"], false, "{item}");
+        TcpStream::connect(published(&item)).await.expect("the engine's proxy accepts");
+    }
 }
