@@ -3,6 +3,7 @@
 //! consecutive results flip a state. Nothing here restarts anything: verdicts are sent, and the
 //! planner decides.
 
+mod addresses;
 mod http;
 mod hysteresis;
 mod monitor;

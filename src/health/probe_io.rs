@@ -1,12 +1,12 @@
 //! Probes as they are: over HTTP, TCP, in the container, and as a query to a Postgres.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::addresses::Addresses;
 use super::http::{Get, HttpProbe};
 use super::prober::{Asked, Outcome, Prober};
 use super::tcp;
@@ -16,13 +16,12 @@ use crate::engine::request::Exec;
 use crate::engine::{Engine, EngineError, ErrorKind};
 use crate::host::Clock;
 use crate::model::name::{ContainerId, WorkloadName};
+use crate::model::observed::RunId;
 use crate::model::probe::{Check, Probe};
-use crate::model::time::{Moment, seconds};
+use crate::model::time::seconds;
 use crate::postgres::readiness::{self, Answer};
 use crate::postgres::{PORT, Passwords};
 
-/// How long an address is believed while nothing answers there.
-const BELIEVED: Duration = Duration::from_secs(1);
 /// How long the engine may take to say whether it answers at all.
 const ENGINE_ANSWERS: Duration = Duration::from_secs(2);
 
@@ -32,7 +31,7 @@ pub struct SystemProber {
     clock: Arc<dyn Clock>,
     passwords: Arc<Passwords>,
     http: HttpProbe,
-    addresses: Mutex<BTreeMap<(ContainerId, u16), (Reach, Moment)>>,
+    addresses: Mutex<Addresses>,
 }
 
 impl std::fmt::Debug for SystemProber {
@@ -48,11 +47,11 @@ impl Prober for SystemProber {
             (_, Check::Image) => Outcome::NotMade("the engine itself asks".to_owned()),
             (Asked::External { workload }, Check::Postgres) => self.postgres(workload, None, probe).await,
             (Asked::External { .. }, _) => Outcome::NotMade("only a query can be asked of an external server".to_owned()),
-            (Asked::Container { container, .. }, Check::Exec(command)) => self.exec(container, command, probe.timeout).await,
-            (Asked::Container { workload, container }, check) => {
+            (Asked::Container { run, .. }, Check::Exec(command)) => self.exec(&run.container, command, probe.timeout).await,
+            (Asked::Container { workload, run }, check) => {
                 let port = if *check == Check::Postgres { Some(PORT) } else { probe.port };
                 match port {
-                    Some(port) => self.over_network(workload, container, port, probe).await,
+                    Some(port) => self.over_network(workload, run, port, probe).await,
                     None => Outcome::NotMade("no port is known to ask".to_owned()),
                 }
             }
@@ -73,24 +72,25 @@ fn unreached(error: &EngineError) -> Outcome {
 impl SystemProber {
     /// A prober that reaches containers as `engine` says.
     pub fn new(engine: Arc<dyn Engine>, clock: Arc<dyn Clock>, passwords: Arc<Passwords>) -> Self {
-        Self { engine, clock, passwords, http: HttpProbe::new(), addresses: Mutex::new(BTreeMap::new()) }
+        Self { engine, clock, passwords, http: HttpProbe::new(), addresses: Mutex::default() }
     }
 
     /// Asks where the port was last seen, for the engine need not be asked at every quick attempt.
     /// A success there counts only when the port is still there.
-    async fn over_network(&self, workload: &WorkloadName, container: &ContainerId, port: u16, probe: &Probe) -> Outcome {
-        if let Some(known) = self.known(container, port) {
+    async fn over_network(&self, workload: &WorkloadName, run: &RunId, port: u16, probe: &Probe) -> Outcome {
+        let known = self.addresses().known(run, port, self.clock.moment());
+        if let Some(known) = known {
             let outcome = self.at(workload, known, probe).await;
             if matches!(outcome, Outcome::Failure(_)) {
                 return outcome;
             }
-            match self.reach(container, port).await {
+            match self.reach(run, port).await {
                 Ok(now) if now == known => return outcome,
                 Ok(_) => {}
                 Err(error) => return unreached(&error),
             }
         }
-        match self.reach(container, port).await {
+        match self.reach(run, port).await {
             Ok(reach) => self.at(workload, reach, probe).await,
             Err(error) => unreached(&error),
         }
@@ -111,17 +111,13 @@ impl SystemProber {
         }
     }
 
-    fn known(&self, container: &ContainerId, port: u16) -> Option<Reach> {
-        let now = self.clock.moment();
-        let mut addresses = self.addresses.lock().expect("no panic while addresses are held");
-        addresses.retain(|_, (_, seen)| now.since(*seen) < BELIEVED);
-        addresses.get(&(container.clone(), port)).map(|(reach, _)| *reach)
+    fn addresses(&self) -> MutexGuard<'_, Addresses> {
+        self.addresses.lock().expect("no panic while addresses are held")
     }
 
-    async fn reach(&self, container: &ContainerId, port: u16) -> Result<Reach, EngineError> {
-        let reach = self.engine.reach(container, port).await?;
-        let seen = (reach, self.clock.moment());
-        self.addresses.lock().expect("no panic while addresses are held").insert((container.clone(), port), seen);
+    async fn reach(&self, run: &RunId, port: u16) -> Result<Reach, EngineError> {
+        let reach = self.engine.reach(&run.container, port).await?;
+        self.addresses().keep(run, port, reach, self.clock.moment());
         Ok(reach)
     }
 

@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 
-use crate::model::name::{ContainerId, WorkloadName};
+use crate::model::name::WorkloadName;
+use crate::model::observed::RunId;
 use crate::model::probe::Probe;
 
 /// Whom a probe asks.
@@ -12,8 +13,8 @@ pub enum Asked {
     Container {
         /// The workload: a Postgres probe needs its user, database and password.
         workload: WorkloadName,
-        /// The container.
-        container: ContainerId,
+        /// The run of its container: an address may be that of another one in the next.
+        run: RunId,
     },
     /// A Postgres that runs elsewhere.
     External {

@@ -11,7 +11,7 @@ use crate::engine::request::Exec;
 use crate::engine::sim::{Run, SimEngine, World};
 use crate::engine::{Engine as _, ErrorKind};
 use crate::model::name::{ContainerId, WorkloadName};
-use crate::model::observed::ContainerState;
+use crate::model::observed::{ContainerState, RunId};
 use crate::model::probe::{Check, Probe};
 use crate::model::time::{Moment, seconds};
 
@@ -71,7 +71,7 @@ impl Prober for SimProber {
         if let Some(outcome) = fixed {
             return outcome;
         }
-        let Asked::Container { container, .. } = asked else { return Outcome::Success };
+        let Asked::Container { run: RunId { container, .. }, .. } = asked else { return Outcome::Success };
         let answer = self.engine.with(|world| answer(world, container, probe, clock.moment()));
         match (answer, &probe.check) {
             (Answer::Now(outcome), _) => outcome,

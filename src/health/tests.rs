@@ -193,7 +193,7 @@ impl Scripted {
 impl Prober for Scripted {
     async fn probe(&self, asked: &Asked, _: &Probe) -> Outcome {
         let name = match asked {
-            Asked::Container { container, .. } => container.0.clone(),
+            Asked::Container { run, .. } => run.container.0.clone(),
             Asked::External { workload } => workload.to_string(),
         };
         self.asked.lock().unwrap().push((name.clone(), self.clock.moment()));

@@ -46,7 +46,7 @@ impl Watcher {
         let now = shared.clock.moment();
         let (asked, seed) = match &subject {
             Subject::Run(run) => {
-                let asked = Asked::Container { workload: watched.workload.clone(), container: run.container.clone() };
+                let asked = Asked::Container { workload: watched.workload.clone(), run: run.clone() };
                 (asked, (watched.running_for > ADOPTED).then_some(run.container.0.as_str()))
             }
             Subject::External(name) => (Asked::External { workload: name.clone() }, None),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 use tokio::sync::OnceCell;
 use tokio_postgres::NoTls;
@@ -19,6 +20,7 @@ use witwd::model::family::Glibc;
 use witwd::model::hash::SpecHash;
 use witwd::model::image::{ImageOrigin, ImageSource, PullPolicy};
 use witwd::model::name::{ContainerId, SqlName, WorkloadName};
+use witwd::model::observed::RunId;
 use witwd::model::postgres::{Backup, BackupSchedule, Postgres, Role};
 use witwd::model::probe::{Check, Probe, Probes};
 use witwd::model::stack::{DaemonSettings, Stack, StackParts};
@@ -186,7 +188,8 @@ impl Server {
 
     async fn ask(&self, passwords: &Arc<Passwords>) -> Outcome {
         let prober = SystemProber::new(self.engine.clone(), self.clock.clone(), passwords.clone());
-        prober.probe(&Asked::Container { workload: db(), container: self.container.clone() }, &query()).await
+        let run = RunId { container: self.container.clone(), started_at: Timestamp::UNIX_EPOCH };
+        prober.probe(&Asked::Container { workload: db(), run }, &query()).await
     }
 
     /// Waits until it answers those who ask as the app; returns what they were told, the answer last.

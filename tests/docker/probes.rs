@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use witwd::engine::Engine;
 use witwd::health::{Asked, Outcome, Prober, SystemProber};
 use witwd::host::SystemClock;
 use witwd::host::sim::{SimDisk, SimRng};
 use witwd::model::name::ContainerId;
+use witwd::model::observed::RunId;
 use witwd::model::probe::{Check, Probe};
 use witwd::postgres::Passwords;
 
@@ -20,7 +22,8 @@ fn prober(test: &TestEngine) -> SystemProber {
 }
 
 fn asked(container: &ContainerId) -> Asked {
-    Asked::Container { workload: "web".parse().unwrap(), container: container.clone() }
+    let run = RunId { container: container.clone(), started_at: Timestamp::UNIX_EPOCH };
+    Asked::Container { workload: "web".parse().unwrap(), run }
 }
 
 fn probe(check: Check) -> Probe {

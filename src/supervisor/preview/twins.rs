@@ -85,8 +85,8 @@ impl StillProber {
     fn subject(&self, asked: &Asked) -> Option<Subject> {
         match asked {
             Asked::External { workload } => Some(Subject::External(workload.clone())),
-            Asked::Container { container, .. } => {
-                let seen: Option<Container> = self.engine.with(|world| world.seen(container));
+            Asked::Container { run, .. } => {
+                let seen: Option<Container> = self.engine.with(|world| world.seen(&run.container));
                 seen.and_then(|seen| seen.run()).map(Subject::Run)
             }
         }

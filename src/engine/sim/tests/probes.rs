@@ -6,10 +6,15 @@ use super::{engine, started};
 use crate::engine::sim::{Foreign, Script, SimEngine};
 use crate::health::{Asked, Outcome, Prober as _, SimProber};
 use crate::model::name::ContainerId;
+use crate::model::observed::RunId;
 use crate::model::probe::{Check, Probe};
 
+fn run_of(container: &ContainerId) -> RunId {
+    RunId { container: container.clone(), started_at: jiff::Timestamp::UNIX_EPOCH }
+}
+
 async fn ask(engine: &SimEngine, id: &ContainerId, check: Check) -> Outcome {
-    let asked = Asked::Container { workload: "web".parse().expect("a name"), container: id.clone() };
+    let asked = Asked::Container { workload: "web".parse().expect("a name"), run: run_of(id) };
     SimProber::new(std::sync::Arc::new(engine.clone())).probe(&asked, &Probe::new(check, Some(8080))).await
 }
 
@@ -70,7 +75,7 @@ async fn an_answer_can_be_fixed() {
     let id = started(&engine, "web").await;
     let prober = SimProber::new(std::sync::Arc::new(engine.clone()));
     let workload: crate::model::name::WorkloadName = "web".parse().expect("a name");
-    let asked = Asked::Container { workload: workload.clone(), container: id };
+    let asked = Asked::Container { workload: workload.clone(), run: run_of(&id) };
     let probe = Probe::new(Check::Tcp, Some(8080));
     prober.fix(&workload, Some(Outcome::Failure("by hand".to_owned())));
     assert_eq!(prober.probe(&asked, &probe).await, Outcome::Failure("by hand".to_owned()));
