@@ -20,6 +20,9 @@ mod idle;
 mod leftovers;
 mod lifecycle;
 mod measure;
+#[path = "../../tests/docker/namespaces.rs"]
+#[expect(dead_code, reason = "shared with the tests, which ask it more")]
+mod namespaces;
 mod planning;
 #[path = "../../tests/docker/private.rs"]
 #[expect(dead_code, reason = "shared with the tests, which ask it more")]

@@ -21,6 +21,9 @@
 
 mod faults;
 mod keeper;
+#[path = "../docker/namespaces.rs"]
+#[expect(dead_code, reason = "shared with the tests, which ask it more")]
+mod namespaces;
 #[path = "../docker/oracles/mod.rs"]
 #[expect(dead_code, reason = "shared with the tests, which ask it more")]
 mod oracles;

@@ -161,7 +161,7 @@ async fn thousands_of_commands_leave_nothing_behind() {
     of_stack.run(&["up", "-d", "--timeout", "3s"]);
     eventually(SOON, "each was asked once", async || (told.begun() >= containers()).then_some(())).await;
     is_clean(&engine).await;
-    let (before, asked_before) = (engine.open_files(), told.all().len());
+    let (before, asked_before) = (engine.namespaces().open_files(), told.all().len());
 
     of_stack.write(&stack("50ms"));
     eventually(TAKE, "all probes are made", async || (told.begun() >= PROBES).then_some(())).await;
@@ -178,7 +178,8 @@ async fn thousands_of_commands_leave_nothing_behind() {
     let look = eventually(TIDIED_UP * 2, "files are closed", async || {
         // Also an engine that is asked for nothing tidies up, but later.
         engine.done(&["info"]);
-        more = engine.open_files().into_iter().filter(|(program, count)| before.get(program) < Some(count)).collect();
+        more =
+            engine.namespaces().open_files().into_iter().filter(|(program, count)| before.get(program) < Some(count)).collect();
         more.is_empty().then_some(())
     });
     let is_closed = tokio::time::timeout(TIDIED_UP, look).await.is_ok();

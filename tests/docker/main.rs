@@ -30,9 +30,11 @@ mod killed_writing;
 mod live;
 mod logs;
 mod lost_state;
+mod namespaces;
 #[expect(dead_code, reason = "shared with the chaos program, which asks for more")]
 mod oracles;
 mod plan;
+mod podman;
 mod postgres;
 mod postgres_data;
 mod postgres_ends;

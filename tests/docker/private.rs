@@ -1,15 +1,12 @@
 //! An engine of a test's own, for what must not be done to the engine of this machine: starved,
 //! stopped, killed, started again.
 //!
-//! It lives in namespaces of its own (mounts, processes, network), which a shell holds open: its
-//! bridges, rules and address pools are no business of the machine, it is there again after a
-//! restart, and when the shell is killed the kernel ends whatever ran in there. `witwd` reaches its
-//! containers from inside the network namespace.
+//! It lives in namespaces of its own, which outlive it: its bridges, rules and address pools are no
+//! business of the machine, and it is there again after a restart. `witwd` reaches its containers from
+//! inside the network namespace.
 
-use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Output};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +14,7 @@ use serde_json::{Value, json};
 use witwd::engine::docker::{DockerEngine, Surroundings};
 use witwd::host::SystemClock;
 
+use crate::namespaces::{Namespaces, remove_cgroups};
 use crate::support::{HANDED_OVER, TINY, connect, docker, ended, eventually, tiny};
 
 /// How long the engine may take until it answers.
@@ -25,19 +23,12 @@ const ANSWERS: Duration = Duration::from_secs(60);
 const GAVE_UP: &str = "timeout waiting for containerd to start";
 /// How often it may give up.
 const GIVES_UP: usize = 3;
-/// Says its own process id as the machine sees it, once all is there, and stays.
-const HOLDER: &str = "read -r pid rest </proc/self/stat && mount -t proc proc /proc && ip link set lo up && \
-                      echo \"$pid\" && while sleep 3600; do :; done";
-
 /// A `dockerd` of this test alone. All that it made goes with it, also when the test fails.
 pub struct PrivateEngine {
     directory: tempfile::TempDir,
     /// Where its data lies.
     data: PathBuf,
-    /// Ends everything in the namespaces with itself, and itself with the test's thread.
-    namespaces: Child,
-    /// The first process in the namespaces.
-    first: u32,
+    namespaces: Namespaces,
     daemon: Option<Child>,
     cgroup: String,
 }
@@ -73,9 +64,9 @@ impl PrivateEngine {
         tiny(&machine).await;
         let directory = tempfile::tempdir().expect("a directory");
         let cgroup = directory.path().file_name().expect("a name").to_string_lossy().replace('.', "witwd-test-");
-        let (namespaces, first) = open_namespaces(&directory.path().join("complaints"));
+        let namespaces = Namespaces::open(&directory.path().join("complaints"));
         let data = disk.map_or_else(|| directory.path().join("data"), |disk| disk.join("data"));
-        let mut engine = Self { directory, data, namespaces, first, daemon: None, cgroup };
+        let mut engine = Self { directory, data, namespaces, daemon: None, cgroup };
         engine.configure(settings);
         engine.launch().await;
         engine.load(TINY);
@@ -145,35 +136,12 @@ impl PrivateEngine {
 
     /// A command that runs in the engine's namespaces.
     pub fn inside(&self, program: &str) -> Command {
-        let mut command = Command::new("nsenter");
-        command.args(self.all_namespaces()).arg(program).stdin(Stdio::null());
-        command
+        self.namespaces.inside(program)
     }
 
-    /// As options of `nsenter`: the network that its containers are reached from.
-    pub fn network(&self) -> Vec<String> {
-        vec![format!("--net=/proc/{}/ns/net", self.first)]
-    }
-
-    /// As options of `nsenter`: where it sees processes and files as its engine does too.
-    pub fn all_namespaces(&self) -> Vec<String> {
-        ["--target", &self.first.to_string(), "--mount", "--pid", "--net"].map(str::to_owned).to_vec()
-    }
-
-    /// How many files are open, by the name of the program, in all that was started in its namespaces and
-    /// is in no container.
-    pub fn open_files(&self) -> BTreeMap<String, usize> {
-        let namespace = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/pid")).ok();
-        let own = namespace(&self.first.to_string()).expect("a namespace of processes");
-        let mut open = BTreeMap::new();
-        for process in std::fs::read_dir("/proc").expect("processes").flatten() {
-            if namespace(&process.file_name().to_string_lossy()).as_ref() == Some(&own) {
-                let program = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
-                let files = std::fs::read_dir(process.path().join("fd")).map_or(0, Iterator::count);
-                *open.entry(program.trim().to_owned()).or_default() += files;
-            }
-        }
-        open
+    /// Where it lives.
+    pub fn namespaces(&self) -> &Namespaces {
+        &self.namespaces
     }
 
     /// Where it listens, as `DOCKER_HOST` says it.
@@ -184,6 +152,11 @@ impl PrivateEngine {
     /// Its socket.
     pub fn socket(&self) -> PathBuf {
         self.path("docker.sock")
+    }
+
+    /// The network that its containers are reached from.
+    pub fn network(&self) -> String {
+        self.namespaces.network_file()
     }
 
     /// Where its data lies.
@@ -268,52 +241,10 @@ impl Drop for PrivateEngine {
             let last: Vec<&str> = log.lines().rev().take(20).collect();
             eprintln!("the engine said, newest first:\n{}", last.join("\n"));
         }
-        let killed = Command::new("kill").args(["-9", &self.first.to_string()]).status();
-        let ended = self.namespaces.wait();
-        if let (Err(error), _) | (_, Err(error)) = (killed, ended) {
-            eprintln!("the namespaces of the test's engine may be left behind: {error}");
-        }
+        self.namespaces.end();
         if let Some(mut daemon) = self.daemon.take() {
             let _ = daemon.wait();
         }
         remove_cgroups(&self.cgroup);
     }
-}
-
-/// A process that holds the namespaces open, and its id as this machine sees it.
-fn open_namespaces(complaints: &Path) -> (Child, u32) {
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--net", "--fork", "--kill-child", "sh", "-c", HOLDER]);
-    // It complains where its child is killed, as it is at the end.
-    command.stderr(std::fs::File::create(complaints).expect("a file"));
-    let mut namespaces = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("setpriv and unshare, of util-linux");
-    let mut line = String::new();
-    let said = namespaces.stdout.take().map(|stdout| BufReader::new(stdout).read_line(&mut line));
-    let first = line.trim().parse().unwrap_or_else(|_| {
-        let complaint = std::fs::read_to_string(complaints).unwrap_or_default();
-        panic!("no namespaces for an engine ({said:?}): {complaint} It needs `ip` of iproute2; a container may forbid it");
-    });
-    (namespaces, first)
-}
-
-/// Removes the empty directories that the engine's containers left, in every hierarchy.
-fn remove_cgroups(name: &str) {
-    let root = Path::new("/sys/fs/cgroup");
-    let hierarchies = std::fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path().join(name));
-    for directory in hierarchies.chain([root.join(name)]).filter(|directory| directory.is_dir()) {
-        // The kernel may still be taking leave of the last process: five seconds at most.
-        let mut looks = 0..250;
-        while !remove_tree(&directory) && looks.next().is_some() {
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-fn remove_tree(directory: &Path) -> bool {
-    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
-        if entry.path().is_dir() {
-            remove_tree(&entry.path());
-        }
-    }
-    std::fs::remove_dir(directory).is_ok()
 }

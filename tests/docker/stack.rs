@@ -30,12 +30,17 @@ impl TestStack {
 
     /// The same on an engine of the test's own, which must outlive it.
     pub fn on(engine: &PrivateEngine, name: &str, text: &str) -> Self {
-        Self::made(name, text, Some((engine.host(), engine.network())))
+        Self::at(engine.host(), engine.namespaces().network(), name, text)
     }
 
     /// The same, with a daemon that sees the engine's processes as the engine does: as on a machine.
     pub fn beside(engine: &PrivateEngine, name: &str, text: &str) -> Self {
-        Self::made(name, text, Some((engine.host(), engine.all_namespaces())))
+        Self::at(engine.host(), engine.namespaces().all(), name, text)
+    }
+
+    /// A stack at the engine with this address, run in these namespaces (options of `nsenter`).
+    pub fn at(host: String, namespaces: Vec<String>, name: &str, text: &str) -> Self {
+        Self::made(name, text, Some((host, namespaces)))
     }
 
     fn made(name: &str, text: &str, private: Option<(String, Vec<String>)>) -> Self {

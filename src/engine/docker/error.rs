@@ -62,7 +62,7 @@ fn of_text(message: &str) -> Option<ErrorKind> {
         Some(ErrorKind::InUse)
     } else if text.contains("already exists in network") {
         Some(ErrorKind::Conflict)
-    } else if text.contains("is not connected to") {
+    } else if any(&["is not connected to", "no such container"]) {
         Some(ErrorKind::NotFound)
     } else {
         None

@@ -117,10 +117,10 @@ fn forget(engine: &DockerEngine, event: &EngineEvent, message: &EventMessage) {
 }
 
 /// An event in words of our own; `None` where it changes nothing. The engine puts the words of an
-/// exec into its action: those go no further.
-fn translate(stack: &StackName, message: &EventMessage) -> Option<EngineEvent> {
+/// exec into its action: those go no further. `exec` is Podman's.
+pub(super) fn translate(stack: &StackName, message: &EventMessage) -> Option<EngineEvent> {
     let action = message.action.clone()?;
-    if action.starts_with("exec_") || ["attach", "detach", "resize", "top"].contains(&action.as_str()) {
+    if action.starts_with("exec_") || ["attach", "detach", "exec", "resize", "top"].contains(&action.as_str()) {
         return None;
     }
     let actor = message.actor.clone().unwrap_or_default();

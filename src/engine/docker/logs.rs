@@ -8,7 +8,7 @@ use bollard::query_parameters::LogsOptions;
 use futures_util::{Stream, StreamExt, stream};
 use jiff::Timestamp;
 
-use super::{Call, DockerEngine, QUICK, error};
+use super::{DockerEngine, QUICK, error, observe};
 use crate::engine::answer::LogLine;
 use crate::engine::request::{LogQuery, describe};
 use crate::engine::{EngineError, LogStream};
@@ -22,11 +22,7 @@ type Frames = Pin<Box<dyn Stream<Item = Result<LogOutput, bollard::errors::Error
 /// The log of a container.
 pub(super) async fn open(engine: &DockerEngine, container: &ContainerId, query: &LogQuery) -> Result<LogStream, EngineError> {
     // The stream itself would say it only when it is read.
-    engine
-        .call(Call::on("read the log of", container), QUICK, |docker| async move {
-            docker.inspect_container(&container.0, None).await
-        })
-        .await?;
+    observe::inspect_container(engine, "read the log of", container).await?;
     let client = engine.client(QUICK).map_err(|error| error::classify("read the log of", &describe(container), &error))?;
     let options = LogsOptions {
         follow: query.follow,

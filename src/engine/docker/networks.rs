@@ -6,7 +6,7 @@ use std::time::Duration;
 use bollard::models::{EndpointSettings, NetworkConnectRequest, NetworkCreateRequest, NetworkDisconnectRequest};
 use bollard::query_parameters::ListNetworksOptions;
 
-use super::{Call, DockerEngine, QUICK, SLOW, containers, fine};
+use super::{Call, DockerEngine, QUICK, SLOW, containers, fine, observe};
 use crate::engine::request::CreateNetwork;
 use crate::engine::{EngineError, ErrorKind, labels};
 use crate::model::name::ContainerId;
@@ -124,10 +124,7 @@ async fn is_there(engine: &DockerEngine, endpoint: &str) -> Result<bool, EngineE
         return Ok(false);
     }
     let id = ContainerId(endpoint.to_owned());
-    let outcome = engine
-        .call(Call::on("inspect", &id), QUICK, |docker| async move { docker.inspect_container(endpoint, None).await })
-        .await;
-    match outcome {
+    match observe::inspect_container(engine, "inspect", &id).await {
         Ok(container) => Ok(container.state.is_some_and(|state| state.running == Some(true))),
         Err(error) if error.kind == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),

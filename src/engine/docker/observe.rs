@@ -25,8 +25,8 @@ use crate::model::observed::{
 
 /// How many inspects are under way at once.
 const AT_ONCE: usize = 8;
-/// How often a list that can't be read is asked for.
-const LISTS: u32 = 20;
+/// How often what can't be read is asked for, a tenth of a second apart.
+const READS: u32 = 20;
 
 /// One look at everything.
 pub(super) async fn observe(engine: &DockerEngine, scope: &Scope) -> Result<Observed, EngineError> {
@@ -51,21 +51,44 @@ async fn containers(engine: &DockerEngine, scope: &Scope, look: Look) -> Result<
 }
 
 async fn list(engine: &DockerEngine) -> Result<Vec<ContainerSummary>, EngineError> {
-    let mut attempt = 1;
+    let mut reads = 0;
     loop {
         let options = ListContainersOptions { all: true, ..Default::default() };
-        let listed = engine
+        let answer = engine
             .call(Call::new("list", "containers"), QUICK, |docker| async move { docker.list_containers(Some(options)).await })
             .await;
-        match listed {
-            // Until Podman has cleared up after an end it shows a state of its own, `stopped`.
-            Err(error) if error.message.contains("unknown variant") && attempt < LISTS => {
-                engine.inner.clock.sleep(Duration::from_millis(100)).await;
-                attempt += 1;
-            }
-            listed => return listed,
+        if !is_asked_again(engine, &answer, &mut reads).await {
+            return answer;
         }
     }
+}
+
+/// What an inspect says of a container; `operation` is the head of an error's words.
+pub(super) async fn inspect_container(
+    engine: &DockerEngine,
+    operation: &'static str,
+    id: &ContainerId,
+) -> Result<ContainerInspectResponse, EngineError> {
+    let mut reads = 0;
+    loop {
+        let call = Call::on(operation, id);
+        let answer = engine.call(call, QUICK, |docker| async move { docker.inspect_container(&id.0, None).await }).await;
+        if !is_asked_again(engine, &answer, &mut reads).await {
+            return answer;
+        }
+    }
+}
+
+/// Whether an answer can't be read and is worth asking for again, a moment later: until Podman has cleared
+/// up after an end it shows a state of its own, `stopped`.
+async fn is_asked_again<T>(engine: &DockerEngine, answer: &Result<T, EngineError>, reads: &mut u32) -> bool {
+    *reads += 1;
+    let is_unreadable = answer.as_ref().is_err_and(|error| error.message.contains("unknown variant"));
+    let again = is_unreadable && *reads < READS;
+    if again {
+        engine.inner.clock.sleep(Duration::from_millis(100)).await;
+    }
+    again
 }
 
 /// One container; `None` where it went away while we looked.
@@ -116,8 +139,7 @@ fn shown(summary: &ContainerSummary) -> Shown {
 
 async fn inspect(engine: &DockerEngine, container: &Container) -> Result<Detail, EngineError> {
     let id = &container.id;
-    let answer =
-        engine.call(Call::on("inspect", id), QUICK, |docker| async move { docker.inspect_container(&id.0, None).await }).await?;
+    let answer = inspect_container(engine, "inspect", id).await?;
     let reference = answer.config.as_ref().and_then(|config| config.image.clone());
     let image_reference = reference.unwrap_or_else(|| container.image_reference.clone());
     Ok(Detail { state: state(&answer), image_reference, networks: attachments(&answer, id) })

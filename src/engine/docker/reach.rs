@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use bollard::models::{ContainerInspectResponse, EndpointSettings};
 
-use super::{Call, DockerEngine, QUICK, facts};
+use super::{DockerEngine, facts, observe};
 use crate::engine::answer::Reach;
 use crate::engine::request::describe;
 use crate::engine::{EngineError, ErrorKind, labels};
@@ -15,9 +15,7 @@ use crate::model::name::ContainerId;
 /// by a port that is published on this machine.
 pub(super) async fn reach(engine: &DockerEngine, container: &ContainerId, port: u16) -> Result<Reach, EngineError> {
     let facts = facts::known(engine).await?;
-    let answer = engine
-        .call(Call::on("inspect", container), QUICK, |docker| async move { docker.inspect_container(&container.0, None).await })
-        .await?;
+    let answer = observe::inspect_container(engine, "inspect", container).await?;
     let failed = |kind, message: &str| EngineError::new("reach", describe(container), kind, message);
     if answer.state.as_ref().and_then(|state| state.running) != Some(true) {
         return Err(failed(ErrorKind::Conflict, "it does not run"));

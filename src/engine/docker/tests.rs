@@ -1,16 +1,18 @@
 //! What needs no engine: addresses and contexts, references, credentials, `.dockerignore`.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use bollard::container::LogOutput;
+use bollard::models::{EventActor, EventMessage, EventMessageTypeEnum};
 
 use super::connect::{ConnectError, Surroundings, locate};
 use super::context::hex;
 use super::ignore::Ignore;
 use super::logs::Lines;
 use super::reference::Reference;
-use super::{build, buildx, credentials, error, images};
-use crate::engine::{EngineError, ErrorKind};
+use super::{build, buildx, credentials, error, events, images};
+use crate::engine::{EngineError, ErrorKind, labels};
 
 fn with_host(host: &str) -> Surroundings {
     Surroundings { docker_host: Some(host.to_owned()), ..Surroundings::default() }
@@ -157,6 +159,8 @@ fn what_the_engine_says_is_told_apart() {
     assert_eq!(kind(403, "error while removing network: network x id y has active endpoints"), ErrorKind::InUse);
     assert_eq!(kind(500, "Bind for 127.0.0.1:80 failed: port is already allocated"), ErrorKind::PortInUse);
     assert_eq!(kind(500, "listen tcp4 127.0.0.1:80: bind: address already in use"), ErrorKind::PortInUse);
+    let gone = "container abc does not exist in database: no such container";
+    assert_eq!(kind(500, gone), ErrorKind::NotFound, "as Podman says it");
     assert_eq!((kind(404, ""), kind(400, ""), kind(500, "")), (ErrorKind::NotFound, ErrorKind::Invalid, ErrorKind::Other));
     assert_eq!(error::classify("try", "it", &bollard::errors::Error::RequestTimeoutError).kind, ErrorKind::Timeout);
     let pools = bollard::errors::Error::DockerResponseServerError {
@@ -165,6 +169,22 @@ fn what_the_engine_says_is_told_apart() {
     };
     let error = error::classify("create network", "x", &pools);
     assert!(error.kind == ErrorKind::Other && error.message.contains("default-address-pools"), "{error}");
+}
+
+#[test]
+fn commands_wake_nobody_and_their_words_go_no_further() {
+    let stack = "shop".parse().expect("a name");
+    let event = |action: &str| {
+        let attributes = HashMap::from([(labels::STACK.to_owned(), "shop".to_owned())]);
+        let actor = EventActor { id: Some("abc".to_owned()), attributes: Some(attributes) };
+        let (typ, action) = (Some(EventMessageTypeEnum::CONTAINER), Some(action.to_owned()));
+        events::translate(&stack, &EventMessage { typ, action, actor: Some(actor), ..Default::default() })
+    };
+    // The first as Docker tells it, the others as Podman.
+    for action in ["exec_start: psql secret", "exec", "exec_died"] {
+        assert_eq!(event(action), None, "{action}");
+    }
+    assert!(event("die").is_some_and(|event| event.ours));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use bollard::models::ContainerWaitResponse;
 use bollard::query_parameters::WaitContainerOptions;
 use futures_util::StreamExt;
 
-use super::{Call, DockerEngine, QUICK, error, observe};
+use super::{DockerEngine, QUICK, error, observe};
 use crate::engine::EngineError;
 use crate::engine::answer::Waited;
 use crate::engine::request::describe;
@@ -49,10 +49,7 @@ pub(super) async fn wait(engine: &DockerEngine, container: &ContainerId) -> Resu
 }
 
 async fn look(engine: &DockerEngine, container: &ContainerId) -> Result<ContainerState, EngineError> {
-    let answer = engine
-        .call(Call::on("wait for", container), QUICK, |docker| async move { docker.inspect_container(&container.0, None).await })
-        .await?;
-    Ok(observe::state(&answer))
+    Ok(observe::state(&observe::inspect_container(engine, "wait for", container).await?))
 }
 
 fn outcome(container: &ContainerId, said: Result<ContainerWaitResponse, Error>) -> Result<Waited, EngineError> {
