@@ -5,14 +5,19 @@
 //! It is never open wider than its final mode, not even for the moment in which it is made, and
 //! every peer's user is asked of the kernel. It never listens on TCP.
 
+mod body;
 mod client;
+mod faults;
+mod patient;
 mod peer;
+mod places;
 pub mod protocol;
 mod records;
 mod server;
 mod settled;
 mod socket;
 mod stream;
+mod verbs;
 
 pub use client::{Client, ClientError, ConnectError, Lines};
 pub use peer::{Admission, Peer};

@@ -13,6 +13,10 @@ use crate::model::wish::Wish;
 /// The version of this protocol; another one is another language.
 pub const VERSION: u32 = 1;
 
+/// What to do about a request that makes no sense.
+const HINT: &str =
+    concat!("say it with the command line of witwd ", env!("CARGO_PKG_VERSION"), ", which speaks the language of this daemon");
+
 /// Who answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
@@ -192,6 +196,11 @@ impl Fault {
     /// A fault of this kind.
     pub fn new(code: &str, message: impl Into<String>) -> Self {
         Self { code: code.to_owned(), message: message.into(), hint: None, errors: Vec::new(), snippets: Vec::new() }
+    }
+
+    /// A request that is none of this protocol.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self { hint: Some(HINT.to_owned()), ..Self::new("usage", message) }
     }
 }
 

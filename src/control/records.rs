@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::broadcast::{self, error::RecvError};
 
@@ -17,7 +17,7 @@ const ON_DISK: u64 = 1 << 20;
 /// The last events.
 #[derive(Debug)]
 pub struct Records {
-    ring: Mutex<VecDeque<EventRecord>>,
+    ring: Mutex<VecDeque<Arc<EventRecord>>>,
     journal: Journal,
 }
 
@@ -25,7 +25,7 @@ impl Records {
     /// The events of the stack whose state lies in `state`, those of an earlier daemon included.
     pub fn open(state: &Path) -> Self {
         let journal = journal(state);
-        let ring = Self::read(state).into();
+        let ring = Self::read(state).into_iter().map(Arc::new).collect();
         Self { ring: Mutex::new(ring), journal }
     }
 
@@ -36,7 +36,7 @@ impl Records {
     }
 
     /// The last events, oldest first.
-    pub fn last(&self) -> Vec<EventRecord> {
+    pub fn last(&self) -> Vec<Arc<EventRecord>> {
         self.ring().iter().cloned().collect()
     }
 
@@ -51,7 +51,7 @@ impl Records {
         if ring.len() == IN_MEMORY {
             ring.pop_front();
         }
-        ring.push_back(record);
+        ring.push_back(Arc::new(record));
     }
 
     /// Keeps every event that comes, until nobody is left who could send one.
@@ -65,7 +65,7 @@ impl Records {
         }
     }
 
-    fn ring(&self) -> std::sync::MutexGuard<'_, VecDeque<EventRecord>> {
+    fn ring(&self) -> std::sync::MutexGuard<'_, VecDeque<Arc<EventRecord>>> {
         self.ring.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

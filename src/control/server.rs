@@ -1,39 +1,45 @@
-//! The daemon's side of the control socket: a line per verb that forwards. What a client can take
-//! from the daemon is bounded: connections, time for a request's head and body, sizes, lines that
-//! wait to be read.
+//! The daemon's side of the control socket. What clients can take from the daemon is bounded, and what
+//! some take is not taken from others: connections (`places`), time for a request (here and in `body`) and
+//! for reading its answer (`patient`), sizes, requests that are worked at.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
-use axum::body::{Body, to_bytes};
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::body::Body;
+use axum::http::Request;
+use axum::response::{IntoResponse as _, Response};
+use hyper::body::Incoming;
+use hyper::service::Service as _;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use serde::de::DeserializeOwned;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 
+use super::body::Bodies;
+use super::patient::Patient;
 use super::peer::{Admission, Peer};
-use super::protocol::{Down, Failed, Fault, Hello, Line, Up};
+use super::places::{Doing, Place, Places};
+use super::protocol::{Fault, Hello, Up};
 use super::records::Records;
-use super::stream::{Sources, follow, respond};
+use super::stream::{Endless, PATIENCE};
+use super::verbs::router;
 use crate::model::preview::Preview;
-use crate::model::wish::Wish;
-use crate::supervisor::{self, Closed, HandError, Handle, Known};
+use crate::supervisor::{self, Handle, Known};
 
-/// How many connections are served at once; more wait to be accepted.
-const CONNECTIONS: usize = 64;
-/// How long a client may take for the head of a request, and again for its body.
+/// How long a client may take for the head of a request, and again for its body. The command line sends
+/// both at once.
 const REQUEST_TIME: Duration = Duration::from_secs(5);
-/// The largest head of a request.
+/// The largest head of a request: the command line's own has some hundred bytes.
 const LARGEST_HEAD: usize = 16 << 10;
-/// The largest body of a request.
-const LARGEST_BODY: usize = 1 << 20;
+/// How many requests that ask for work wait for their answer at once. Twenty `up` at the same time are
+/// meant; all of these together leave room in [`super::places`].
+pub(super) const ASKED: usize = 64;
+/// How many of them read the file at once: each keeps a thread busy for some milliseconds, and others
+/// want to be greeted meanwhile.
+const READING: usize = 4;
 
 /// Turns an `up` into what the supervisor is asked for: reads the file and what surrounds it.
 #[async_trait]
@@ -81,26 +87,37 @@ pub struct Service {
     pub downs: watch::Sender<Downs>,
 }
 
-type Answer = Result<Response, Fault>;
+/// What all connections share.
+pub(super) struct Bounds {
+    places: Arc<Places>,
+    bodies: Bodies,
+    /// Leave to ask for work.
+    pub asked: Semaphore,
+    /// Leave to have the file read.
+    pub reading: Semaphore,
+}
+
+impl Bounds {
+    fn new() -> Self {
+        let (asked, reading) = (Semaphore::new(ASKED), Semaphore::new(READING));
+        Self { places: Arc::default(), bodies: Bodies::default(), asked, reading }
+    }
+}
 
 /// Serves until `service.ending` is true, then lets streams say their last line.
 pub async fn serve(listener: UnixListener, service: Service) {
     let mut ending = service.ending.subscribe();
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let bounds = Arc::new(Bounds::new());
     let mut connections = tokio::task::JoinSet::new();
     loop {
         let accepted = tokio::select! {
             biased;
             () = ended(&mut ending) => break,
             Some(_) = connections.join_next() => continue,
-            accepted = accept(&listener, &places) => accepted,
+            accepted = accept(&listener) => accepted,
         };
-        if let Some((stream, place)) = accepted {
-            let service = service.clone();
-            connections.spawn(async move {
-                serve_one(stream, service).await;
-                drop(place);
-            });
+        if let Some((stream, place)) = accepted.and_then(|stream| Some((stream, bounds.places.take()?))) {
+            connections.spawn(serve_one(stream, place, service.clone(), bounds.clone()));
         }
     }
     drop(listener);
@@ -114,10 +131,9 @@ pub(super) async fn ended(ending: &mut watch::Receiver<bool>) {
     let _ = ending.wait_for(|ending| *ending).await;
 }
 
-async fn accept(listener: &UnixListener, places: &Arc<Semaphore>) -> Option<(UnixStream, tokio::sync::OwnedSemaphorePermit)> {
-    let place = places.clone().acquire_owned().await.ok()?;
+async fn accept(listener: &UnixListener) -> Option<UnixStream> {
     match listener.accept().await {
-        Ok((stream, _)) => Some((stream, place)),
+        Ok((stream, _)) => Some(stream),
         Err(error) => {
             tracing::warn!(%error, "failed to accept on the control socket");
             // Out of file descriptors, most likely: trying again at once would only burn time.
@@ -127,22 +143,29 @@ async fn accept(listener: &UnixListener, places: &Arc<Semaphore>) -> Option<(Uni
     }
 }
 
-async fn serve_one(stream: UnixStream, service: Service) {
+async fn serve_one(stream: UnixStream, place: Place, service: Service, bounds: Arc<Bounds>) {
     let peer = match Peer::of(&stream) {
         Ok(peer) if service.admission.admits(&peer) => peer,
         Ok(peer) => return tracing::warn!(peer.uid, peer.pid, "refused a user on the control socket"),
         Err(error) => return tracing::warn!(%error, "a peer without credentials"),
     };
     let mut ending = service.ending.subscribe();
-    let routes = TowerToHyperService::new(router(service, peer));
+    let place = Arc::new(place);
+    let verbs = Arc::new(Verbs { routes: TowerToHyperService::new(router(service, peer, bounds.clone())), bounds });
+    let held = place.clone();
+    let answering = hyper::service::service_fn(move |request| {
+        let (verbs, place) = (verbs.clone(), held.clone());
+        async move { Ok::<_, Infallible>(verbs.answer(request, &place).await) }
+    });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(REQUEST_TIME)
         .max_buf_size(LARGEST_HEAD)
-        .serve_connection(TokioIo::new(stream), routes);
+        .serve_connection(TokioIo::new(Patient::new(stream, PATIENCE)), answering);
     let mut connection = std::pin::pin!(connection);
     let served = tokio::select! {
         served = connection.as_mut() => served,
+        () = place.is_lost() => return tracing::debug!("a connection on the control socket made room for others"),
         () = ended(&mut ending) => {
             connection.as_mut().graceful_shutdown();
             connection.await
@@ -153,143 +176,26 @@ async fn serve_one(stream: UnixStream, service: Service) {
     }
 }
 
-#[derive(Clone)]
-struct Call {
-    service: Service,
-    peer: Peer,
+/// What answers the requests of one connection.
+struct Verbs {
+    routes: TowerToHyperService<Router>,
+    bounds: Arc<Bounds>,
 }
 
-fn router(service: Service, peer: Peer) -> Router {
-    Router::new()
-        .route("/v1/hello", get(|State(call): State<Call>| async move { axum::Json(call.hello()) }))
-        .route("/v1/status", get(|State(call): State<Call>| async move { axum::Json((*call.service.handle.status()).clone()) }))
-        .route("/v1/watch", get(|State(call): State<Call>| async move { call.watch(None) }))
-        .route("/v1/events", get(|State(call): State<Call>| async move { call.events(false) }))
-        .route("/v1/events/follow", get(|State(call): State<Call>| async move { call.events(true) }))
-        .route("/v1/up", post(|State(call): State<Call>, body: Body| async move { call.up(body).await }))
-        .route("/v1/plan", post(|State(call): State<Call>, body: Body| async move { call.plan(body).await }))
-        .route("/v1/down", post(|State(call): State<Call>, body: Body| async move { call.down(body).await }))
-        .route("/v1/hand", post(|State(call): State<Call>, body: Body| async move { call.hand(body).await }))
-        .route("/v1/end", post(|State(call): State<Call>| async move { call.end() }))
-        .fallback(|| async { Fault::new("usage", "this daemon does not know that verb") })
-        .method_not_allowed_fallback(|| async { Fault::new("usage", "this daemon does not know that verb") })
-        .with_state(Call { service, peer })
-}
-
-impl Call {
-    fn hello(self) -> Hello {
-        Hello { engine: self.service.handle.engine(), ..self.service.hello }
-    }
-
-    async fn up(self, body: Body) -> Answer {
-        let up: Up = read(body).await?;
-        tracing::info!(self.peer.uid, self.peer.pid, ?up, "up");
-        let (up, warnings) = self.service.loader.load(up, self.peer).await?;
-        let sources = self.sources(true);
-        let generation = self.service.handle.up(up).await?;
-        Ok(accepted(generation, warnings, sources))
-    }
-
-    async fn plan(self, body: Body) -> Answer {
-        let up: Up = read(body).await?;
-        let known = self.service.handle.known().await?;
-        Ok(axum::Json(self.service.loader.preview(up, known).await?).into_response())
-    }
-
-    async fn down(self, body: Body) -> Answer {
-        let down: Down = read(body).await?;
-        tracing::info!(self.peer.uid, self.peer.pid, ?down, "down");
-        let sources = self.sources(true);
-        let generation = self.service.handle.down(supervisor::Down { volumes: down.volumes, resumed: false }).await?;
-        self.service.downs.send_modify(|downs| downs.ask(generation));
-        Ok(accepted(generation, Vec::new(), sources))
-    }
-
-    async fn hand(self, body: Body) -> Answer {
-        let wish: Wish = read(body).await?;
-        tracing::info!(self.peer.uid, self.peer.pid, ?wish, "by hand");
-        let sources = self.sources(true);
-        let (generation, notes) = self.service.handle.hand(wish).await?;
-        Ok(accepted(generation, notes, sources))
-    }
-
-    fn end(self) -> Response {
-        tracing::info!(self.peer.uid, self.peer.pid, "end");
-        self.service.ending.send_replace(true);
-        StatusCode::NO_CONTENT.into_response()
-    }
-
-    fn watch(self, first: Option<Line>) -> Response {
-        stream(first.into_iter().collect(), self.sources(true), true)
-    }
-
-    fn events(self, stay: bool) -> Response {
-        let sources = self.sources(false);
-        let past = self.service.records.last().into_iter().map(Line::Event).collect();
-        stream(past, sources, stay)
-    }
-
-    /// What is followed, from this moment on: asked for before anything is set going.
-    fn sources(&self, statuses: bool) -> Sources {
-        Sources {
-            records: self.service.handle.records(),
-            published: statuses.then(|| self.service.handle.watch()),
-            since: 0,
-            ending: self.service.ending.subscribe(),
-            downs: self.service.downs.subscribe(),
-        }
-    }
-}
-
-fn accepted(generation: u64, warnings: Vec<String>, sources: Sources) -> Response {
-    stream(vec![Line::Accepted { generation, warnings }], Sources { since: generation, ..sources }, true)
-}
-
-fn stream(first: Vec<Line>, sources: Sources, stay: bool) -> Response {
-    respond(|writer| async move {
-        for line in first {
-            writer.write(&line).await?;
-        }
-        if stay { follow(writer, sources).await } else { Ok(()) }
-    })
-}
-
-async fn read<T: DeserializeOwned>(body: Body) -> Result<T, Fault> {
-    let unusable = |message: String| Fault::new("usage", message);
-    let read = tokio::time::timeout(REQUEST_TIME, to_bytes(body, LARGEST_BODY)).await;
-    let bytes = read
-        .map_err(|_| unusable("the request did not come in time".into()))?
-        .map_err(|_| unusable(format!("the request is broken off or larger than {LARGEST_BODY} bytes")))?;
-    serde_json::from_slice(&bytes).map_err(|error| unusable(format!("the request makes no sense: {error}")))
-}
-
-impl IntoResponse for Fault {
-    fn into_response(self) -> Response {
-        let status = match self.code.as_str() {
-            "usage" => StatusCode::BAD_REQUEST,
-            "invalid_file" => StatusCode::UNPROCESSABLE_ENTITY,
-            "refused" | "held" => StatusCode::CONFLICT,
-            "engine_unavailable" => StatusCode::SERVICE_UNAVAILABLE,
-            _ => StatusCode::INTERNAL_SERVER_ERROR,
+impl Verbs {
+    /// Answers a request, once all of it is there.
+    async fn answer(&self, request: Request<Incoming>, place: &Place) -> Response {
+        place.does(Doing::Waits);
+        let (head, body) = request.into_parts();
+        let body = match self.bounds.bodies.read(body, REQUEST_TIME).await {
+            Ok(body) => body,
+            Err(fault) => return fault.into_response(),
         };
-        (status, axum::Json(Failed { error: self })).into_response()
-    }
-}
-
-impl From<Closed> for Fault {
-    fn from(closed: Closed) -> Self {
-        Self::new("failed", closed.to_string())
-    }
-}
-
-impl From<HandError> for Fault {
-    fn from(error: HandError) -> Self {
-        match error {
-            HandError::Closed(closed) => closed.into(),
-            HandError::Refused(refusal) => {
-                let code = if refusal.depends_on_state { "failed" } else { "usage" };
-                Self { hint: refusal.hint, ..Self::new(code, refusal.message) }
-            }
-        }
+        place.does(Doing::Works);
+        let answered = self.routes.call(Request::from_parts(head, Body::from(body.bytes.clone()))).await;
+        let answer = answered.unwrap_or_else(|never| match never {});
+        let is_endless = answer.extensions().get::<Endless>().is_some();
+        place.does(if is_endless { Doing::Tells } else { Doing::Waits });
+        answer
     }
 }

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixListener;
 
-/// How many connections may wait to be accepted.
-const BACKLOG: i32 = 128;
+/// How many connections may wait to be accepted: what a flood brings before the daemon has its next turn. Where
+/// more wait, the next who comes is refused by the kernel.
+const BACKLOG: i32 = 1024;
 
 /// Who may open the socket, by the file system's means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

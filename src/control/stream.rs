@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
@@ -17,10 +18,15 @@ use super::server::{Downs, ended};
 use crate::model::status::{EngineStatus, EventRecord};
 use crate::supervisor::Published;
 
-/// How many lines wait for a reader.
-const WAITING: usize = 256;
-/// How long a reader may take for room for one line.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How many lines wait for a reader. Few, for a status of many services is a long line: what happens
+/// meanwhile is kept once for all readers, and of statuses only the last one matters.
+const WAITING: usize = 4;
+/// How long a reader may take nothing at all: longer than a busy machine lets a terminal wait.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Marks an answer that goes on until its reader hangs up.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Endless;
 
 /// Where lines for one reader go.
 #[derive(Debug)]
@@ -45,7 +51,7 @@ where
         }
     });
     let body = Body::from_stream(ReceiverStream::new(receiver).map(Ok::<_, Infallible>));
-    ([(CONTENT_TYPE, "application/x-ndjson")], body).into_response()
+    (Extension(Endless), [(CONTENT_TYPE, "application/x-ndjson")], body).into_response()
 }
 
 impl Writer {

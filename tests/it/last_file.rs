@@ -33,6 +33,11 @@ impl Daemon {
         Self(child)
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Ends it as a service manager does.
     pub fn end(mut self) {
         witwd::host::process::terminate(self.0.id()).expect("a signal");

@@ -8,6 +8,7 @@ mod documents;
 mod engine_contract;
 mod group;
 mod guardian;
+mod hostile;
 mod init;
 mod joined;
 mod last_file;
