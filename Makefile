@@ -5,7 +5,7 @@ WITWD  := $(TARGET)/release/witwd
 RUN    := images/bootstrap run
 
 .DEFAULT_GOAL := help
-.PHONY: help up down ps test soak chaos bench check build bootstrap bootstrap-test
+.PHONY: help up down ps test soak planted chaos bench check build bootstrap bootstrap-test
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ test: bootstrap-test ## every test, those against the real engine and browser to
 
 soak: bootstrap ## simulated runs with new seeds, as long as told: make soak FOR=1h
 	WITWD_SOAK=$(or $(FOR),10m) cargo test --locked --test simulation -- --ignored --nocapture new_seeds
+
+planted: ## are the simulated runs able to see? a bug that each must find
+	tests/planted/run
 
 bench: bootstrap ## speed beside raw engine calls and docker compose, as ratios (half an hour)
 	$(RUN) cargo bench --locked --bench speed
