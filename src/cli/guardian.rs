@@ -2,7 +2,7 @@
 //! gives up where starting it again mends nothing. It holds no lock and knows nothing of stacks.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -97,11 +97,21 @@ impl Guardian {
             say(&format!("the daemon ended with code {}: it is not started again", exit.code()));
             return Some(exit);
         }
+        if self.is_of_nothing() {
+            say("the directory of the stack is gone: the daemon is not started again");
+            return Some(Exit::Failed);
+        }
         if self.clock.moment().since(born) >= LIVED {
             self.delay = SHORTEST;
         }
         say(&format!("the daemon died ({}): starting it again", code.map_or("killed".to_owned(), |code| format!("code {code}"))));
         self.pause().await
+    }
+
+    /// Whether the directory is gone whose `.witwd` holds the log: there is no stack any more.
+    fn is_of_nothing(&self) -> bool {
+        let directory = self.args.log.parent().and_then(Path::parent);
+        directory.is_some_and(|directory| !directory.as_os_str().is_empty() && !directory.exists())
     }
 
     fn start(&self) -> std::io::Result<Child> {

@@ -83,6 +83,18 @@ fn a_bad_file_a_held_lock_and_a_wanted_end_are_final() {
 }
 
 #[test]
+fn a_guardian_whose_stack_is_gone_ends_too() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let stack = directory.path().join("stack");
+    let state = stack.join(".witwd");
+    std::fs::create_dir_all(&state).expect("a directory");
+    let mut guardian = guard(&state, "exit 1");
+    eventually("it is started again while its stack is there", || lives(&state).len() >= 2);
+    std::fs::remove_dir_all(&stack).expect("removed");
+    assert_eq!(ended(&mut guardian), Some(1));
+}
+
+#[test]
 fn a_signal_is_passed_on_and_waited_for() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let mark = directory.path().join("mark");
