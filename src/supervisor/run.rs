@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -69,6 +70,8 @@ pub struct Supervisor {
     /// Before this, progress waits.
     progress_due: Moment,
     pub(super) looks: Looks,
+    /// Whether the engine's event stream is open.
+    hears: Arc<AtomicBool>,
     pub(super) engine: EngineStatus,
     pub(super) plan: Plan,
     pub(super) generation: u64,
@@ -152,7 +155,7 @@ pub async fn run(
     if let Some(first) = first {
         supervisor.command(first);
     }
-    supervisor.tasks.spawn(listen(context, supervisor.stack.name().clone()));
+    supervisor.tasks.spawn(listen(context, supervisor.stack.name().clone(), supervisor.hears.clone()));
     tokio::select! {
         biased;
         () = ending => {}
@@ -160,16 +163,18 @@ pub async fn run(
     }
 }
 
-/// Keeps the engine's event stream open; whatever comes of it only wakes.
-async fn listen(context: Arc<Context>, stack: crate::model::name::StackName) {
+/// Keeps the engine's event stream open; whatever comes of it only wakes. `hears` is whether it is.
+async fn listen(context: Arc<Context>, stack: crate::model::name::StackName, hears: Arc<AtomicBool>) {
     loop {
         if let Ok(mut stream) = context.engine.events(&stack).await {
+            hears.store(true, Ordering::Relaxed);
             let _ = context.events.send(Event::Wake);
             while let Some(Ok(event)) = stream.next().await {
                 if event.ours && context.events.send(Event::Wake).is_err() {
                     return;
                 }
             }
+            hears.store(false, Ordering::Relaxed);
             // The end of the stream is an event too: the engine may be gone.
             let _ = context.events.send(Event::Wake);
         }
@@ -212,6 +217,7 @@ impl Supervisor {
             progress_waits: false,
             progress_due: Moment::default(),
             looks,
+            hears: Arc::default(),
             engine: EngineStatus::Down,
             plan: Plan::default(),
             generation: 0,
@@ -285,8 +291,9 @@ impl Supervisor {
         }
     }
 
+    /// Whether nothing is to be done, and what happens will be told.
     fn is_settled(&self) -> bool {
-        self.under_way.is_empty() && self.plan.is_empty()
+        self.under_way.is_empty() && self.plan.is_empty() && self.hears.load(Ordering::Relaxed)
     }
 
     fn next_wake(&self) -> Moment {

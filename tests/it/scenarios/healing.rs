@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use witwd::engine::sim::{FaultKind, FaultPlan, Foreign, Operation};
 use witwd::health::Outcome;
 use witwd::host::Clock as _;
 
@@ -112,4 +113,21 @@ async fn dependents_are_looked_at_at_once_when_their_database_is_back() {
         let took = machine.clock.moment().since(back);
         assert!(took < Duration::from_secs(1), "after {moment} s: {took:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_no_event_can_come_it_is_looked_every_few_seconds() {
+    let machine = Machine::new();
+    let deaf = FaultPlan { only: [Operation::Events].into(), ..FaultPlan::one(1, FaultKind::FailBefore, 1000) };
+    machine.engine.set_faults(deaf);
+    let demo = stack(DEMO);
+    let daemon = machine.daemon(&demo);
+    daemon.up_and_wait(&demo).await;
+    // Long after anything was to be done, and far from the next probe.
+    tokio::time::sleep(Duration::from_secs(301)).await;
+    machine.engine.foreign(&Foreign::Kill("demo-db-1".to_owned())).expect("it is there");
+    let killed = machine.clock.moment();
+    daemon.until("db", |item| item.restarts == 1).await;
+    let took = machine.clock.moment().since(killed);
+    assert!(took <= Duration::from_secs(5), "{took:?}");
 }
