@@ -175,16 +175,23 @@ impl Files {
 }
 
 fn read_text(path: &Path) -> Answer<String> {
-    let bytes = std::fs::read(path).map_err(|error| match error.kind() {
+    // Some have no end, as /dev/zero has none.
+    let bytes = read_at_most(path, LARGEST + 1).map_err(|error| match error.kind() {
         ErrorKind::NotFound => MISSING.to_owned(),
         ErrorKind::IsADirectory => "it is a directory".to_owned(),
         ErrorKind::PermissionDenied => "it may not be read by this user".to_owned(),
         _ => error.to_string(),
     })?;
     if bytes.len() > LARGEST {
-        return Err(format!("it is larger than 1 MiB ({} bytes)", bytes.len()));
+        return Err("it is larger than 1 MiB".to_owned());
     }
     String::from_utf8(bytes).map_err(|error| format!("it is not UTF-8: byte {} is wrong", error.utf8_error().valid_up_to()))
+}
+
+fn read_at_most(path: &Path, most: usize) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(most as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn read_digest(path: &Path) -> Answer<String> {

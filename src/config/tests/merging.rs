@@ -264,6 +264,8 @@ fn a_link_that_leads_out_is_refused() {
 fn sizes_and_encodings_of_files_are_bounded() {
     let large = format!("{WEB}# {}\n", "x".repeat(1 << 20));
     assert!(Stack::of(&large).said().contains("it is larger than 1 MiB"));
+    let endless = "name = \"app\"\n[services.web]\nimage = \"web:1\"\nenv_files = [\"/dev/zero\"]\n";
+    assert!(Stack::of(endless).said().contains("it is larger than 1 MiB"), "{}", Stack::of(endless).said());
     let stack = Stack::of("");
     std::fs::write(&stack.request.file, b"name = \"\xff\"").expect("a file");
     assert!(stack.said().contains("it is not UTF-8"));
