@@ -73,7 +73,7 @@ impl Follower {
                 self.is_down = down > 0 && down >= self.generation;
                 return Ok(false);
             }
-            Line::Unknown => {}
+            Line::Alive | Line::Unknown => {}
         }
         Ok(true)
     }

@@ -162,6 +162,8 @@ pub enum Line {
         /// How many.
         count: u64,
     },
+    /// Nothing happened for a while. By this a daemon finds out who is gone.
+    Alive,
     /// The daemon ends; nothing more will come.
     Ended {
         /// The generation of the `down` that is carried out; 0 where it ends for another reason.

@@ -24,6 +24,10 @@ const WAITING: usize = 4;
 /// How long a reader may take nothing at all: longer than a busy machine lets a terminal wait.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
+/// After how long without a line one is written all the same. A reader who went away without the daemon's
+/// noticing, as behind a question that was not answered yet, is found out by that.
+const QUIET: Duration = Duration::from_secs(60);
+
 /// Marks an answer that goes on until its reader hangs up.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Endless;
@@ -100,6 +104,7 @@ pub(super) async fn follow(writer: Writer, mut sources: Sources) -> Result<(), G
             biased;
             () = writer.hung_up() => return Ok(()),
             next = sources.next() => next,
+            () = tokio::time::sleep(QUIET) => Next::Line(Line::Alive),
         };
         match next {
             Next::Line(line) => writer.write(&line).await?,

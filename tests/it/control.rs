@@ -81,15 +81,17 @@ impl Loader for FakeLoader {
 }
 
 /// A daemon whose supervisor is `ends`.
-struct Played {
+pub struct Played {
     directory: tempfile::TempDir,
-    ends: Ends,
+    /// The supervisor's part.
+    pub ends: Ends,
     service: Service,
     server: tokio::task::JoinHandle<()>,
 }
 
 impl Played {
-    fn start() -> Self {
+    /// Serves in this runtime.
+    pub fn start() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let mut socket = ControlSocket::open(&directory.path().join("s"), SocketAccess::Owner).expect("a socket");
         let (handle, ends) = supervisor::channel(status(false));
@@ -114,7 +116,8 @@ impl Played {
         Self { directory, ends, service, server }
     }
 
-    fn socket(&self) -> PathBuf {
+    /// Where it listens.
+    pub fn socket(&self) -> PathBuf {
         self.directory.path().join("s")
     }
 
@@ -255,6 +258,23 @@ async fn events_are_kept_and_followed() {
     assert_eq!(next(&mut all).await, Line::Event(record("db")));
     daemon.ends.records.send(record("web")).expect("a listener");
     assert_eq!(next(&mut all).await, Line::Event(record("web")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_follower_who_goes_away_behind_another_question_is_found_out() {
+    let daemon = Played::start();
+    let mut stream = UnixStream::connect(daemon.socket()).await.expect("connecting");
+    let ask = "GET /v1/watch HTTP/1.1\r\nhost: w\r\n\r\n";
+    stream.write_all(ask.repeat(2).as_bytes()).await.expect("asked");
+    stream.readable().await.expect("an answer");
+    let followers = || daemon.ends.records.receiver_count();
+    assert_eq!(followers(), 1);
+    drop(stream);
+    // Nothing happens, but for the time that goes by.
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_secs(30)).await;
+    }
+    assert_eq!(followers(), 0);
 }
 
 #[tokio::test]
