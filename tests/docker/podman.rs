@@ -86,9 +86,10 @@ impl Podman {
         lines.filter(|(_, args)| *args == words).map(|(pid, _)| pid.to_owned()).collect()
     }
 
-    fn kill(&self, words: &str) {
-        let processes = self.processes(words);
-        assert!(!processes.is_empty(), "nothing runs {words}");
+    async fn kill(&self, words: &str) {
+        // What was started is another program until it becomes this one.
+        let running = async || Some(self.processes(words)).filter(|processes| !processes.is_empty());
+        let processes = eventually(SOON, words, running).await;
         let killed = self.namespaces.inside("kill").arg("-9").args(processes).status().expect("kill");
         assert!(killed.success(), "kill {words}");
     }
@@ -158,7 +159,7 @@ async fn a_stack_comes_up_on_podman_is_healed_and_goes() {
     };
 
     // Its server; Podman's own `kill` would wait for an end that is over before it looks.
-    podman.kill("/tiny serve --port 8080");
+    podman.kill("/tiny serve --port 8080").await;
     is_back(1).await;
     std::fs::remove_file(&well).expect("removed");
     let lost = "stop web | liveness lost: exec: exit code 2: tiny: /state/well: No such file";
@@ -189,7 +190,7 @@ async fn a_run_that_podman_still_clears_up_after_is_understood() {
     let podman = Podman::start().await;
     let test = TestEngine::on(podman.adapter(), "ends");
     let id = test.run("web", &["sleep"]).await;
-    podman.kill("/tiny sleep");
+    podman.kill("/tiny sleep").await;
     // For a while it is neither running nor exited, and each look must be answered all the same.
     let ended = async || test.seen(&id).await.filter(|container| container.state.word() == "exited");
     eventually(SOON, "its end is seen", ended).await;
