@@ -117,6 +117,15 @@ impl Convert<'_> {
             .collect()
     }
 
+    fn float(&self, place: Place, text: &str) -> f64 {
+        let number: f64 = text.parse().unwrap_or(f64::NAN);
+        // What is no number, or too large for one, has no place in what is shown and hashed.
+        if !number.is_finite() {
+            self.diagnostics.error(place, format!("{text} is no number"), format!("as text it may be anything: {text:?}"));
+        }
+        number
+    }
+
     fn node(&self, value: &Spanned<DeValue<'_>>) -> Node {
         let place = self.place(value.span());
         let value = match value.get_ref() {
@@ -128,7 +137,7 @@ impl Convert<'_> {
                     0
                 }))
             }
-            DeValue::Float(number) => Value::Float(number.as_str().parse().unwrap_or(f64::NAN)),
+            DeValue::Float(number) => Value::Float(self.float(place, number.as_str())),
             DeValue::Boolean(flag) => Value::Flag(*flag),
             DeValue::Datetime(time) => Value::Time(time.to_string()),
             DeValue::Array(items) => Value::List(items.iter().map(|item| self.node(item)).collect()),

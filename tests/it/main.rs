@@ -6,6 +6,7 @@ mod control;
 mod converge;
 mod documents;
 mod engine_contract;
+mod fuzz;
 mod group;
 mod guardian;
 mod hostile;
