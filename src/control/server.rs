@@ -21,7 +21,7 @@ use tokio::sync::{Semaphore, watch};
 use super::body::Bodies;
 use super::patient::Patient;
 use super::peer::{Admission, Peer};
-use super::places::{Doing, Place, Places};
+use super::places::{Doing, Place, Places, TIME_TO_ASK};
 use super::protocol::{Fault, Hello, Up};
 use super::records::Records;
 use super::stream::{Endless, PATIENCE};
@@ -110,15 +110,13 @@ pub async fn serve(listener: UnixListener, service: Service) {
     let bounds = Arc::new(Bounds::new());
     let mut connections = tokio::task::JoinSet::new();
     loop {
-        let accepted = tokio::select! {
+        let (stream, place) = tokio::select! {
             biased;
             () = ended(&mut ending) => break,
-            Some(_) = connections.join_next() => continue,
-            accepted = accept(&listener) => accepted,
+            accepted = accept(&listener, &bounds.places) => accepted,
         };
-        if let Some((stream, place)) = accepted.and_then(|stream| Some((stream, bounds.places.take()?))) {
-            connections.spawn(serve_one(stream, place, service.clone(), bounds.clone()));
-        }
+        while connections.try_join_next().is_some() {}
+        connections.spawn(serve_one(stream, place, service.clone(), bounds.clone()));
     }
     drop(listener);
     let last_words = async { while connections.join_next().await.is_some() {} };
@@ -131,14 +129,16 @@ pub(super) async fn ended(ending: &mut watch::Receiver<bool>) {
     let _ = ending.wait_for(|ending| *ending).await;
 }
 
-async fn accept(listener: &UnixListener) -> Option<UnixStream> {
-    match listener.accept().await {
-        Ok((stream, _)) => Some(stream),
-        Err(error) => {
-            tracing::warn!(%error, "failed to accept on the control socket");
-            // Out of file descriptors, most likely: trying again at once would only burn time.
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            None
+/// The next who comes, once there is a place for him.
+async fn accept(listener: &UnixListener, places: &Arc<Places>) -> (UnixStream, Place) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return (stream, places.take().await),
+            Err(error) => {
+                tracing::warn!(%error, "failed to accept on the control socket");
+                // Out of file descriptors, most likely: trying again at once would only burn time.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
         }
     }
 }
@@ -163,8 +163,14 @@ async fn serve_one(stream: UnixStream, place: Place, service: Service, bounds: A
         .max_buf_size(LARGEST_HEAD)
         .serve_connection(TokioIo::new(Patient::new(stream, PATIENCE)), answering);
     let mut connection = std::pin::pin!(connection);
+    let had_time = async {
+        tokio::time::sleep(TIME_TO_ASK).await;
+        place.has_had_time();
+        std::future::pending::<()>().await;
+    };
     let served = tokio::select! {
         served = connection.as_mut() => served,
+        () = had_time => return,
         () = place.is_lost() => return tracing::debug!("a connection on the control socket made room for others"),
         () = ended(&mut ending) => {
             connection.as_mut().graceful_shutdown();
@@ -185,7 +191,6 @@ struct Verbs {
 impl Verbs {
     /// Answers a request, once all of it is there.
     async fn answer(&self, request: Request<Incoming>, place: &Place) -> Response {
-        place.does(Doing::Waits);
         let (head, body) = request.into_parts();
         let body = match self.bounds.bodies.read(body, REQUEST_TIME).await {
             Ok(body) => body,

@@ -96,26 +96,24 @@ impl Besieged {
 
     /// Somebody else is answered.
     async fn answers(&self) {
-        let asked = async {
-            let client = Client::connect(&self.socket).await.expect("a greeting");
-            assert_eq!(client.hello().pid, self.daemon.id());
-            assert_eq!(client.status().await.expect("a status").stack, "shop");
-        };
-        tokio::time::timeout(AT_ONCE, asked).await.expect("somebody else is answered at once");
+        answers(&self.socket, self.daemon.id()).await;
     }
 
     /// Others are answered for as long as `attack` lasts; how it ended.
     async fn endures<T>(&self, attack: impl Future<Output = T>) -> T {
-        let others = async {
+        let (socket, process) = (self.socket.clone(), self.daemon.id());
+        let mut others = tokio::spawn(async move {
             loop {
-                self.answers().await;
+                answers(&socket, process).await;
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
-        };
-        tokio::select! {
+        });
+        let outcome = tokio::select! {
             outcome = attack => outcome,
-            () = others => unreachable!("there are always others"),
-        }
+            ended = &mut others => panic!("{}", ended.expect_err("there are always others")),
+        };
+        others.abort();
+        outcome
     }
 
     /// What was taken from it was little, and is there again.
@@ -127,6 +125,16 @@ impl Besieged {
         self.answers().await;
         self.daemon.end();
     }
+}
+
+/// A daemon of this process answers who has nothing to do with the attack.
+async fn answers(socket: &Path, process: u32) {
+    let asked = async {
+        let client = Client::connect(socket).await.expect("a greeting");
+        assert_eq!(client.hello().pid, process);
+        assert_eq!(client.status().await.expect("a status").stack, "shop");
+    };
+    tokio::time::timeout(AT_ONCE, asked).await.expect("somebody else is answered at once");
 }
 
 /// Looks until `check` finds what it looks for.
@@ -187,7 +195,7 @@ fn is_told(answer: &str, words: &str) {
     assert!(error["message"].as_str().is_some_and(|message| message.contains(words)), "{words}: {answer}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_says_nothing_or_says_it_slowly_keeps_nobody_out() {
     let besieged = Besieged::start("").await;
     let idle = besieged.endures(async { rests(besieged.connections(FLOOD, b"").await).await }).await;
@@ -207,7 +215,7 @@ async fn who_says_nothing_or_says_it_slowly_keeps_nobody_out() {
     besieged.recovers().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_too_large_is_refused_before_it_is_there() {
     let besieged = Besieged::start("").await;
     let head = format!("GET /v1/hello HTTP/1.1\r\nhost: w\r\nx-large: {}\r\n\r\n", "x".repeat(64 << 10));
@@ -243,7 +251,7 @@ async fn what_is_too_large_is_refused_before_it_is_there() {
     besieged.recovers().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn garbage_half_requests_and_whole_floods_are_answered_or_let_go() {
     let besieged = Besieged::start("").await;
     let seed = 0x5eed;
@@ -281,7 +289,7 @@ async fn garbage_half_requests_and_whole_floods_are_answered_or_let_go() {
     besieged.recovers().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_request_that_makes_no_sense_is_told_why_and_what_to_do() {
     let besieged = Besieged::start("").await;
     for (request, words) in [
@@ -320,7 +328,7 @@ fn events() -> String {
     (0..1000).map(event).collect()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_never_reads_is_let_go_and_costs_little() {
     let besieged = Besieged::start(&events()).await;
     // They never read, and hold on until nobody is left at the other end.
