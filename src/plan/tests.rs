@@ -192,15 +192,15 @@ fn liveness_of_dependents_is_suspended_while_the_database_is_away() {
 
 #[test]
 fn who_lost_its_liveness_is_stopped_only_once_what_it_depends_on_was_asked() {
-    let world = || World::demo().ground().ready("app").sick("app");
+    let world = || World::demo().ground().sick("app");
     world().ready("db").check(expect![[r#"
-        stop app app-1 | replaced by app-1
+        stop app app-1 | liveness lost: GET /healthz: timed out
     "#]]);
     world().ready("db").unasked("db").check(expect![[r#"
-        stop app app-1 | replaced by app-1
+        blocked app | liveness lost: GET /healthz: timed out; what it depends on is asked first
     "#]]);
     world().ready("db").shaken("db").check(expect![[r#"
-        stop app app-1 | replaced by app-1
+        blocked app | GET /healthz: timed out
     "#]]);
 }
 

@@ -272,9 +272,16 @@ impl Watch {
         let rivals = alone.filter(|other| other.state.is_up() && other.identity().is_some_and(|own| own.key == identity.key));
         let was_well = self.unwell.get(&container.id.0).is_some_and(|unwell| call.at.since(*unwell) > UNWELL);
         let is_quiet = call.at.since(spoken) > UNASKED;
-        if is_wanted && was_well && is_quiet && rivals.count() < 2 {
+        if is_wanted && was_well && is_quiet && rivals.count() < 2 && !self.is_meant_by_hand(world, container) {
             self.breaks("the-well-are-left-alone", format!("{} is stopped", identity.key));
         }
+    }
+
+    /// Whether a person asked for its end, however long ago: the engine may have been away since.
+    fn is_meant_by_hand(&self, world: &World, container: &SimContainer) -> bool {
+        let by_hand = self.place.machine.kept().history.by_hand;
+        let (Some(identity), Some(seen)) = (container.identity(), world.seen(&container.id)) else { return false };
+        by_hand.is_stopped(&identity.key) || by_hand.is_asked(&identity.key) || by_hand.is_renewed(&seen)
     }
 
     /// What `ps` says of restarts never goes back.
