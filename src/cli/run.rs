@@ -1,6 +1,7 @@
 //! `run`: a one-off container of a service or job. What it needs is started first, and what was started
 //! for it is stopped again; the container is gone when the command ends, however it ends.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -179,7 +180,7 @@ impl OneRun<'_> {
     async fn attended(&self, single: &Single, container: &ContainerId, tty: bool) -> Done {
         let session = self.engine.attach(container, tty).await.map_err(|error| not_run(&error))?;
         let key = ReplicaKey { name: self.workload.name.clone(), replica: std::process::id() };
-        let start = Action::Start { key, container: container.clone() };
+        let start = Action::Start { key, container: container.clone(), ended: BTreeSet::new() };
         single.carry_out_one(&start).await.map_err(|error| not_made(&error))?;
         let grace = self.workload.container.stop_grace;
         attach::join(session, tty, Signals::Pass { engine: &self.engine, container, grace }).await

@@ -66,6 +66,9 @@ pub trait Engine: Send + Sync {
     /// Starts a container. One that runs is fine.
     async fn start(&self, container: &ContainerId) -> Result<(), EngineError>;
 
+    /// Whether a container is up, asked of it alone: a list may be older. One that is gone is not.
+    async fn is_up(&self, container: &ContainerId) -> Result<bool, EngineError>;
+
     /// Asks a container to stop with its own signal and kills it after `grace`. One that does not
     /// run, or is gone, is fine. Returns when it is over.
     async fn stop(&self, container: &ContainerId, grace: Duration) -> Result<(), EngineError>;

@@ -1,5 +1,6 @@
 //! What a plan is made of, and how it prints: one line per action with its cause.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -71,6 +72,8 @@ pub enum Action {
         key: ReplicaKey,
         /// The container.
         container: ContainerId,
+        /// Those that must have ended: what was seen of them may be old, so the engine is asked for each.
+        ended: BTreeSet<ContainerId>,
     },
     /// Stop a container.
     Stop {

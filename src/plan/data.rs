@@ -7,7 +7,7 @@ use super::inputs::Inputs;
 use crate::model::container::MountSource;
 use crate::model::family::{DataFound, Family};
 use crate::model::history::PostgresHistory;
-use crate::model::name::{InstanceId, VolumeName, WorkloadName};
+use crate::model::name::{ContainerId, InstanceId, ReplicaKey, VolumeName, WorkloadName};
 use crate::model::observed::{Container, ContainerState, Observed, VolumeSeen};
 use crate::model::postgres::major_of;
 use crate::model::stack::Stack;
@@ -224,9 +224,24 @@ fn unused(inputs: &Inputs<'_>) -> BTreeMap<String, Option<WorkloadName>> {
 
 /// A server that is up on the data that `container` would run on: two would destroy it.
 pub fn other_server<'a>(inputs: &Inputs<'a>, workload: &Workload, container: &Container) -> Option<&'a Container> {
-    let volume = data_volume(inputs, workload).filter(|volume| mounts(container, volume))?;
-    let up = inputs.containers.all().iter().copied().filter(|other| other.state.is_up() && is_server(other));
-    up.filter(|other| other.id != container.id).find(|other| mounts(other, &volume))
+    other_servers(inputs, workload, container).find(|other| other.state.is_up())
+}
+
+/// All that may not run beside `container`: the others of its replica, and servers on its data.
+pub fn rivals(inputs: &Inputs<'_>, workload: &Workload, key: &ReplicaKey, container: &Container) -> BTreeSet<ContainerId> {
+    let replica = inputs.of_replica(key).iter().copied().filter(|other| other.id != container.id);
+    replica.chain(other_servers(inputs, workload, container)).map(|other| other.id.clone()).collect()
+}
+
+fn other_servers<'a>(
+    inputs: &Inputs<'a>,
+    workload: &Workload,
+    container: &Container,
+) -> impl Iterator<Item = &'a Container> + use<'a> {
+    let volume = data_volume(inputs, workload).filter(|volume| mounts(container, volume));
+    let (id, all) = (container.id.clone(), inputs.containers.all().iter().copied());
+    let servers = all.filter(move |other| other.id != id && is_server(other));
+    volume.into_iter().flat_map(move |volume| servers.clone().filter(move |other| mounts(other, &volume)))
 }
 
 fn mounts(container: &Container, volume: &str) -> bool {

@@ -208,7 +208,8 @@ fn start(pass: &mut Pass<'_>, replica: &Replica<'_>, container: &Container) {
         pass.block(Target::Replica(replica.key.clone()), format!("waiting for {}: it runs on the same data", other.name));
         return;
     }
-    let action = Action::Start { key: replica.key.clone(), container: container.id.clone() };
+    let ended = data::rivals(pass.inputs, replica.workload, &replica.key, container);
+    let action = Action::Start { key: replica.key.clone(), container: container.id.clone(), ended };
     let exit = match &container.state {
         ContainerState::Exited { .. } if pass.inputs.history.by_hand.is_renewed(container) => {
             return pass.act(action, hand::ASKED);

@@ -8,6 +8,7 @@ mod properties;
 use expect_test::expect;
 use fixture::World;
 
+use super::Action;
 use crate::model::family::{DataFound, Family, Glibc, Library};
 use crate::model::name::InstanceId;
 use crate::model::stack::Volume;
@@ -718,6 +719,29 @@ fn two_servers_never_share_a_data_directory() {
         stop db db-1 | not in stack.toml
         blocked main | waiting for demo-db-1: it runs on the same data
     "#]]);
+}
+
+/// Who is started, and who must have ended before: the engine is asked for each of them.
+fn must_have_ended(world: &World) -> Vec<String> {
+    let actions = world.plan().actions;
+    let starts = actions.iter().filter_map(|planned| match &planned.action {
+        Action::Start { container, ended, .. } => Some(format!("{container} after {ended:?}")),
+        _ => None,
+    });
+    starts.collect()
+}
+
+#[test]
+fn who_may_not_run_beside_it_must_have_ended_before_a_start() {
+    let alone = World::demo().ground().ready("db").created("app");
+    assert_eq!(must_have_ended(&alone), ["app-1 after {}"]);
+    let recreated = World::demo().ground().ready("db").old("app", "exited").suffixed("app", "created");
+    assert_eq!(must_have_ended(&recreated), [r#"app-new after {ContainerId("app-old")}"#]);
+    let again = World::demo().ground().ready("db").exited("app", 1, 0).suffixed("app", "created");
+    assert_eq!(must_have_ended(&again), [r#"app-1 after {ContainerId("app-new")}"#]);
+    let mut same_data = World::demo().ground().exited("db", 0, 0);
+    same_data.workloads = vec![fixture::postgres("main")];
+    assert_eq!(must_have_ended(&same_data.created("main")), [r#"main-1 after {ContainerId("db-1")}"#]);
 }
 
 #[test]

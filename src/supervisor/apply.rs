@@ -1,5 +1,6 @@
 //! Carries out one action: one `match`, no decisions. What to do, and whether, is the planner's.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -90,7 +91,10 @@ pub async fn apply(context: &Context, stack: &Stack, order: &Order) -> Result<Ef
             let found = crate::postgres::examine(engine.as_ref(), find(stack, &key.name)?, container).await?;
             return Ok(Effect::Examined(found));
         }
-        Action::Start { key, container } => start(context, stack.workload(&key.name), key, container).await?,
+        Action::Start { key, container, ended } => {
+            must_have_ended(context, ended).await?;
+            start(context, stack.workload(&key.name), key, container).await?;
+        }
         Action::Stop { container, grace, .. } => engine.stop(container, *grace).await?,
         Action::Remove { container, .. } => {
             if let Some(leaving) = &order.leaving {
@@ -140,6 +144,17 @@ async fn create_container(
     make_secrets_directory(context, workload, &place.0)?;
     let request = create::container_request(context, stack, workload, place, ports)?;
     context.engine.create(&request).await?;
+    Ok(())
+}
+
+/// What was seen of these was that they are not up: each is asked, for a list may be older than a start.
+async fn must_have_ended(context: &Context, ended: &BTreeSet<ContainerId>) -> Result<(), ActionError> {
+    for container in ended {
+        if context.engine.is_up(container).await? {
+            let why = "may not run beside it, was seen as ended and is up";
+            return Err(ActionError::transient(format!("container {container} {why}: it is looked at again")));
+        }
+    }
     Ok(())
 }
 

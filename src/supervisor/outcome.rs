@@ -76,7 +76,7 @@ impl Supervisor {
                 }
             }
             Action::Create { key, image, .. } => note::accept_image(&mut self.history, observed, &key.name, image),
-            Action::Start { key, container } => {
+            Action::Start { key, container, .. } => {
                 let ended = observed
                     .containers
                     .iter()
@@ -166,7 +166,7 @@ impl Supervisor {
                 self.history.refresh.remove(workload);
             }
         }
-        if let (Action::Start { key, container }, FailureKind::PortTaken) = (action, error.kind) {
+        if let (Action::Start { key, container, .. }, FailureKind::PortTaken) = (action, error.kind) {
             self.history.port_taken.insert(key.clone(), container.clone());
         }
         let failure = Failure { operation: action.verb(), error: error.message, kind: error.kind, attempts, not_before };

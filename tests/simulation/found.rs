@@ -7,5 +7,7 @@ pub const FOUND: &[(u64, &str)] = &[
     (68, "a look that was long over showed a container that never ran, and it was started at once"),
     (604, "an end that was shown once more was answered at once"),
     (764, "an end that was shown once more was not counted"),
+    (920, "an old look hid that the newer of two ran, and the older one was started beside it"),
     (1632, "a container was made on a volume that had just gone, and the engine made it anew"),
+    (2769, "the same of one of two replicas"),
 ];

@@ -1,5 +1,7 @@
 //! Making, starting, removing and naming.
 
+use std::time::Duration;
+
 use super::bench::{Bench, Claim, ensure, refused, same};
 use crate::engine::ErrorKind;
 use crate::model::hash::{Fingerprint, SpecHash};
@@ -174,6 +176,22 @@ pub(super) async fn a_paused_container_is_seen_paused(bench: &Bench) -> Claim {
     let id = bench.started(&SERVE).await?;
     bench.hand.docker(&["pause", &id.0]).await?;
     same("its state", &bench.listed(&id).await?.state.word(), &"paused")
+}
+
+pub(super) async fn only_what_runs_or_is_paused_is_up(bench: &Bench) -> Claim {
+    let id = bench.created(&SERVE).await?;
+    same("whether it is up when made", &bench.engine.is_up(&id).await?, &false)?;
+    bench.engine.start(&id).await?;
+    same("whether it is up when started", &bench.engine.is_up(&id).await?, &true)?;
+    bench.hand.docker(&["pause", &id.0]).await?;
+    same("whether it is up when paused", &bench.engine.is_up(&id).await?, &true)?;
+    bench.hand.docker(&["unpause", &id.0]).await?;
+    bench.engine.stop(&id, Duration::ZERO).await?;
+    same("whether it is up when stopped", &bench.engine.is_up(&id).await?, &false)
+}
+
+pub(super) async fn a_missing_container_is_not_up(bench: &Bench) -> Claim {
+    same("whether it is up", &bench.engine.is_up(&missing()).await?, &false)
 }
 
 pub(super) async fn starting_a_paused_container_is_a_conflict(bench: &Bench) -> Claim {

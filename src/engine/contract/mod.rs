@@ -50,6 +50,8 @@ pub const ASSERTIONS: &[(&str, Check)] = assertions! {
         started_at_changes_with_each_run,
         an_end_keeps_the_start_of_its_run,
         a_paused_container_is_seen_paused,
+        only_what_runs_or_is_paused_is_up,
+        a_missing_container_is_not_up,
         starting_a_paused_container_is_a_conflict,
         labels_come_back_as_identity,
         what_a_container_was_made_with_comes_back,

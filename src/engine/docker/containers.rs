@@ -9,7 +9,7 @@ use bollard::query_parameters::{
     StopContainerOptions, UploadToContainerOptions,
 };
 
-use super::{Call, DockerEngine, SLOW, archive, create, facts, fine, images, ports, volumes};
+use super::{Call, DockerEngine, SLOW, archive, create, facts, fine, images, observe, ports, volumes};
 use crate::engine::answer::FileSeen;
 use crate::engine::request::{CreateContainer, FileToPut, MountFrom};
 use crate::engine::{EngineError, ErrorKind};
@@ -51,6 +51,15 @@ pub(super) async fn start(engine: &DockerEngine, container: &ContainerId) -> Res
     match outcome {
         Err(error) if error.kind == ErrorKind::PortInUse => Err(ports::name_holder(engine, error).await),
         outcome => outcome.map_err(of_its_surroundings),
+    }
+}
+
+/// Whether a container is up.
+pub(super) async fn is_up(engine: &DockerEngine, container: &ContainerId) -> Result<bool, EngineError> {
+    match observe::inspect_container(engine, "inspect", container).await {
+        Ok(answer) => Ok(observe::state(&answer).is_up()),
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

@@ -277,6 +277,10 @@ impl Engine for DockerEngine {
         exec::run(self, container, exec, limit).await
     }
 
+    async fn is_up(&self, container: &ContainerId) -> Result<bool, EngineError> {
+        containers::is_up(self, container).await
+    }
+
     async fn wait(&self, container: &ContainerId) -> Result<Waited, EngineError> {
         wait::wait(self, container).await
     }

@@ -211,6 +211,13 @@ impl Engine for SimEngine {
         self.call(Operation::Exec, &target, None, self.run_command(container, exec, limit)).await
     }
 
+    async fn is_up(&self, container: &ContainerId) -> Result<bool, EngineError> {
+        let target = format!("container {container}");
+        let work = self
+            .read(Operation::IsUp, &target, |world| Ok(world.containers.get(container).is_some_and(|found| found.state.is_up())));
+        self.call(Operation::IsUp, &target, None, work).await
+    }
+
     async fn wait(&self, container: &ContainerId) -> Result<Waited, EngineError> {
         let target = format!("container {container}");
         self.call(Operation::Wait, &target, None, self.wait_for(container)).await

@@ -1,6 +1,6 @@
 //! A world in a few words: a stack named `demo` with a service `app` that needs a postgres `db`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use expect_test::Expect;
@@ -648,7 +648,7 @@ impl World {
 
     pub fn in_flight(mut self, text: &str) -> Self {
         let key = ReplicaKey { name: name(text), replica: 1 };
-        let action = Action::Start { key: key.clone(), container: ContainerId(format!("{text}-1")) };
+        let action = Action::Start { key: key.clone(), container: ContainerId(format!("{text}-1")), ended: BTreeSet::new() };
         self.in_flight.insert(Target::Replica(key), action);
         self
     }

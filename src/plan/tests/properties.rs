@@ -8,7 +8,7 @@ use super::super::Action;
 use super::fixture::{World, instance};
 use super::hand::{restart, scale, stop};
 use crate::model::name::{ContainerId, InstanceId, ReplicaKey, StackName};
-use crate::model::observed::Network;
+use crate::model::observed::{Container, Network};
 
 /// A random world: each of its parts there or not, in one of its states.
 fn world() -> impl Strategy<Value = World> {
@@ -128,6 +128,17 @@ proptest! {
         prop_assert!(!removes_volume);
         prop_assert!(plan.actions.iter().all(|planned| !planned.cause.is_empty()));
         prop_assert!(plan.blocked.iter().all(|blocked| !blocked.cause.is_empty()));
+    }
+
+    #[test]
+    fn nobody_is_started_before_the_others_of_his_replica_have_ended(world in world()) {
+        let containers = &world.observed.containers;
+        for planned in world.plan().actions {
+            let Action::Start { key, container, ended } = planned.action else { continue };
+            let is_other = |seen: &&Container| seen.identity.as_ref().is_some_and(|own| own.key == key) && seen.id != container;
+            let others: BTreeSet<_> = containers.iter().filter(is_other).map(|seen| seen.id.clone()).collect();
+            prop_assert_eq!(ended, others);
+        }
     }
 
     #[test]
