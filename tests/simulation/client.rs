@@ -43,9 +43,10 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// The last thing is asked once more.
-    pub fn ask_again(&mut self) {
-        self.answered = self.answered.saturating_sub(1);
+    /// What was asked last for the whole stack is asked once more, and all that came after it.
+    pub fn ask_again(&mut self, asks: &Asks) {
+        let is_of_all = |(_, ask): &(Duration, Ask)| matches!(ask, Ask::Up(_) | Ask::Down { .. });
+        self.answered = asks[..self.answered.min(asks.len())].iter().rposition(is_of_all).unwrap_or_default();
     }
 }
 

@@ -44,8 +44,10 @@ pub struct Watch {
     attempts: BTreeMap<ReplicaKey, u32>,
     /// Who was stopped by the daemon: what follows is no restart of one that ended by itself.
     stopped: BTreeSet<String>,
-    /// When each container that ended did, by id.
-    ended: BTreeMap<String, Moment>,
+    /// When each container that ended did last, by id; by both clocks.
+    ended: BTreeMap<String, (Moment, jiff::Timestamp)>,
+    /// The ends that a look told: of which container, and when by the wall clock. Nobody knows of others.
+    told: BTreeSet<(String, jiff::Timestamp)>,
     began: BTreeMap<String, Moment>,
     restarts: BTreeMap<(String, u32), u64>,
     /// Moments of changes within the last minute.
@@ -55,8 +57,6 @@ pub struct Watch {
     acknowledged: usize,
     /// Whether counters may be lost: there was no room for them.
     pub was_full: bool,
-    /// Whether looks may be older than they seem.
-    pub is_misled: bool,
     /// Whether the wall clock jumped: a daemon that begins can't tell how long something was over.
     pub has_jumped: bool,
 }
@@ -76,13 +76,13 @@ impl Watch {
             attempts: BTreeMap::new(),
             stopped: BTreeSet::new(),
             ended: BTreeMap::new(),
+            told: BTreeSet::new(),
             began: BTreeMap::new(),
             restarts: BTreeMap::new(),
             changes: Vec::new(),
             spoken: Moment::default(),
             acknowledged: 0,
             was_full: false,
-            is_misled: false,
             has_jumped: false,
         }
     }
@@ -102,6 +102,7 @@ impl Watch {
         self.looked = now;
         let new = engine.calls_since(self.seen_calls);
         engine.with(|world| {
+            self.note_told(world);
             self.note_events(world, events);
             self.note_state(world, now);
             new.iter().filter(|call| call.mutating).for_each(|call| self.judge(world, call));
@@ -118,6 +119,20 @@ impl Watch {
         }
     }
 
+    /// The ends that the last looks told.
+    fn note_told(&mut self, world: &World) {
+        for seen in world.told.iter().flat_map(|told| &told.containers) {
+            if let ContainerState::Exited { exit, .. } = seen.state {
+                self.told.insert((seen.id.0.clone(), exit.at));
+            }
+        }
+    }
+
+    /// Whether a daemon can know of the last end of this container.
+    fn is_end_told(&self, id: &str) -> bool {
+        self.ended.get(id).is_some_and(|(_, wall)| self.told.contains(&(id.to_owned(), *wall)))
+    }
+
     /// Ends and begins of runs, as they happened.
     fn note_events(&mut self, world: &World, until: usize) {
         for event in &world.bus.journal[self.seen_events..until] {
@@ -129,12 +144,13 @@ impl Watch {
                         self.attempts.remove(&key);
                     }
                     self.was_ready(&id, event.at);
-                    self.ended.insert(id, event.at);
+                    self.ended.insert(id, (event.at, event.wall));
                 }
                 ("container", "start") => {
                     let was_stopped = self.stopped.remove(&id);
                     if self.began.insert(id.clone(), event.at).is_some()
                         && !was_stopped
+                        && self.is_end_told(&id)
                         && let Some(key) = key_of(world, &id)
                     {
                         *self.attempts.entry(key).or_default() += 1;
@@ -202,7 +218,8 @@ impl Watch {
         // What was under way when it was asked may still come to its end.
         let may_end = call.at.since(progress.spoken) < UNASKED && progress.life.0 == progress.life.1;
         drop(progress);
-        if is_down && !may_end && matches!(call.operation, Operation::Start | Operation::Create) {
+        // A daemon that could not write what was asked forgets it when it is killed.
+        if is_down && !may_end && !self.was_full && matches!(call.operation, Operation::Start | Operation::Create) {
             self.breaks("down-holds", format!("{} {}", call.operation.words(), call.target));
         }
         self.judge_making(world, call);
@@ -244,17 +261,16 @@ impl Watch {
                 self.breaks("dependencies-first", format!("{} is started before {}", identity.key, dependency.on));
             }
         }
-        let Some(ended) = self.ended.get(&container.id.0) else { return };
+        let id = &container.id.0;
+        let Some((ended, _)) = self.ended.get(id).filter(|_| self.is_end_told(id)) else { return };
         let waited = call.at.since(*ended);
         let least = match self.attempts.get(&identity.key).copied().unwrap_or_default() {
             0 => Duration::ZERO,
-            // Where ends are shown that are long over, one may be taken for another.
-            attempt if self.is_misled => base(attempt.saturating_sub(2)),
             attempt => base(attempt),
         };
         // Who was asked by hand is not waited for.
         let spoken = self.place.progress().spoken;
-        let is_by_itself = !self.stopped.contains(&container.id.0);
+        let is_by_itself = !self.stopped.contains(id);
         if !self.was_full && is_by_itself && waited < least && call.at.since(spoken) > UNASKED && !self.has_jumped {
             self.breaks("backoff-holds", format!("{} is started at {} after {waited:?}, not {least:?}", identity.key, call.at));
         }

@@ -27,6 +27,8 @@ pub enum EventFault {
 pub struct Emitted {
     /// When it happened.
     pub at: Moment,
+    /// When it happened by the wall clock, as objects tell it.
+    pub wall: jiff::Timestamp,
     /// `container`, `network`, `volume`, `image`.
     pub object: &'static str,
     /// What happened.
@@ -91,7 +93,7 @@ impl Bus {
     }
 
     pub(super) fn emit(&mut self, now: Now, (object, action): (&'static str, &'static str), id: &str, stack: Option<&StackName>) {
-        self.journal.push(Emitted { at: now.moment, object, action, id: id.to_owned(), stack: stack.cloned() });
+        self.journal.push(Emitted { at: now.moment, wall: now.wall, object, action, id: id.to_owned(), stack: stack.cloned() });
         let fault = self.faults.pop_front();
         self.disturbed += u64::from(fault.is_some() && self.subscribers.values().any(|subscriber| !subscriber.cut));
         let (copies, delay) = match fault {
