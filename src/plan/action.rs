@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
+use crate::model::health::Subject;
 use crate::model::history::Target;
 use crate::model::name::{ContainerId, ReplicaKey, VolumeName, WorkloadName};
 use crate::model::time::{Moment, seconds};
@@ -207,6 +208,8 @@ pub struct Plan {
     pub blocked: Vec<Blocked>,
     /// When to look again even if nothing happens.
     pub wake_at: Option<Moment>,
+    /// Whom to probe at once: somebody is stopped or not by what they answer.
+    pub asked: BTreeSet<Subject>,
 }
 
 impl Plan {

@@ -29,7 +29,7 @@ pub use containers::Containers;
 pub use data::older_names;
 pub use divergence::Divergence;
 pub use fields::fields;
-pub use gates::{is_ready, liveness_counts, not_carried_out, unconfirmed, verdict_of, waits_for_hand, words_of};
+pub use gates::{is_ready, liveness_counts, not_carried_out, verdict_of, waits_for_hand, words_of};
 pub use held::held;
 pub use images::{WantedImage, wanted_image};
 pub use inputs::{InFlight, Inputs, is_kept};

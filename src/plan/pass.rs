@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::action::{Action, Blocked, Plan, Planned};
 use super::inputs::Inputs;
+use crate::model::health::Subject;
 use crate::model::history::{FailureKind, Target};
 use crate::model::time::Moment;
 
@@ -84,6 +85,11 @@ impl<'a> Pass<'a> {
     /// Asks for another look at `moment` at the latest.
     pub fn wake(&mut self, moment: Moment) {
         self.plan.wake_at = Some(self.plan.wake_at.map_or(moment, |at| at.min(moment)));
+    }
+
+    /// Asks for a probe of these at once.
+    pub fn ask(&mut self, subjects: impl IntoIterator<Item = Subject>) {
+        self.plan.asked.extend(subjects);
     }
 
     /// Whether an action on the target is under way or already planned.

@@ -144,7 +144,9 @@ fn heal(pass: &mut Pass<'_>, replica: &Replica<'_>, current: &Container) -> bool
     let key = replica.key.clone();
     if verdict.alive == Some(false) && gates::liveness_counts(pass.inputs, replica.workload) {
         let cause = format!("liveness lost: {}", verdict.words.clone().unwrap_or_default());
-        if !gates::unconfirmed(pass.inputs, replica.workload, verdict.lost_at.unwrap_or_default()).is_empty() {
+        let asked = gates::unconfirmed(pass.inputs, replica.workload, verdict.lost_at.unwrap_or_default());
+        if !asked.is_empty() {
+            pass.ask(asked);
             pass.block(Target::Replica(key), format!("{cause}; what it depends on is asked first"));
             return true;
         }

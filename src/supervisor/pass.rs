@@ -10,7 +10,7 @@ use crate::model::history::{Goal, Target};
 use crate::model::name::{ContainerId, ReplicaKey, WorkloadName};
 use crate::model::observed::{ContainerState, Observed};
 use crate::model::status::EngineStatus;
-use crate::plan::{Action, Containers, InFlight, Inputs, Plan, is_ready, liveness_counts, plan, unconfirmed, verdict_of};
+use crate::plan::{Action, Containers, InFlight, Inputs, Plan, is_ready, liveness_counts, plan};
 
 use super::event::Event;
 use super::handle::Published;
@@ -157,11 +157,10 @@ impl Supervisor {
         let Some(observed) = self.observed.take() else { return };
         let in_flight = self.in_flight();
         self.note_paces(&observed, &in_flight);
-        let (made, excused, asked) =
-            self.with_inputs(&observed, &in_flight, |inputs| (plan(inputs), excused(inputs), asked_first(inputs)));
+        let (made, excused) = self.with_inputs(&observed, &in_flight, |inputs| (plan(inputs), excused(inputs)));
         self.monitor.excuse(&excused);
         // What they depend on is well again: they are judged anew, and at once.
-        for subject in asked.iter().chain(self.excused.difference(&excused)) {
+        for subject in made.asked.iter().chain(self.excused.difference(&excused)) {
             self.monitor.confirm(subject);
         }
         self.excused = excused;
@@ -247,20 +246,6 @@ impl Supervisor {
         self.ends.published.send_replace(next);
         self.progress_waits = false;
     }
-}
-
-/// Those that are asked before who depends on them is stopped.
-fn asked_first(inputs: &Inputs<'_>) -> BTreeSet<Subject> {
-    let mut asked = BTreeSet::new();
-    for workload in inputs.stack.in_order().filter(|workload| liveness_counts(inputs, workload)) {
-        for container in inputs.of_workload(&workload.name) {
-            let verdict = verdict_of(inputs, workload, container);
-            if let (Some(false), Some(lost_at)) = (verdict.alive, verdict.lost_at) {
-                asked.extend(unconfirmed(inputs, workload, lost_at));
-            }
-        }
-    }
-    asked
 }
 
 /// The runs whose failures say nothing about themselves.
