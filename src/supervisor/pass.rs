@@ -45,6 +45,8 @@ impl Supervisor {
                     self.journal.record("engine-down", &"engine", error.to_string());
                 }
                 self.engine = EngineStatus::Down;
+                // What a full disk kept from being written does not wait for the engine.
+                self.save();
                 self.publish();
             }
         }
