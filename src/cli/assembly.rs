@@ -1,7 +1,7 @@
 //! What the command line is put together from: the one file where the engine, the supervisor and
 //! the schema are named. Everything else in `cli` knows traits and handles only.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
@@ -19,11 +19,10 @@ use crate::engine::request::{BuildImage, Scope};
 use crate::host::kept::recall;
 use crate::host::runtime::{Runtime, Surroundings};
 use crate::host::{Clock, Disk, SystemRng};
-use crate::model::by_hand::ByHand;
 use crate::model::hash::SpecHash;
-use crate::model::history::Goal;
+use crate::model::history::{Goal, History};
 use crate::model::image::{Build, ImageOrigin};
-use crate::model::name::{ImageId, InstanceId, ReplicaKey, StackName, WorkloadName};
+use crate::model::name::{InstanceId, StackName, WorkloadName};
 use crate::model::stack::Stack;
 use crate::model::status::DaemonStatus;
 use crate::model::workload::Workload;
@@ -171,14 +170,9 @@ async fn name_on_the_engine(parts: &Parts) -> StackName {
     ours.filter(|identity| identity.instance == parts.instance).map(|identity| identity.stack).next().unwrap_or(nothing)
 }
 
-/// What a person holds by hand, where no daemon can be asked.
-pub fn held_by_hand(disk: Arc<dyn Disk>, place: &Place) -> ByHand {
-    supervisor::held_by_hand(disk, &place.state)
-}
-
-/// How often each replica was started again, where no daemon can be asked.
-pub fn kept_restarts(disk: Arc<dyn Disk>, place: &Place) -> BTreeMap<ReplicaKey, u64> {
-    supervisor::kept_restarts(disk, &place.state)
+/// What is remembered of a stack, where no daemon can be asked.
+pub fn kept_history(disk: Arc<dyn Disk>, place: &Place) -> History {
+    supervisor::kept_history(disk, &place.state)
 }
 
 /// What carries out single actions of a stack, beside a daemon or without one.
@@ -195,11 +189,6 @@ pub fn single(context: &Context, place: &Place, engine: Arc<dyn Engine>, stack: 
         daemon: None,
     };
     Ok(machine.single(stack))
-}
-
-/// The images that containers are made from, as they are kept beside the stack.
-pub fn accepted_images(disk: Arc<dyn Disk>, place: &Place) -> BTreeSet<ImageId> {
-    supervisor::accepted_images(disk, &place.state)
 }
 
 /// The passwords of the stack's servers as they are kept beside it.

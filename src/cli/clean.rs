@@ -76,7 +76,9 @@ pub(super) async fn run(context: &Context, args: CleanArgs) -> Done {
     let engine = assembly::docker(context.clock.clone()).await?;
     let observed = engine.observe(&Scope::of(&stack)).await?;
     let built = engine.built_images(&instance).await?;
-    let accepted = assembly::accepted_images(context.disk.clone(), &place);
+    let history = assembly::kept_history(context.disk.clone(), &place);
+    // A tag may mean another image by now.
+    let accepted = history.images.into_values().map(|accepted| accepted.id).collect();
     let mut items = containers(&observed, &stack, &instance, is_alive);
     items.extend(images(&observed, built, &accepted));
     let (mut removed, mut failed) = (Vec::new(), Vec::new());

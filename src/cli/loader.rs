@@ -241,7 +241,6 @@ impl FileLoader {
         let file = request.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let before = self.kept();
         let kept = Kept {
-            v: 1,
             at: self.parts.clock.wall(),
             uid,
             environment: read.environment.clone(),

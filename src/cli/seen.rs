@@ -10,6 +10,7 @@ use super::place::Place;
 use crate::config::Loaded;
 use crate::engine::request::Scope;
 use crate::model::by_hand::ByHand;
+use crate::model::history::History;
 use crate::model::name::{InstanceId, ReplicaKey, StackName};
 use crate::model::observed::{Container, ContainerState, Observed, Owner};
 use crate::model::postgres::Postgres;
@@ -33,8 +34,9 @@ pub(super) async fn status(context: &Context, place: &Place) -> Result<Status, F
     let observed = engine.observe(&Scope::of(&name)).await?;
     let loaded = read.as_ref().ok().map(|reading| &reading.loaded);
     let mut status = describe(&name, &place.instance()?, loaded, &observed);
-    hold(&mut status, &super::assembly::held_by_hand(context.disk.clone(), place));
-    count(&mut status, &super::assembly::kept_restarts(context.disk.clone(), place));
+    let history = super::assembly::kept_history(context.disk.clone(), place);
+    hold(&mut status, &history.by_hand);
+    count(&mut status, &history);
     status.file = file::status(place, read.as_ref().map_or_else(Some, |reading| reading.invalid.as_ref()));
     Ok(status)
 }
@@ -77,10 +79,11 @@ pub(super) fn hold(status: &mut Status, by_hand: &ByHand) {
 }
 
 /// Shows what was counted: the number only grows, also while no daemon can be asked.
-fn count(status: &mut Status, restarts: &BTreeMap<ReplicaKey, u64>) {
+fn count(status: &mut Status, history: &History) {
     for item in &mut status.items {
         let Ok(name) = item.name.parse() else { continue };
-        item.restarts = restarts.get(&ReplicaKey { name, replica: item.replica }).copied().unwrap_or_default();
+        let known = history.replicas.get(&ReplicaKey { name, replica: item.replica });
+        item.restarts = known.map(|replica| replica.restarts).unwrap_or_default();
     }
 }
 

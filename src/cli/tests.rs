@@ -456,7 +456,6 @@ fn since_is_a_duration_or_a_time() {
 #[test]
 fn profiles_are_remembered_until_others_are_named() {
     let kept = Kept {
-        v: 1,
         at: at(0),
         uid: 0,
         environment: BTreeMap::new(),

@@ -17,8 +17,6 @@ const VERSION: u32 = 2;
 /// The surroundings of the last `up` that was accepted, and the files that it read, as one. Holds values that may be secret: `Debug` shows names only.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
-    /// Version of the file.
-    pub v: u32,
     /// When an `up` first meant this.
     pub at: Timestamp,
     /// The user who ran it.
@@ -46,9 +44,9 @@ fn usual_file() -> String {
 }
 
 impl Kept {
-    /// Whether both say the same but for the time, and for the version that wrote it.
+    /// Whether both say the same but for the time.
     pub fn means_the_same(&self, other: &Self) -> bool {
-        *self == Self { at: self.at, v: self.v, ..other.clone() }
+        *self == Self { at: self.at, ..other.clone() }
     }
 }
 
@@ -59,13 +57,21 @@ impl std::fmt::Debug for Kept {
     }
 }
 
+/// What stands in the file.
+#[derive(Serialize, Deserialize)]
+struct Stored<K> {
+    v: u32,
+    #[serde(flatten)]
+    kept: K,
+}
+
 fn file(state: &Path) -> PathBuf {
     state.join("environment.json")
 }
 
 /// Keeps it, readable by this user alone.
 pub fn keep(disk: &dyn Disk, state: &Path, kept: &Kept) -> Result<(), DiskError> {
-    let (path, text) = (file(state), serde_json::to_vec_pretty(&Kept { v: VERSION, ..kept.clone() }).unwrap_or_default());
+    let (path, text) = (file(state), serde_json::to_vec_pretty(&Stored { v: VERSION, kept }).unwrap_or_default());
     if sealed::read(disk, &path, parse).damage.is_some() {
         sealed::set_aside(disk, &path);
     }
@@ -93,7 +99,7 @@ pub fn mend(disk: &dyn Disk, state: &Path) -> Option<String> {
 
 fn parse(content: &[u8]) -> Result<Kept, String> {
     // serde's message may quote content: it is left out.
-    let kept: Kept = serde_json::from_slice(content).map_err(|_| "can't be understood".to_owned())?;
-    let is_sealed = sealed::is_sealed(content) || kept.v < VERSION;
-    is_sealed.then_some(kept).ok_or_else(|| "has no checksum".to_owned())
+    let stored: Stored<Kept> = serde_json::from_slice(content).map_err(|_| "can't be understood".to_owned())?;
+    let is_sealed = sealed::is_sealed(content) || stored.v < VERSION;
+    is_sealed.then_some(stored.kept).ok_or_else(|| "has no checksum".to_owned())
 }

@@ -25,13 +25,6 @@ pub struct Reading<T> {
     pub damage: Option<String>,
 }
 
-impl<T> Reading<T> {
-    /// Whether what was read is from the copy.
-    pub fn is_restored(&self) -> bool {
-        self.damage.is_some() && self.content.is_some()
-    }
-}
-
 /// Which copy there is of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Copy {
@@ -74,6 +67,34 @@ fn read_one<T>(disk: &dyn Disk, path: &Path, parse: impl Fn(&[u8]) -> Result<T, 
         return Err("is damaged (its checksum is another one)".to_owned());
     }
     parse(&content).map(Some)
+}
+
+/// What a file is for people, and what goes on where it can't be used.
+pub struct Words {
+    /// What it is.
+    pub what: &'static str,
+    /// With its copy.
+    pub restored: &'static str,
+    /// Without.
+    pub lost: &'static str,
+}
+
+/// Reads as [`read`] does, for whoever goes on with it: a file that can't be used is moved aside. What it
+/// came to where that is so, for people.
+pub fn load<T>(
+    disk: &dyn Disk,
+    path: &Path,
+    words: &Words,
+    parse: impl Fn(&[u8]) -> Result<T, String>,
+) -> (Option<T>, Option<String>) {
+    let reading = read(disk, path, parse);
+    let told = reading.damage.as_ref().map(|damage| {
+        let aside = set_aside(disk, path);
+        let moved = aside.map(|aside| format!(", it was moved to {}", aside.display())).unwrap_or_default();
+        let rest = if reading.content.is_some() { words.restored } else { words.lost };
+        format!("{} {damage}{moved}: {rest}", words.what)
+    });
+    (reading.content, told)
 }
 
 /// Moves a file aside that can't be used; where it lies now. `None`: there is nothing, or it can't be

@@ -43,14 +43,12 @@ impl Store {
     /// What the file or its copy holds; `None` where neither can be used. One that can't be used is moved
     /// aside, and the words say so without any of its content.
     pub fn load(disk: &dyn Disk, path: &Path) -> (Option<Self>, Option<String>) {
-        let reading = sealed::read(disk, path, Self::parse);
-        let damage = reading.damage.as_ref().map(|damage| {
-            let aside = sealed::set_aside(disk, path);
-            let moved = aside.map(|aside| format!("; it was moved to {}", aside.display())).unwrap_or_default();
-            let rest = if reading.is_restored() { ", and its copy is used" } else { ", and passwords are made anew" };
-            format!("the store of generated passwords {damage}{moved}{rest}")
-        });
-        (reading.content, damage)
+        let words = sealed::Words {
+            what: "the store of generated passwords",
+            restored: "its copy is used",
+            lost: "passwords are made anew",
+        };
+        sealed::load(disk, path, &words, Self::parse)
     }
 
     /// What the file holds, for who only looks: one that can't be used is left as it is.

@@ -50,5 +50,5 @@ pub use report::{JOBS_ARE_NOT_RUN, Report, port_of, report, sorted};
 pub use requests::not_up;
 pub use run::{Beginning, Supervisor, UnderWay, run};
 pub use single::{Single, Step};
-pub use start::{Machine, PreviewError, accepted_images, held_by_hand, kept_restarts, known_passwords};
+pub use start::{Machine, PreviewError, kept_history, known_passwords};
 pub use state::{StateError, StateFile, is_readable, last_exits};

@@ -131,12 +131,9 @@ pub fn forget_failures(history: &mut History, verdicts: &Verdicts) {
 /// one is shown once more.
 pub fn note_answered(history: &mut History, observed: &Observed) {
     let up = observed.containers.iter().filter(|container| container.state.is_up());
-    let runs: BTreeSet<RunId> = up.filter_map(Container::run).collect();
+    let up: BTreeSet<&ContainerId> = up.map(|container| &container.id).collect();
     for replica in history.replicas.values_mut() {
-        let is_of = |run: &RunId| replica.answered.as_ref().is_some_and(|answered| answered.container == run.container);
-        if runs.iter().any(is_of) {
-            replica.answered = None;
-        }
+        replica.answered.take_if(|answered| up.contains(&answered.container));
     }
 }
 

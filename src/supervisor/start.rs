@@ -1,6 +1,5 @@
 //! From the parts of a machine to a running supervisor.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,31 +18,17 @@ use super::state::{STATE_FILE, StateFile};
 use crate::engine::{Engine, EngineError};
 use crate::health::{Prober, SystemProber};
 use crate::host::{Clock, Disk, Rng, ShadowDisk, SystemRng};
-use crate::model::by_hand::ByHand;
 use crate::model::history::{Goal, History, PostgresHistory};
-use crate::model::name::{ImageId, InstanceId, ReplicaKey};
+use crate::model::name::InstanceId;
 use crate::model::preview::Preview;
 use crate::model::stack::Stack;
 use crate::model::status::DaemonStatus;
 use crate::model::workload::Workload;
 use crate::postgres::{Caretaker, Passwords};
 
-/// What a person holds by hand, as it is kept in the stack's `.witwd`; for who only looks.
-pub fn held_by_hand(disk: Arc<dyn Disk>, state_directory: &Path) -> ByHand {
-    StateFile::new(disk, state_directory.join(STATE_FILE)).look().by_hand
-}
-
-/// How often each replica was started again, as it is kept in the stack's `.witwd`; for who only looks.
-pub fn kept_restarts(disk: Arc<dyn Disk>, state_directory: &Path) -> BTreeMap<ReplicaKey, u64> {
-    let history = StateFile::new(disk, state_directory.join(STATE_FILE)).look();
-    history.replicas.into_iter().map(|(key, replica)| (key, replica.restarts)).collect()
-}
-
-/// The images that containers are made from, as they are kept in the stack's `.witwd`; for who only
-/// looks. A tag may mean another one by now.
-pub fn accepted_images(disk: Arc<dyn Disk>, state_directory: &Path) -> BTreeSet<ImageId> {
-    let history = StateFile::new(disk, state_directory.join(STATE_FILE)).look();
-    history.images.into_values().map(|accepted| accepted.id).collect()
+/// What is kept in the stack's `.witwd`, for who only looks; nothing where it can't be understood.
+pub fn kept_history(disk: Arc<dyn Disk>, state_directory: &Path) -> History {
+    StateFile::new(disk, state_directory.join(STATE_FILE)).look()
 }
 
 /// The passwords of a stack's servers, as they are kept in its `.witwd`; for who only looks.

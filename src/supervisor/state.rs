@@ -115,16 +115,15 @@ impl StateFile {
     /// What is kept; `None` where nothing is. A file that can't be used is moved aside, and what it was
     /// before it was written last is taken where that can be; the words say so.
     pub fn load(&mut self) -> (Option<History>, Option<String>) {
-        let reading = sealed::read(self.disk.as_ref(), &self.path, Kept::parse);
-        let words = reading.damage.as_ref().map(|damage| {
-            let aside = sealed::set_aside(self.disk.as_ref(), &self.path);
-            let moved = aside.map(|aside| format!(", it was moved to {}", aside.display())).unwrap_or_default();
-            let rest = if reading.is_restored() { "the one before it is used" } else { "nothing is known of what it held" };
-            format!("the state file {damage}{moved}: {rest}")
-        });
+        let words = sealed::Words {
+            what: "the state file",
+            restored: "the one before it is used",
+            lost: "nothing is known of what it held",
+        };
+        let (kept, damage) = sealed::load(self.disk.as_ref(), &self.path, &words, Kept::parse);
         // What was restored is not what the file holds.
-        self.last = reading.content.as_ref().filter(|_| words.is_none()).map(Kept::worth);
-        (reading.content.map(Kept::into_history), words)
+        self.last = kept.as_ref().filter(|_| damage.is_none()).map(Kept::worth);
+        (kept.map(Kept::into_history), damage)
     }
 
     /// What is kept, for who only looks: a file that can't be used is left as it is.

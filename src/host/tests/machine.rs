@@ -160,7 +160,7 @@ fn what_is_kept_of_an_up_comes_back_and_is_not_shown() {
     let (at, uid) = (jiff::Timestamp::UNIX_EPOCH, 7);
     let stack = "shop".to_owned();
     let (profiles, file, snapshot) = (vec!["prod".into()], "stack.toml".to_owned(), Snapshot::default());
-    let up = kept::Kept { v: 1, at, uid, environment, stack, profiles, name: None, env_files: Vec::new(), file, snapshot };
+    let up = kept::Kept { at, uid, environment, stack, profiles, name: None, env_files: Vec::new(), file, snapshot };
     kept::keep(&SystemDisk, root.path(), &up).expect("keeping");
     let mode = std::fs::metadata(root.path().join("environment.json")).expect("it is there").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
