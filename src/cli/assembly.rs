@@ -20,7 +20,7 @@ use crate::host::kept::recall;
 use crate::host::runtime::{Runtime, Surroundings};
 use crate::host::{Clock, Disk, SystemRng};
 use crate::model::hash::SpecHash;
-use crate::model::history::{Goal, History};
+use crate::model::history::History;
 use crate::model::image::{Build, ImageOrigin};
 use crate::model::name::{InstanceId, StackName, WorkloadName};
 use crate::model::stack::Stack;
@@ -194,11 +194,6 @@ pub fn single(context: &Context, place: &Place, engine: Arc<dyn Engine>, stack: 
 /// The passwords of the stack's servers as they are kept beside it.
 pub fn known_passwords(disk: Arc<dyn Disk>, place: &Place, stack: &Stack) -> Passwords {
     supervisor::known_passwords(disk, &place.state, stack)
-}
-
-/// Whether the stack is to run, as far as the supervisor's own state says: not after a `down`.
-pub fn is_wanted(parts: &Parts) -> bool {
-    machine(parts).goal() == Goal::Up
 }
 
 /// The `down` of a stack that is not to run: done, or to be gone on with.

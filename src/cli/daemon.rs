@@ -14,7 +14,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::writer::MakeWriterExt as _;
 
 use super::Done;
-use super::assembly::{Parts, is_wanted, supervise, unfinished_down};
+use super::assembly::{Parts, supervise, unfinished_down};
 use super::context::Context;
 use super::door;
 use super::exit_code::{Exit, FINAL, Failure};
@@ -77,15 +77,15 @@ async fn begin(context: &Context, args: DaemonArgs) -> Result<Option<Daemon>, Fa
     let reload = if args.live { Reload::Save } else { Reload::Up };
     let lock = acquire(&place.state, context.clock.wall())?;
     own_log::begin();
+    if let Some(damage) = mend(context.disk.as_ref(), &place.state) {
+        tracing::warn!("{damage}");
+    }
     let daemon = Daemon::start(context, &place, lock, reload, Signals::Both)?;
     if args.wait {
         return Ok(Some(daemon));
     }
-    match unfinished_down(&daemon.parts) {
-        // A daemon of a guardian is not there after a `down`. That of a service manager waits for the next `up`.
-        Some(down) if args.live => daemon.goes_down(down).await.map(Some),
-        _ => daemon.resumed(context).await,
-    }
+    // A daemon of a guardian is not there after a `down`. That of a service manager waits for the next `up`.
+    daemon.resumed(context, args.live).await
 }
 
 /// Which signals end a daemon. In a foreground `up`, Ctrl-C means the stack.
@@ -236,20 +236,25 @@ impl Daemon {
     }
 
     /// This daemon once it goes on with the stack, which can take as long as the engine is silent; `None`
-    /// where it was asked to end meanwhile, and did.
-    pub(super) async fn resumed(mut self, context: &Context) -> Result<Option<Self>, Failure> {
+    /// where it was asked to end meanwhile, and did. Whether it `ends` when a `down` is done that it goes
+    /// on with.
+    pub(super) async fn resumed(mut self, context: &Context, ends: bool) -> Result<Option<Self>, Failure> {
         let resumed = tokio::select! {
             biased;
-            resumed = resume(context, &self.parts, &self.loader, &self.handle) => resumed.map(|()| true),
-            () = ended(&self.ending) => Ok(false),
+            resumed = resume(context, &self.parts, &self.loader, &self.handle) => resumed.map(Some),
+            () = ended(&self.ending) => Ok(None),
             name = self.signals.recv() => {
                 tracing::info!("{name}: the daemon ends before it went on with the stack, which stays");
-                Ok(false)
+                Ok(None)
             }
         };
         match resumed {
-            Ok(true) => Ok(Some(self)),
-            Ok(false) => {
+            Ok(Some(Resumed::Down(generation))) if ends => {
+                self.downs.send_modify(|downs| downs.ask(generation));
+                Ok(Some(self))
+            }
+            Ok(Some(_)) => Ok(Some(self)),
+            Ok(None) => {
                 manager::stopping();
                 self.end().await;
                 Ok(None)
@@ -257,20 +262,6 @@ impl Daemon {
             Err(failure) => {
                 self.end().await;
                 Err(failure)
-            }
-        }
-    }
-
-    /// This daemon once it goes on with a `down` that another died in; it ends when that is done.
-    async fn goes_down(self, down: supervisor::Down) -> Result<Self, Failure> {
-        match self.handle.down(down).await {
-            Ok(generation) => {
-                self.downs.send_modify(|downs| downs.asked = downs.asked.max(generation));
-                Ok(self)
-            }
-            Err(closed) => {
-                self.end().await;
-                Err(Failure::of(Exit::Failed, "failed to go on", &closed))
             }
         }
     }
@@ -311,15 +302,20 @@ impl Daemon {
     }
 }
 
-/// Goes on with what the last `up` asked for, unless the stack was taken down since; where the file
-/// of now can't be used, with the one that was accepted. Without an earlier `up` this is the first
+/// What a daemon goes on with.
+enum Resumed {
+    /// The stack is to run.
+    Up,
+    /// It is to be down, which is done or not; of this generation.
+    Down(u64),
+}
+
+/// Goes on with what was asked for last; where the file of now can't be used, with the one that was accepted. Without an earlier `up` this is the first
 /// one, under this process's own environment.
-async fn resume(context: &Context, parts: &Parts, loader: &FileLoader, handle: &Handle) -> Result<(), Failure> {
-    if let Some(damage) = mend(parts.disk.as_ref(), &parts.place.state) {
-        tracing::warn!("{damage}");
-    }
-    if !is_wanted(parts) {
-        return Ok(());
+async fn resume(context: &Context, parts: &Parts, loader: &FileLoader, handle: &Handle) -> Result<Resumed, Failure> {
+    let closed = |closed| Failure::of(Exit::Failed, "failed to go on", &closed);
+    if let Some(down) = unfinished_down(parts) {
+        return handle.down(down).await.map(Resumed::Down).map_err(closed);
     }
     let (up, warnings) = if let Some(kept) = context.kept(&parts.place) {
         loader.go_on(kept).await?
@@ -331,8 +327,7 @@ async fn resume(context: &Context, parts: &Parts, loader: &FileLoader, handle: &
         tracing::warn!("{warning}");
     }
     let up = supervisor::Up { occasion: Occasion::Resumed, ..up };
-    handle.up(up).await.map_err(|closed| Failure::of(Exit::Failed, "failed to go on", &closed))?;
-    Ok(())
+    handle.up(up).await.map(|_| Resumed::Up).map_err(closed)
 }
 
 /// What is asked of a daemon by the `up` of this process, and the stack as this process reads it.

@@ -125,7 +125,7 @@ impl Former {
     /// The same with this process as the daemon.
     pub(super) async fn hand_over_here(self, context: &Context, place: &Place) -> Result<Daemon, Failure> {
         let here = async || {
-            let resumed = Daemon::start_here(context, place, Signals::Terminate)?.resumed(context).await?;
+            let resumed = Daemon::start_here(context, place, Signals::Terminate)?.resumed(context, false).await?;
             resumed.ok_or_else(|| Failure::new(Exit::Failed, "asked to end before it went on with the stack"))
         };
         self.pass(context, place, here).await

@@ -63,7 +63,7 @@ pub struct Downs {
 
 impl Downs {
     /// A `down` was accepted. Of several at once the earlier may be told of later.
-    pub(super) fn ask(&mut self, generation: u64) {
+    pub fn ask(&mut self, generation: u64) {
         self.asked = self.asked.max(generation);
     }
 }

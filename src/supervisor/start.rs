@@ -88,14 +88,9 @@ pub enum PreviewError {
 }
 
 impl Machine {
-    /// What the user asked for last, as far as it is remembered.
-    pub fn goal(&self) -> Goal {
-        // What can't be understood is moved aside, and told, by who begins with it.
-        self.state_file().look().goal
-    }
-
     /// What a daemon that begins goes on with where the stack is to be down.
     pub fn unfinished_down(&self) -> Option<Down> {
+        // What can't be understood is moved aside, and told, by who begins with it.
         let history = self.state_file().look();
         (history.goal == Goal::Down).then_some(Down { volumes: history.drop_volumes, resumed: true })
     }

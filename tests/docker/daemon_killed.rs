@@ -11,7 +11,7 @@ use crate::oracles::watch::Watch;
 use crate::postgres::{IMAGE, image};
 use crate::recorder::{Asked, Fate, Recorder};
 use crate::stack::{TestStack, text};
-use crate::support::{SOON, docker, eventually};
+use crate::support::{SOON, docker, end_of, eventually};
 
 const MACHINE: &str = "/var/run/docker.sock";
 const TEXT: &str = r#"
@@ -153,6 +153,30 @@ async fn a_daemon_killed_in_a_down_is_followed_by_one_that_ends_it_and_then_by_n
         let is_over = async || (stack.processes().is_empty() && stack.identities().is_empty()).then_some(());
         eventually(SOON, "neither a container, a daemon nor a guardian is left", is_over).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_down_that_a_daemon_of_a_service_manager_was_killed_in_is_ended_by_the_next_which_stays() {
+    let scratch = tempfile::tempdir().expect("a directory");
+    let nth = Nth::default();
+    let line = Recorder::with(scratch.path(), Path::new(MACHINE), nth.course(Fate::KillAfter));
+    let mut stack = TestStack::new("managed-down", TEXT).await;
+    stack.docker_host = Some(line.host());
+    let managed = || stack.command(&["daemon"]).stderr(std::process::Stdio::null()).spawn().expect("a daemon");
+    let mut first = managed();
+    let is_up = async || stack.ps()["converged"].as_bool().filter(|converged| *converged);
+    eventually(SOON, "the stack is up", is_up).await;
+    nth.set(2);
+    stack.run(&["down"]);
+    assert!(!end_of(&mut first).success() && !stack.identities().is_empty(), "it was killed in the middle");
+    let mut next = managed();
+    eventually(SOON, "no container is left", async || stack.identities().is_empty().then_some(())).await;
+    eventually(SOON, "nothing is left to do", is_up).await;
+    assert!(next.try_wait().expect("a child").is_none(), "it waits for the next `up`");
+    stack.done(&["up", "-d"]);
+    assert_eq!((stack.identities().len(), stack.daemon_pid()), (2, u64::from(next.id())));
+    stack.done(&["down"]);
+    assert!(end_of(&mut next).success());
 }
 
 pub const DATABASE: &str = r#"
