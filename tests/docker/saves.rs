@@ -134,3 +134,22 @@ async fn a_group_that_the_socket_can_not_be_given_to_is_told_once_and_waits() {
     stack.write(&of_group("late"));
     shows(&stack, "GREETING=late").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_save_that_can_not_be_kept_waits_and_says_why_once() {
+    let stack = running("live-unkept").await;
+    let (copy, aside) = (stack.path().join(".witwd/environment.json.1"), stack.path().join("aside"));
+    std::fs::rename(&copy, &aside).expect("moved");
+    std::fs::create_dir(&copy).expect("a directory in its place");
+    stack.write(&STACK.replace("hello", "kept"));
+    let told = file_is(&stack, "it waits", |file| file["pending"] == true).await;
+    let reason = told["reasons"][0].as_str().expect("a reason").to_owned();
+    assert!(reason.contains("environment.json.1"), "{reason}");
+    std::fs::remove_dir(&copy).expect("removed");
+    std::fs::rename(&aside, &copy).expect("moved back");
+    // Nothing is saved once more: it is tried again by itself.
+    shows(&stack, "GREETING=kept").await;
+    file_is(&stack, "it is applied", |file| file["pending"] == false).await;
+    let log = stack.log();
+    assert_eq!(log.matches("the file can't be looked at").count(), 1, "{log}");
+}
