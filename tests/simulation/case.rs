@@ -5,10 +5,14 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use witwd::config::{LoadRequest, load};
+use witwd::engine::labels;
 use witwd::engine::sim::{Foreign, PullCourse, Script};
 use witwd::host::sim::SimRng;
+use witwd::model::name::{InstanceId, ReplicaKey};
+use witwd::model::observed::Identity;
 use witwd::model::stack::Stack;
 use witwd::model::wish::Wish;
+use witwd::model::workload::KindName;
 use witwd::supervisor::sim::SimMachine;
 
 /// Three services on a postgres, one of them in two replicas.
@@ -189,11 +193,30 @@ impl Case {
             engine.foreign(&act).expect("foreign hands that can");
         }
         engine.foreign(&Foreign::Start("demo-app-3".to_owned())).expect("foreign hands that can");
+        // And one that another witwd keeps, for a stack of its own.
+        engine.foreign(&theirs("other-web-1")).expect("foreign hands that can");
+        engine.alter(|world| {
+            let other = world.containers.values_mut().find(|container| container.name == "other-web-1").expect("just made");
+            other.labels = labels::of_container(&of_another_stack());
+        });
+        engine.foreign(&Foreign::Start("other-web-1".to_owned())).expect("foreign hands that can");
         engine.guard(&"demo".parse().expect("a name"), &SimMachine::instance());
         engine.set_live_restore(self.live_restore);
         for (name, runs) in &self.scripts {
             engine.script_runs(name, runs.clone());
         }
+    }
+}
+
+fn of_another_stack() -> Identity {
+    Identity {
+        stack: "other".parse().expect("a name"),
+        kind: KindName::Service,
+        key: ReplicaKey { name: "web".parse().expect("a name"), replica: 1 },
+        spec: None,
+        secrets: None,
+        instance: InstanceId("there".to_owned()),
+        directory: "/there".to_owned(),
     }
 }
 
