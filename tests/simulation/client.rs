@@ -9,7 +9,7 @@ use witwd::model::history::Goal;
 use witwd::model::status::Status;
 use witwd::model::time::Moment;
 use witwd::supervisor::sim::SimMachine;
-use witwd::supervisor::{Down, Handle, Occasion, Up, channel};
+use witwd::supervisor::{Closed, Command, Down, HandError, Handle, Occasion, Up, channel, not_up};
 
 use super::case::{Ask, Asks, File, KEPT};
 use super::tell::tell;
@@ -79,7 +79,7 @@ impl Place {
     }
 
     /// A daemon, which goes on with what the last one was asked for.
-    async fn begin(&self) -> Handle {
+    pub async fn begin(&self) -> Handle {
         if self.progress().life.0 > 0 {
             self.clock.sleep(REBORN).await;
         }
@@ -88,8 +88,14 @@ impl Place {
         self.progress().handle = Some(handle.clone());
         let (machine, progress) = (self.machine.clone(), self.progress.clone());
         tokio::spawn(async move {
-            // Nothing is done before the first command.
-            let Some(first) = ends.commands.recv().await else { return };
+            // Nothing is done before it is known whether the stack is to run, as in `cli::assembly`.
+            let first = loop {
+                match ends.commands.recv().await {
+                    None => return,
+                    Some(Command::Hand(_, answer)) => drop(answer.send(Err(not_up()))),
+                    Some(first) => break first,
+                }
+            };
             let accepted = progress.lock().expect("no panic while progress is held").accepted;
             let stack = accepted.unwrap_or(File::First).stack().clone();
             machine.supervise(stack, Some(first), ends).await;
@@ -118,16 +124,8 @@ impl Place {
                 progress.accepted = Some(*file);
             }
         }
-        let answered = match ask {
-            Ask::Up(file) => handle.up(Up::of(file.stack().clone())).await.is_ok(),
-            Ask::Save(file) => handle.up(Up { occasion: Occasion::Saved, ..Up::of(file.stack().clone()) }).await.is_ok(),
-            Ask::Down { with_volume } => {
-                let volumes = with_volume.then(|| KEPT.to_owned()).into_iter().collect();
-                handle.down(Down { volumes, resumed: false }).await.is_ok()
-            }
-            // What makes no sense any more is refused: that is an answer too.
-            Ask::Hand(wish) => !matches!(handle.hand(wish.clone()).await, Err(witwd::supervisor::HandError::Closed(_))),
-        };
+        // What makes no sense any more is refused: that is an answer too.
+        let answered = send(handle, ask).await.is_ok();
         let mut progress = self.progress();
         (progress.waiting, progress.spoken) = (!answered, self.clock.moment());
         progress.answered += usize::from(answered);
@@ -167,5 +165,22 @@ impl Place {
                 self.progress().complaints.push("control-answers: no pulse for a second".to_owned());
             }
         }
+    }
+}
+
+/// Asks one thing; as which request it was accepted, `None` where it was refused.
+pub async fn send(handle: &Handle, ask: &Ask) -> Result<Option<u64>, Closed> {
+    match ask {
+        Ask::Up(file) => handle.up(Up::of(file.stack().clone())).await.map(Some),
+        Ask::Save(file) => handle.up(Up { occasion: Occasion::Saved, ..Up::of(file.stack().clone()) }).await.map(Some),
+        Ask::Down { with_volume } => {
+            let volumes = with_volume.then(|| KEPT.to_owned()).into_iter().collect();
+            handle.down(Down { volumes, resumed: false }).await.map(Some)
+        }
+        Ask::Hand(wish) => match handle.hand(wish.clone()).await {
+            Ok((generation, _)) => Ok(Some(generation)),
+            Err(HandError::Refused(_)) => Ok(None),
+            Err(HandError::Closed(closed)) => Err(closed),
+        },
     }
 }

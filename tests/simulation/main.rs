@@ -13,6 +13,7 @@ mod coverage;
 mod crashes;
 mod end;
 mod found;
+mod hands;
 mod lives;
 mod mischief;
 mod rig;
