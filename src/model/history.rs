@@ -68,6 +68,10 @@ pub struct ReplicaHistory {
     /// The run that is stopped because it lost its liveness.
     #[serde(default)]
     pub failed: Option<RunId>,
+    /// The container that was asked to start last, while nobody knows whether it did: an engine that hung, or a
+    /// daemon that died meanwhile, leaves a start that may still come.
+    #[serde(default)]
+    pub starting: Option<ContainerId>,
 }
 
 impl ReplicaHistory {

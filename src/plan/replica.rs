@@ -210,6 +210,9 @@ fn start(pass: &mut Pass<'_>, replica: &Replica<'_>, container: &Container) {
         pass.block(Target::Replica(replica.key.clone()), format!("waiting for {}: it runs on the same data", other.name));
         return;
     }
+    if let Some(other) = still_to_come(pass.inputs, replica, container) {
+        return super::orphans::end(pass, other, "the engine did not answer its start, which may still come");
+    }
     let ended = data::rivals(pass.inputs, replica.workload, &replica.key, container);
     let action = Action::Start { key: replica.key.clone(), container: container.id.clone(), ended };
     let exit = match &container.state {
@@ -233,6 +236,13 @@ fn start(pass: &mut Pass<'_>, replica: &Replica<'_>, container: &Container) {
             Decision::Ended => {}
         },
     }
+}
+
+/// Another container that was asked to start, and may do so at any time: once it is gone it can't.
+fn still_to_come<'a>(inputs: &Inputs<'a>, replica: &Replica<'a>, container: &Container) -> Option<&'a Container> {
+    let starting = inputs.history.replicas.get(&replica.key)?.starting.as_ref()?;
+    let mut others = inputs.of_replica(&replica.key).iter().copied().filter(|other| other.id != container.id);
+    others.find(|other| &other.id == starting)
 }
 
 /// How a run of this container ended that is remembered.

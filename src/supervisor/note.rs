@@ -128,12 +128,14 @@ pub fn forget_failures(history: &mut History, verdicts: &Verdicts) {
 }
 
 /// A start that is seen to have come to a run is done: what ends later is another end, also where an older
-/// one is shown once more.
+/// one is shown once more. Nor does a container start that is gone.
 pub fn note_answered(history: &mut History, observed: &Observed) {
     let up = observed.containers.iter().filter(|container| container.state.is_up());
     let up: BTreeSet<&ContainerId> = up.map(|container| &container.id).collect();
+    let there: BTreeSet<&ContainerId> = observed.containers.iter().map(|container| &container.id).collect();
     for replica in history.replicas.values_mut() {
         replica.answered.take_if(|answered| up.contains(&answered.container));
+        replica.starting.take_if(|starting| up.contains(starting) || !there.contains(starting));
     }
 }
 

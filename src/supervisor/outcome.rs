@@ -77,6 +77,7 @@ impl Supervisor {
             }
             Action::Create { key, image, .. } => note::accept_image(&mut self.history, observed, &key.name, image),
             Action::Start { key, container, .. } => {
+                self.history.replicas.entry(key.clone()).or_default().starting = Some(container.clone());
                 let ended = observed
                     .containers
                     .iter()
@@ -218,9 +219,10 @@ impl Supervisor {
             }
             (Action::Start { key, .. }, _) => {
                 self.history.port_taken.remove(key);
+                let Some(replica) = self.history.replicas.get_mut(key) else { return };
+                replica.starting = None;
                 // An end that is shown once more is an old one, and is not answered at once.
-                let last = self.history.replicas.get_mut(key).and_then(|replica| replica.last_exit.as_mut());
-                if let Some(last) = last {
+                if let Some(last) = &mut replica.last_exit {
                     (last.seen, last.waited) = (self.context.clock.moment(), Duration::ZERO);
                 }
             }

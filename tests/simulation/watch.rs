@@ -57,6 +57,8 @@ pub struct Watch {
     acknowledged: usize,
     /// Whether counters may be lost: there was no room for them.
     pub was_full: bool,
+    /// Whether looks may be older than they seem.
+    pub is_misled: bool,
     /// Whether the wall clock jumped: a daemon that begins can't tell how long something was over.
     pub has_jumped: bool,
 }
@@ -83,6 +85,7 @@ impl Watch {
             spoken: Moment::default(),
             acknowledged: 0,
             was_full: false,
+            is_misled: false,
             has_jumped: false,
         }
     }
@@ -266,6 +269,8 @@ impl Watch {
         let waited = call.at.since(*ended);
         let least = match self.attempts.get(&identity.key).copied().unwrap_or_default() {
             0 => Duration::ZERO,
+            // Where ends are shown that are long over, one may be taken for another.
+            attempt if self.is_misled => base(attempt.saturating_sub(2)),
             attempt => base(attempt),
         };
         // Who was asked by hand is not waited for.

@@ -296,6 +296,13 @@ impl World {
         self.add(container)
     }
 
+    /// This container was asked to start, and nobody knows whether it did.
+    pub fn starting(mut self, text: &str, container: &str) -> Self {
+        let history = self.history.replicas.entry(ReplicaKey { name: name(text), replica: 1 }).or_default();
+        history.starting = Some(ContainerId(container.to_owned()));
+        self
+    }
+
     pub fn suffixed(self, text: &str, state: &str) -> Self {
         let mut container = self.container(text, &format!("{text}-new"), state, 1);
         container.name = format!("demo-{text}-1-abcdef");
