@@ -113,6 +113,22 @@ async fn an_app_that_starts_slowly_is_waited_for_and_not_restarted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_fails_twice_and_is_well_again_each_time_is_left_alone() {
+    let flaps = SERVES.replace("/healthz", "/flap/3").replace("interval = \"500ms\"", "interval = \"100ms\"");
+    let stack = TestStack::new("flap", &beside(&format!("{flaps}ports = [\"auto:8080\"]\n"))).await;
+    stack.done(&["up", "-d"]);
+    let before = stack.identities();
+    let port = stack.item("app")["ports"][0]["host"].as_u64().expect("a published port");
+    let url = format!("http://127.0.0.1:{port}/hits");
+    let asked = async || reqwest::get(&url).await.ok()?.text().await.ok()?.trim().parse::<u32>().ok();
+    // Two of three answers are bad, three in a row would turn the verdict.
+    eventually(SOON * 2, "sixty probes", async || asked().await.filter(|count| *count >= 60)).await;
+    let item = stack.item("app");
+    assert_eq!((&item["restarts"], &item["ready"], &item["health"]), (&0.into(), &true.into(), &"healthy".into()), "{item:#}");
+    assert_eq!(stack.identities(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_foreign_hands_stop_or_remove_is_there_again() {
     let stack = TestStack::new("hands", &beside(SERVES)).await;
     stack.done(&["up", "-d"]);

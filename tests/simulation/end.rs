@@ -14,7 +14,9 @@ pub type End = Vec<String>;
 pub fn end(place: &Place) -> End {
     let history = place.machine.kept().history;
     let mut lines: End = place.machine.engine.with(|world| {
-        let is_meant = |seen: &&SimContainer| seen.identity().is_some_and(|own| !history.by_hand.is_stopped(&own.key));
+        let is_meant = |seen: &&SimContainer| {
+            seen.identity().is_some_and(|own| own.stack.as_str() == "demo" && !history.by_hand.is_stopped(&own.key))
+        };
         let containers = world.containers.values().filter(is_meant).map(container);
         let networks = world.networks.values().map(|network| format!("network {} of {:?}", network.name, network.owner));
         // Who was stopped before it ever ran has no volume.

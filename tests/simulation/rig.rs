@@ -66,11 +66,7 @@ mod tests {
     use super::*;
 
     fn clock() -> Arc<VirtualClock> {
-        Arc::new(VirtualClock::at(Moment::default(), jiff_epoch()))
-    }
-
-    fn jiff_epoch() -> jiff::Timestamp {
-        jiff::Timestamp::UNIX_EPOCH
+        Arc::new(VirtualClock::at(Moment::default(), jiff::Timestamp::UNIX_EPOCH))
     }
 
     /// Two tasks that each do three steps; how many steps were done when `between` was asked.

@@ -46,7 +46,7 @@ options of serve:
   --slow DURATION         each answer takes that long
   --hang-at DURATION      from then on accepts and never answers
   --status N              of / (200)
-paths of serve: / /healthz /readyz /env /id /headers /hits /status/N /delay/DURATION /file/PATH
+paths of serve: / /healthz /readyz /env /id /headers /hits /flap/N /status/N /delay/DURATION /file/PATH
   POST /fail[/healthz|/readyz] and /heal turn those to 503 and back; POST /hang, /exit/N, /print/TEXT
 ";
 

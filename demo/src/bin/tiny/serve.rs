@@ -86,6 +86,11 @@ impl Server {
                 self.hits.fetch_add(1, Ordering::SeqCst);
                 Answer { status: self.options.status, body: "tiny\n".into() }
             }
+            // Each Nth time it is asked it is well.
+            "flap" => {
+                let count = self.hits.fetch_add(1, Ordering::SeqCst);
+                verdict(count.is_multiple_of(options::number(rest).unwrap_or(1).max(1)), "healthy")
+            }
             "healthz" => verdict(!self.sick.load(Ordering::SeqCst), "healthy"),
             "readyz" => verdict(self.is_ready(), "ready"),
             "env" => ok(tools::environment()),
