@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 pub(super) const PLACES: usize = 256;
 /// How long nobody has to go who has just come: the command line asks at once. Those who wait to be accepted,
 /// 1,024 at most, are let in within four times that.
-pub(super) const TIME_TO_ASK: Duration = Duration::from_millis(100);
+pub(super) const TIME_TO_ASK: Duration = Duration::from_millis(50);
 
 /// What becomes of a connection just now; the first goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

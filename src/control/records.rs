@@ -2,10 +2,13 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
+use axum::body::Bytes;
 use tokio::sync::broadcast::{self, error::RecvError};
 
+use super::protocol::Line;
+use super::stream::written;
 use crate::host::Journal;
 use crate::model::status::EventRecord;
 
@@ -17,7 +20,8 @@ const ON_DISK: u64 = 1 << 20;
 /// The last events.
 #[derive(Debug)]
 pub struct Records {
-    ring: Mutex<VecDeque<Arc<EventRecord>>>,
+    /// Each as the line that tells it: many readers cost no more than one.
+    ring: Mutex<VecDeque<Bytes>>,
     journal: Journal,
 }
 
@@ -25,7 +29,7 @@ impl Records {
     /// The events of the stack whose state lies in `state`, those of an earlier daemon included.
     pub fn open(state: &Path) -> Self {
         let journal = journal(state);
-        let ring = Self::read(state).into_iter().map(Arc::new).collect();
+        let ring = Self::read(state).into_iter().map(told).collect();
         Self { ring: Mutex::new(ring), journal }
     }
 
@@ -35,8 +39,8 @@ impl Records {
         lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// The last events, oldest first.
-    pub fn last(&self) -> Vec<Arc<EventRecord>> {
+    /// The lines that tell the last events, oldest first.
+    pub(super) fn last(&self) -> Vec<Bytes> {
         self.ring().iter().cloned().collect()
     }
 
@@ -51,7 +55,7 @@ impl Records {
         if ring.len() == IN_MEMORY {
             ring.pop_front();
         }
-        ring.push_back(Arc::new(record));
+        ring.push_back(told(record));
     }
 
     /// Keeps every event that comes, until nobody is left who could send one.
@@ -65,9 +69,13 @@ impl Records {
         }
     }
 
-    fn ring(&self) -> std::sync::MutexGuard<'_, VecDeque<Arc<EventRecord>>> {
+    fn ring(&self) -> std::sync::MutexGuard<'_, VecDeque<Bytes>> {
         self.ring.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+fn told(record: EventRecord) -> Bytes {
+    written(&Line::Event(record))
 }
 
 fn journal(state: &Path) -> Journal {

@@ -58,12 +58,23 @@ where
     (Extension(Endless), [(CONTENT_TYPE, "application/x-ndjson")], body).into_response()
 }
 
+/// A line as it is written.
+pub(super) fn written(line: &Line) -> Bytes {
+    // Texts, numbers and lists of them are JSON.
+    let mut bytes = serde_json::to_vec(line).unwrap_or_default();
+    bytes.push(b'\n');
+    bytes.into()
+}
+
 impl Writer {
     /// Writes a line, waiting a while for room.
     pub(super) async fn write(&self, line: &Line) -> Result<(), Gone> {
-        let mut bytes = serde_json::to_vec(line).map_err(|_| Gone)?;
-        bytes.push(b'\n');
-        self.lines.send_timeout(bytes.into(), PATIENCE).await.map_err(|_| Gone)
+        self.pass(written(line)).await
+    }
+
+    /// The same with a line as it is written.
+    pub(super) async fn pass(&self, line: Bytes) -> Result<(), Gone> {
+        self.lines.send_timeout(line, PATIENCE).await.map_err(|_| Gone)
     }
 
     /// Returns when the reader hung up.

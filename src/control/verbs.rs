@@ -14,7 +14,7 @@ use tokio::sync::SemaphorePermit;
 use super::peer::Peer;
 use super::protocol::{Down, Fault, Hello, Line, Up};
 use super::server::{ASKED, Bounds, Service};
-use super::stream::{Sources, follow, respond};
+use super::stream::{Sources, follow, respond, written};
 use crate::model::wish::Wish;
 use crate::supervisor;
 
@@ -111,7 +111,7 @@ impl Call {
 
     fn events(self, stay: bool) -> Response {
         let sources = self.sources(false);
-        let past = self.service.records.last().into_iter().map(|record| Line::Event((*record).clone()));
+        let past = self.service.records.last();
         stream(past, sources, stay)
     }
 
@@ -128,16 +128,16 @@ impl Call {
 }
 
 fn accepted(generation: u64, warnings: Vec<String>, sources: Sources) -> Response {
-    stream([Line::Accepted { generation, warnings }], Sources { since: generation, ..sources }, true)
+    stream([written(&Line::Accepted { generation, warnings })], Sources { since: generation, ..sources }, true)
 }
 
 fn stream<First>(first: First, sources: Sources, stay: bool) -> Response
 where
-    First: IntoIterator<Item = Line, IntoIter: Send> + Send + 'static,
+    First: IntoIterator<Item = Bytes, IntoIter: Send> + Send + 'static,
 {
     respond(move |writer| async move {
         for line in first {
-            writer.write(&line).await?;
+            writer.pass(line).await?;
         }
         if stay { follow(writer, sources).await } else { Ok(()) }
     })
