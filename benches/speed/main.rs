@@ -36,6 +36,9 @@ mod recorder;
 #[path = "../../tests/docker/stack.rs"]
 #[expect(dead_code, reason = "shared with the tests, which ask it more")]
 mod stack;
+#[path = "../../tests/simulation/stacks.rs"]
+#[expect(dead_code, reason = "shared with the tests, which ask it more")]
+mod stacks;
 #[path = "../../tests/docker/support.rs"]
 #[expect(dead_code, reason = "shared with the tests, which ask it more")]
 mod support;

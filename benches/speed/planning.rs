@@ -19,7 +19,8 @@ use witwd::model::workload::Workload;
 use witwd::plan::{Containers, Inputs, plan};
 
 use crate::measure::{Samples, judge, print_cases, rounds, shown, timed_blocking};
-use crate::world::{Machine, instance, stack};
+use crate::stacks::stack;
+use crate::world::{Machine, instance};
 
 const SERVICES: usize = 1000;
 

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use witwd::config::{LoadRequest, load};
 use witwd::engine::labels;
 use witwd::engine::sim::{Foreign, PullCourse, Script};
 use witwd::host::sim::SimRng;
@@ -15,29 +14,7 @@ use witwd::model::wish::Wish;
 use witwd::model::workload::KindName;
 use witwd::supervisor::sim::SimMachine;
 
-/// Three services on a postgres, one of them in two replicas.
-const FOUR: &str = r#"
-name = "demo"
-[services.app]
-image = "app:1"
-port = 8000
-health.http = "/healthz"
-replicas = 2
-env.DATABASE_URL = "${db.url}"
-[services.worker]
-image = "app:1"
-health.exec = ["alive"]
-depends_on = ["app"]
-[services.cache]
-image = "cache:1"
-port = 6379
-health.tcp = true
-volumes = ["kept:/data"]
-[postgres.db]
-image = "postgres:17"
-[volumes]
-kept = {}
-"#;
+use super::stacks::{FOUR, stack};
 
 /// An app and its database: small enough to be killed at every step.
 const TWO: &str = r#"
@@ -100,14 +77,6 @@ static STACKS: LazyLock<[Arc<Stack>; 10]> = LazyLock::new(|| {
     let all = [FOUR.to_owned(), changed, less, tuned, flapping, two, two_changed, two_tuned, two_less, two_fallback];
     all.map(|text| stack(&text))
 });
-
-fn stack(text: &str) -> Arc<Stack> {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let file = directory.path().join("stack.toml");
-    std::fs::write(&file, text).expect("writing a stack");
-    let loaded = load(&LoadRequest { file, ..LoadRequest::default() });
-    loaded.unwrap_or_else(|invalid| panic!("{invalid}: {:#?}", invalid.problems)).stack.into()
-}
 
 impl File {
     /// What it says.

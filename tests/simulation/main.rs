@@ -17,6 +17,7 @@ mod hands;
 mod lives;
 mod mischief;
 mod rig;
+mod stacks;
 mod storm;
 mod storms;
 mod tell;

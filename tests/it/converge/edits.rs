@@ -7,7 +7,8 @@ use witwd::supervisor::{Occasion, Up};
 
 use super::ENOUGH;
 use super::foreseen::foresee;
-use crate::scenarios::world::{Machine, stack};
+use crate::scenarios::stacks::stack;
+use crate::scenarios::world::Machine;
 
 const BEFORE: &str = r#"
 name = "demo"

@@ -17,7 +17,8 @@ use witwd::supervisor::{Question, Up, look, preview};
 
 use super::ENOUGH;
 use super::random::{Case, Edit, case, edits};
-use crate::scenarios::world::{DEMO, Daemon, Machine, instance, loaded, stack};
+use crate::scenarios::stacks::{loaded, stack};
+use crate::scenarios::world::{DEMO, Daemon, Machine, instance};
 
 /// How the world of a preview came to be.
 #[derive(Debug, Clone, Copy)]

@@ -13,7 +13,8 @@ use witwd::engine::sim::{Call, Operation, SimContainer, World};
 use witwd::model::stack::Stack;
 use witwd::model::status::{ItemStatus, State, Status};
 
-use crate::scenarios::world::{Daemon, Machine, instance, stack};
+use crate::scenarios::stacks::stack;
+use crate::scenarios::world::{Daemon, Machine, instance};
 use random::{Case, case};
 
 /// Long enough for everything that must happen: stops with their grace, pulls, first delays.

@@ -12,7 +12,8 @@ use witwd::supervisor::{StateFile, is_readable, last_exits};
 
 use super::driver::{Fate, Target};
 use super::mutation::Corpus;
-use crate::scenarios::world::{DEMO, Machine, stack};
+use crate::scenarios::stacks::stack;
+use crate::scenarios::world::{DEMO, Machine};
 
 const PATH: &str = "/stack/.witwd/state.json";
 

@@ -8,7 +8,8 @@ use witwd::engine::sim::{Fault, Foreign, Operation, PullCourse, Script};
 use witwd::host::Clock as _;
 use witwd::model::status::State;
 
-use super::world::{DEMO, Machine, stack};
+use super::stacks::stack;
+use super::world::{DEMO, Machine};
 
 /// A stack of `count` services that need nothing.
 fn wide(count: usize) -> String {

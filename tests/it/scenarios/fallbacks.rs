@@ -7,7 +7,8 @@ use witwd::engine::sim::{Operation, PullCourse};
 use witwd::model::status::State;
 use witwd::model::time::Moment;
 
-use super::world::{Machine, stack};
+use super::stacks::stack;
+use super::world::Machine;
 
 const APP: &str = "name = \"demo\"\n[services.app]\nimage = \"app:3\"\nfallback = { context = \".\" }\n";
 

@@ -13,7 +13,8 @@ use witwd::model::status::{State, Status};
 use witwd::model::wish::{Chosen, Wish};
 use witwd::supervisor::{HandError, StateFile};
 
-use super::world::{DEMO, Daemon, FOUR, Machine, stack};
+use super::stacks::{FOUR, stack};
+use super::world::{DEMO, Daemon, Machine};
 
 /// Long enough for whatever would happen by itself.
 const A_WHILE: Duration = Duration::from_secs(300);

@@ -8,7 +8,8 @@ use witwd::host::Clock as _;
 
 use witwd::supervisor::{Occasion, Up};
 
-use super::world::{DEMO, Machine, stack};
+use super::stacks::stack;
+use super::world::{DEMO, Machine};
 
 #[tokio::test(start_paused = true)]
 async fn a_save_that_was_read_before_an_up_does_not_undo_it() {

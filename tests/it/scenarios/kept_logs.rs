@@ -9,7 +9,8 @@ use witwd::host::{Clock as _, Disk as _};
 use witwd::model::name::{ContainerId, ReplicaKey};
 use witwd::supervisor::{KeptLog, KeptLogs, Leaving};
 
-use super::world::{DEMO, Machine, stack};
+use super::stacks::stack;
+use super::world::{DEMO, Machine};
 
 const STATE: &str = "/stack/.witwd";
 

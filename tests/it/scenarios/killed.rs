@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use witwd::supervisor::Down;
 
-use super::world::{DEMO, Daemon, FOUR, Machine, stack};
+use super::stacks::{FOUR, stack};
+use super::world::{DEMO, Daemon, Machine};
 
 /// A daemon that dies after `steps` calls of the engine, and one that comes after it.
 async fn killed_after(machine: &Machine, text: &str, calls: usize) -> bool {

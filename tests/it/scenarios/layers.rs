@@ -5,7 +5,8 @@ use std::time::Duration;
 use witwd::engine::sim::{Call, Operation, Script, Trace};
 use witwd::model::time::Moment;
 
-use super::world::{Machine, stack};
+use super::stacks::stack;
+use super::world::Machine;
 
 /// How many services each layer has; all of them together are less than the cap.
 const LAYERS: [usize; 4] = [3, 5, 1, 4];

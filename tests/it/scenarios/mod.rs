@@ -8,5 +8,7 @@ mod kept_logs;
 mod killed;
 mod layers;
 mod renamed;
+#[path = "../../simulation/stacks.rs"]
+pub mod stacks;
 mod unwritten;
 pub mod world;

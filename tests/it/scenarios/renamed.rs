@@ -8,7 +8,8 @@ use witwd::model::stack::Stack;
 use witwd::model::status::{State, Status};
 use witwd::supervisor::Up;
 
-use super::world::{Daemon, Machine, instance, stack};
+use super::stacks::stack;
+use super::world::{Daemon, Machine, instance};
 
 const FILES: &str = r#"
 name = "demo"

@@ -5,7 +5,8 @@ use std::time::Duration;
 use witwd::host::sim::LastWrite;
 use witwd::supervisor::{Down, Occasion, Up};
 
-use super::world::{DEMO, Daemon, FOUR, LIMIT, Machine, loaded};
+use super::stacks::{FOUR, loaded};
+use super::world::{DEMO, Daemon, LIMIT, Machine};
 
 /// What a person asks for.
 #[derive(Clone, Copy)]

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
-use witwd::config::{LoadRequest, Loaded, load};
 use witwd::engine::sim::{PullCourse, Trace};
 use witwd::host::sim::SimClock;
 use witwd::model::name::InstanceId;
@@ -24,29 +23,6 @@ health.http = "/healthz"
 env.DATABASE_URL = "${db.url}"
 [postgres.db]
 image = "postgres:17"
-"#;
-
-/// Three services on a postgres, one of them in two replicas.
-pub const FOUR: &str = r#"
-name = "demo"
-[services.app]
-image = "app:1"
-port = 8000
-health.http = "/healthz"
-replicas = 2
-env.DATABASE_URL = "${db.url}"
-[services.worker]
-image = "app:1"
-depends_on = ["app"]
-[services.cache]
-image = "cache:1"
-port = 6379
-health.tcp = true
-volumes = ["kept:/data"]
-[postgres.db]
-image = "postgres:17"
-[volumes]
-kept = {}
 "#;
 
 /// Longer than anything here may take, in virtual time.
@@ -117,19 +93,6 @@ fn blank() -> Status {
 
 pub fn instance() -> InstanceId {
     SimMachine::instance()
-}
-
-/// The stack of a text.
-pub fn stack(text: &str) -> Arc<Stack> {
-    Arc::new(loaded(text).stack)
-}
-
-/// The same with all that was learnt while it was read.
-pub fn loaded(text: &str) -> Loaded {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let file = directory.path().join("stack.toml");
-    std::fs::write(&file, text).expect("writing a stack");
-    load(&LoadRequest { file, ..LoadRequest::default() }).unwrap_or_else(|invalid| panic!("{invalid}: {:#?}", invalid.problems))
 }
 
 /// A daemon of the machine. Dropping it is `kill -9`.
