@@ -9,5 +9,7 @@ pub const FOUND: &[(u64, &str)] = &[
     (764, "an end that was shown once more was not counted"),
     (920, "an old look hid that the newer of two ran, and the older one was started beside it"),
     (1632, "a container was made on a volume that had just gone, and the engine made it anew"),
-    (2769, "the same of one of two replicas"),
+    (2359, "a start that was given up came late, beside another container that was started instead"),
+    (2769, "an old look hid that one of two replicas ran, and an older one was started beside it"),
+    (3820, "what a full disk kept from being written waited for the engine too"),
 ];

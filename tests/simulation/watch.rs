@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use witwd::engine::sim::{Call, Operation, SimContainer, World};
 use witwd::host::Clock as _;
+use witwd::model::history::{Goal, History};
 use witwd::model::name::ReplicaKey;
 use witwd::model::observed::{ContainerState, Observed};
 use witwd::model::time::Moment;
@@ -300,7 +301,10 @@ impl Watch {
 
     /// Whether a person asked for its end, however long ago: the engine may have been away since.
     fn is_meant_by_hand(&self, world: &World, container: &SimContainer) -> bool {
-        let by_hand = self.place.machine.kept().history.by_hand;
+        let History { by_hand, goal, .. } = self.place.machine.kept().history;
+        if goal == Goal::Down {
+            return true;
+        }
         let (Some(identity), Some(seen)) = (container.identity(), world.seen(&container.id)) else { return false };
         by_hand.is_stopped(&identity.key) || by_hand.is_asked(&identity.key) || by_hand.is_renewed(&seen)
     }
