@@ -75,6 +75,13 @@ pub struct ReplicaHistory {
 }
 
 impl ReplicaHistory {
+    /// What a later daemon can use of it: when this one saw something is of its own clock.
+    #[must_use]
+    pub fn kept(&self) -> Self {
+        let last_exit = self.last_exit.clone().map(|last| LastExit { seen: Moment::default(), waited: Duration::ZERO, ..last });
+        Self { last_exit, ..self.clone() }
+    }
+
     /// Forgets what makes the next start wait: whoever asks wants it tried now.
     pub fn forgive(&mut self) {
         self.attempt = 0;

@@ -98,7 +98,7 @@ pub fn last_exits(disk: &dyn Disk, directory: &Path) -> Result<BTreeMap<ReplicaK
 pub struct StateFile {
     disk: Arc<dyn Disk>,
     path: PathBuf,
-    last: Option<Vec<u8>>,
+    last: Option<Kept>,
 }
 
 impl StateFile {
@@ -122,7 +122,7 @@ impl StateFile {
         };
         let (kept, damage) = sealed::load(self.disk.as_ref(), &self.path, &words, Kept::parse);
         // What was restored is not what the file holds.
-        self.last = kept.as_ref().filter(|_| damage.is_none()).map(Kept::worth);
+        self.last = kept.clone().filter(|_| damage.is_none()).map(Kept::worth);
         (kept.map(Kept::into_history), damage)
     }
 
@@ -134,14 +134,13 @@ impl StateFile {
     /// Writes what changed; nothing where nothing did.
     pub fn save(&mut self, history: &History) -> Result<(), StateError> {
         let mut kept = Kept::of(history);
-        let worth = kept.worth();
-        if self.last.as_ref() == Some(&worth) {
+        if self.last.as_ref() == Some(&kept) {
             return Ok(());
         }
         kept.paces.clone_from(&history.paces);
         let content = serde_json::to_vec_pretty(&kept).unwrap_or_default();
         sealed::write(self.disk.as_ref(), &self.path, &content, Copy::Former).map_err(StateError::Disk)?;
-        self.last = Some(worth);
+        self.last = Some(kept.worth());
         Ok(())
     }
 }
@@ -158,8 +157,8 @@ impl Kept {
     }
 
     /// What is worth a write: how long something took is written along with it.
-    fn worth(&self) -> Vec<u8> {
-        serde_json::to_vec(&Self { paces: BTreeMap::new(), ..self.clone() }).unwrap_or_default()
+    fn worth(self) -> Self {
+        Self { paces: BTreeMap::new(), ..self }
     }
 
     /// All but how long things took.
@@ -168,7 +167,7 @@ impl Kept {
             v: VERSION,
             goal: history.goal.clone(),
             drop_volumes: history.drop_volumes.clone(),
-            replicas: history.replicas.iter().map(|(key, replica)| (key.clone(), replica.clone())).collect(),
+            replicas: history.replicas.iter().map(|(key, replica)| (key.clone(), replica.kept())).collect(),
             images: history.images.clone(),
             postgres: history.postgres.clone(),
             builds: history.builds.clone(),
