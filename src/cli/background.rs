@@ -185,10 +185,13 @@ async fn gave_up(context: &Context, place: &Place, code: i32, log_before: u64) -
         return join_holder(context, place).await;
     }
     let said = said_since(place, log_before);
-    let message =
-        if said.is_empty() { "the daemon ended at once".to_owned() } else { format!("the daemon ended at once:\n{said}") };
-    let exit = if exit == Exit::Done { Exit::Failed } else { exit };
-    Err(Failure::new(exit, message))
+    // The code of a crash is none of ours.
+    let exit = if matches!(exit, Exit::Done | Exit::Of(_)) { Exit::Failed } else { exit };
+    Err(if said.is_empty() {
+        Failure::new(exit, "the daemon ended at once").hint("`witwd logs witwd` shows what the daemon said last")
+    } else {
+        Failure::new(exit, format!("the daemon ended at once:\n{said}"))
+    })
 }
 
 fn log_length(place: &Place) -> u64 {

@@ -81,8 +81,8 @@ impl<'a> Asked<'a> {
             }
             Waited::Settled(_, status) => (status, Exit::Failed),
             Waited::TimedOut(Some(status)) => (status, Exit::TimedOut),
-            Waited::TimedOut(None) => return Err(Failure::new(Exit::TimedOut, "the daemon did not look at the engine in time")),
-            Waited::Ended => return Err(Failure::new(Exit::Failed, "the daemon ended before it was done")),
+            Waited::TimedOut(None) => return Err(did_not_look(Exit::TimedOut)),
+            Waited::Ended => return Err(ended(Exit::Failed)),
         };
         Err(not_ready(context, &only(*status, &about), exit).await)
     }
@@ -116,6 +116,16 @@ pub(super) fn list<'n>(names: impl IntoIterator<Item = &'n Chosen>) -> String {
 /// The same as words of a command.
 pub(super) fn words<'n>(names: impl IntoIterator<Item = &'n Chosen>) -> String {
     list(names).replace(',', "")
+}
+
+/// A daemon in whose time the engine said nothing.
+pub(super) fn did_not_look(exit: Exit) -> Failure {
+    Failure::new(exit, "the daemon did not look at the engine in time").hint("`witwd doctor` looks for the reason")
+}
+
+/// A daemon that ended with a wish unfulfilled.
+pub(super) fn ended(exit: Exit) -> Failure {
+    Failure::new(exit, "the daemon ended before it was done").hint("`witwd logs witwd` shows why")
 }
 
 /// A verb that was told no name.

@@ -23,12 +23,12 @@ pub(super) struct Door {
 /// The door that a stack asks for, its place made; `None` where it asks for none.
 pub(super) fn prepare(place: &Place, stack: &Stack) -> Result<Option<Door>, Failure> {
     let Some(name) = stack.daemon().group.as_deref() else { return Ok(None) };
-    let trying = format!("failed to open the control socket to the group {name}");
     let Some(group) = group::find(name) else {
-        return Err(Failure::new(Exit::InvalidFile, format!("{trying}: this machine has no such group")));
+        let words = format!("failed to open the control socket to the group {name}: this machine has no such group");
+        return Err(Failure::new(Exit::InvalidFile, words));
     };
     let failed = |error| {
-        Failure::of(Exit::Failed, &trying, &error)
+        Failure::of(Exit::Failed, &format!("failed to open the control socket to the group {name}"), &error)
             .hint("run the daemon as root, or as a member of the group: only they may give it away")
     };
     // A session's own runtime directory lets nobody else pass.

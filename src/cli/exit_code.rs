@@ -169,11 +169,11 @@ impl From<InvalidFile> for Failure {
     fn from(invalid: InvalidFile) -> Self {
         let errors = invalid.problems.iter().filter_map(|problem| serde_json::to_value(problem).ok()).collect();
         let snippets = invalid.problems.iter().map(super::check::problem_text).collect();
-        let count = match invalid.problems.len() {
-            1 => "1 problem".to_owned(),
-            count => format!("{count} problems"),
+        let file = invalid.file.display();
+        let message = match invalid.problems.len() {
+            1 => format!("{file} is invalid: 1 problem"),
+            count => format!("{file} is invalid: {count} problems"),
         };
-        let message = format!("{} is invalid: {count}", invalid.file.display());
         Self { errors, snippets, ..Self::new(Exit::InvalidFile, message) }
     }
 }

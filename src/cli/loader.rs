@@ -13,7 +13,7 @@ use super::claim::{self, Footprint, Found};
 use super::door::{self, Door};
 use super::exit_code::{Exit, Failure};
 use super::file::{self, Reading, surroundings};
-use super::words::nearest;
+use super::words::{nearest, shown};
 use crate::config::{InvalidFile, LoadRequest, Loaded};
 use crate::control::protocol::{Fault, Up};
 use crate::control::{Loader, Peer};
@@ -338,6 +338,7 @@ pub(super) fn fresh(stack: &Stack, names: &[String]) -> Result<Fresh, Failure> {
         let volume = stack.volumes().keys().find(|volume| volume.as_str() == name).cloned();
         let is_stack = name == stack.name().as_str();
         if !is_stack && data.is_none() && volume.is_none() {
+            let name = shown(name);
             let words = format!("{name} is no postgres and no volume of stack {}: `--fresh` is about data", stack.name());
             return Err(Failure::new(Exit::Usage, words));
         }
@@ -360,9 +361,10 @@ pub(super) fn workload<'a>(stack: &'a Stack, name: &str) -> Result<&'a Workload,
 pub(super) fn no_such(stack: &str, name: &str, names: &[&str]) -> Failure {
     let hint = match nearest(name, names.iter().copied()) {
         Some(meant) => format!("did you mean {meant}?"),
+        None if names.is_empty() => "it has nothing to run yet".to_owned(),
         None => format!("it has {}", names.join(", ")),
     };
-    Failure::new(Exit::Usage, format!("stack {stack} has no {name}")).hint(hint)
+    Failure::new(Exit::Usage, format!("stack {stack} has no {}", shown(name))).hint(hint)
 }
 
 /// Of an environment, exactly the variables that the stack mentions.

@@ -61,12 +61,13 @@ impl Selection {
     fn nothing(&self, part: Part) -> Failure {
         let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
         let whose = if names.is_empty() { format!("stack {}", self.stack) } else { names.join(", ") };
-        let (what, hint) = if part.previous {
-            ("no run that is over", "`witwd logs` shows the one that goes on")
+        if part.previous {
+            Failure::new(Exit::Failed, format!("there is no run that is over of {whose}"))
+                .hint("`witwd logs` shows the one that goes on")
         } else {
-            ("no log", "`witwd ps` shows what there is, `witwd up -d` starts it")
-        };
-        Failure::new(Exit::Failed, format!("there is {what} of {whose}")).hint(hint)
+            Failure::new(Exit::Failed, format!("there is no log of {whose}"))
+                .hint("`witwd ps` shows what there is, `witwd up -d` starts it")
+        }
     }
 }
 

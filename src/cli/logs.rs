@@ -48,8 +48,12 @@ pub(super) async fn run(context: &Context, args: LogsArgs) -> Done {
     let missing = sources.as_ref().map(Sources::missing).transpose()?.unwrap_or_default();
     reject_unknown(context, &place, &missing)?;
     let nothing = sources.as_ref().map(|sources| sources.nothing(part));
-    let nothing =
-        nothing.or_else(|| args.previous.then(|| Failure::new(Exit::Failed, "there is no run of the daemon that is over")));
+    let nothing = nothing.or_else(|| {
+        args.previous.then(|| {
+            Failure::new(Exit::Failed, "there is no run of the daemon that is over")
+                .hint("`witwd logs witwd` shows the one that goes on")
+        })
+    });
     let own = if own.is_empty() { None } else { Some(own_log(context, &place, args.previous).await?) };
     let mut reader = Reader::new(context, sources, own);
     let has_any = reader.history(part).await?;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::background;
+use super::by_hand::{did_not_look, ended};
 use super::context::Context;
 use super::daemon::up_request;
 use super::down::until_ended;
@@ -198,8 +199,8 @@ async fn wait(context: &Context, follower: Follower, about: &BTreeSet<Chosen>) -
     let mut status = match waited? {
         Waited::Settled(Outcome::Ready, _) => return Ok(()),
         Waited::Settled(_, status) | Waited::TimedOut(Some(status)) => status,
-        Waited::TimedOut(None) => return Err(Failure::new(Exit::NotRun, "the daemon did not look at the engine in time")),
-        Waited::Ended => return Err(Failure::new(Exit::NotRun, "the daemon ended before it was done")),
+        Waited::TimedOut(None) => return Err(did_not_look(Exit::NotRun)),
+        Waited::Ended => return Err(ended(Exit::NotRun)),
     };
     status.items.retain(|item| is_about(about, &item.name, item.replica));
     let aside = Context { output: context.output.silent(), ..context.clone() };

@@ -134,8 +134,8 @@ impl OneRun<'_> {
         };
         let mut failed = Vec::new();
         let heard = |step| {
-            if let Step::Done(action, Err(error)) = step {
-                failed.push(format!("failed to {}: {}", action.verb(), error.message));
+            if let Step::Done(_, Err(error)) = step {
+                failed.push(error.message);
             }
         };
         single.carry_out(&missing(&self.stack, self.workload, &observed)?, heard).await;

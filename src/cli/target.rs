@@ -5,7 +5,7 @@ use super::context::Context;
 use super::exit_code::{Exit, Failure};
 use super::logs::whole_name;
 use super::place::Place;
-use super::words::nearest;
+use super::words::{nearest, shown};
 use crate::engine::Engine as _;
 use crate::engine::docker::DockerEngine;
 use crate::engine::request::Scope;
@@ -114,7 +114,7 @@ impl Target<'_> {
             None if names.is_empty() => "it has nothing to run yet".to_owned(),
             None => format!("it has {}", names.join(", ")),
         };
-        Failure::new(Exit::NotRun, format!("stack {} has no {name}", self.stack)).hint(hint)
+        Failure::new(Exit::NotRun, format!("stack {} has no {}", self.stack, shown(name))).hint(hint)
     }
 }
 

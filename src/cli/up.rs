@@ -8,6 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::background::{self, Own};
 use super::boot::unit_of;
+use super::by_hand::did_not_look;
 use super::context::Context;
 use super::daemon::{Daemon, Signals, up_request};
 use super::exit_code::{Exit, Failure};
@@ -128,8 +129,7 @@ async fn detached(context: &Context, place: &Place, up: Up, limit: Duration) -> 
         }
         Waited::Settled(_, status) => Err(not_ready(context, &status, Exit::Failed).await),
         Waited::TimedOut(Some(status)) => Err(not_ready(context, &status, Exit::TimedOut).await),
-        Waited::TimedOut(None) => Err(Failure::new(Exit::TimedOut, "the daemon did not look at the engine in time")
-            .hint("`witwd doctor` looks for the reason")),
+        Waited::TimedOut(None) => Err(did_not_look(Exit::TimedOut)),
         Waited::Ended => {
             Err(Failure::new(Exit::Failed, "the daemon ended before all was ready").hint("`witwd logs witwd` shows why"))
         }

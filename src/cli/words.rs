@@ -40,6 +40,7 @@ pub fn unknown_verb(word: &str, verbs: &[String]) -> Failure {
         return Failure::new(Exit::Usage, format!("`witwd {word}` is not in this version"))
             .hint(format!("`witwd help` lists what is; this is witwd {}", env!("CARGO_PKG_VERSION")));
     }
+    let word = shown(word);
     let failure = Failure::new(Exit::Usage, format!("there is no `witwd {word}`"));
     match nearest(word, verbs.iter().map(String::as_str)) {
         Some(verb) => failure.hint(format!("did you mean `witwd {verb}`?")),
@@ -49,8 +50,13 @@ pub fn unknown_verb(word: &str, verbs: &[String]) -> Failure {
 
 /// Why `word` is no verb of `db`.
 pub fn unknown_verb_of_db(word: &str) -> Failure {
-    let what = if LATER_OF_DB.contains(&word) { "is not in this version" } else { "is not a command" };
-    Failure::new(Exit::Usage, format!("`witwd db {word}` {what}")).hint("`witwd db psql` and `witwd db url` are what there is")
+    let word = shown(word);
+    let message = if LATER_OF_DB.contains(&word) {
+        format!("`witwd db {word}` is not in this version")
+    } else {
+        format!("`witwd db {word}` is not a command")
+    };
+    Failure::new(Exit::Usage, message).hint("`witwd db psql` and `witwd db url` are what there is")
 }
 
 /// What is known of a flag that was refused where it stood.
@@ -64,6 +70,11 @@ pub fn unknown_flag(flag: &str) -> Option<Failure> {
         Failure::new(Exit::Usage, format!("{name} is not in this version"))
             .hint(format!("`witwd help VERB` lists what is; this is witwd {}", env!("CARGO_PKG_VERSION")))
     })
+}
+
+/// A word as it is shown: one that is empty could not be seen.
+pub(super) fn shown(word: &str) -> &str {
+    if word.is_empty() { "\"\"" } else { word }
 }
 
 /// The candidate that `word` is most likely a slip for.

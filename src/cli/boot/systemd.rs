@@ -151,7 +151,8 @@ impl Systemd {
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
-        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        let said = Some(String::from_utf8_lossy(&output.stderr).trim().to_owned()).filter(|said| !said.is_empty());
+        let said = said.unwrap_or_else(|| output.status.to_string());
         let failure = Failure::new(Exit::Failed, format!("{trying}: {said}"));
         Err(if self.is_of_user {
             failure.hint("your own systemd is reached from a login as yourself, not from `su`; `sudo witwd enable` makes a unit of the system")
