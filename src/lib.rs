@@ -55,6 +55,7 @@
 //! | a probe that could not be made is no verdict | `what_could_not_be_asked_changes_nothing` |
 //! | secrets are where they are allowed and nowhere else | `secrets_are_where_they_are_allowed_and_nowhere_else` |
 //! | what is shown was what is done | `what_a_preview_shows_is_what_up_does` |
+//! | a command ends as the list of `cli::outcomes` says | `an_outcome_outside_the_list_fails_the_test_that_meets_it`, `what_a_source_says_of_a_failure_is_in_the_list` |
 
 pub mod cli;
 pub mod config;

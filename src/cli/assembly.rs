@@ -79,7 +79,8 @@ pub fn locate(clock: Arc<dyn Clock>) -> Result<Arc<dyn Engine>, Failure> {
     Ok(Arc::new(DockerEngine::locate(docker::Surroundings::of_process(), clock).map_err(|error| no_engine(&error))?))
 }
 
-fn no_engine(error: &ConnectError) -> Failure {
+/// Why there is no engine to work with, and what to do about it.
+pub(super) fn no_engine(error: &ConnectError) -> Failure {
     let hint = error.hint();
     Failure::new(Exit::NoEngine, chain(error)).hint(hint)
 }

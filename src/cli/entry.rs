@@ -13,7 +13,7 @@ use super::exit_code::{Exit, Failure};
 use super::output::{ColorChoice, Output};
 use super::{
     check, clean, completions, config, daemon, db, disable, doctor, down, enable, events, exec, guardian, images, init, logs, ls,
-    open, plan, port, ps, restart, run, scale, schema, start, stop, top, up, words,
+    open, outcomes, plan, port, ps, restart, run, scale, schema, start, stop, top, up, words,
 };
 
 /// How a verb ends.
@@ -42,7 +42,10 @@ fn begin(cli: Cli) -> Exit {
     // A blocked read of standard input must not hold up the end.
     runtime.shutdown_background();
     match done {
-        Ok(exit) => exit,
+        Ok(exit) => {
+            output.failure(&Failure::silent(exit));
+            exit
+        }
         Err(failure) => {
             output.failure(&failure);
             failure.exit
@@ -110,22 +113,34 @@ pub(super) fn verbs() -> Vec<String> {
 /// Help, version, or a command line that makes no sense: to programs in their own way.
 fn unparsed(arguments: &[OsString], error: &clap::Error) -> Exit {
     let json = arguments.iter().any(|argument| argument == "--json");
+    let output = Output::new(json, false, ColorChoice::Auto);
     if let Some(failure) = known(error) {
-        Output::new(json, false, ColorChoice::Auto).failure(&failure);
+        output.failure(&failure);
     } else if error.use_stderr() && json {
-        let text = error.render().to_string();
-        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        let failure = Failure::new(Exit::Usage, message).hint("`witwd help VERB` shows how it is used");
-        Output::new(true, false, ColorChoice::Never).failure(&failure);
+        output.failure(&refused(error));
     } else {
+        if error.use_stderr() {
+            outcomes::check(&refused(error), |words| output.error(words));
+        }
         // Nobody is left to tell when the stream is closed.
         let _ = error.print();
     }
     if error.use_stderr() { Exit::Usage } else { Exit::Done }
 }
 
+/// What a program is told of a command line that makes no sense.
+pub(super) fn refused(error: &clap::Error) -> Failure {
+    // The library says it with the whole help, or with none of the verbs.
+    if matches!(error.kind(), ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand) {
+        return Failure::new(Exit::Usage, "a verb is missing").hint("`witwd help` lists the verbs");
+    }
+    let text = error.render().to_string();
+    let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    Failure::new(Exit::Usage, message).hint("`witwd help VERB` shows how it is used")
+}
+
 /// What is known better of a refused word than clap does.
-fn known(error: &clap::Error) -> Option<Failure> {
+pub(super) fn known(error: &clap::Error) -> Option<Failure> {
     let word = |kind| match error.get(kind) {
         Some(ContextValue::String(word)) => Some(word.as_str()),
         _ => None,

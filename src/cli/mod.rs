@@ -2,7 +2,8 @@
 //! rendered by pure functions; what it waits for comes from the daemon or, with none, from a
 //! supervisor in this process, under the same lock.
 //!
-//! Entry point: [`main`]. Exit codes are in [`exit_code`] and nowhere else.
+//! Entry point: [`main`]. Exit codes are in [`exit_code`] and nowhere else, and what is said
+//! with them is a closed list, [`outcomes`].
 
 mod args;
 mod assembly;
@@ -48,6 +49,7 @@ mod manager;
 mod merge;
 mod needs;
 mod open;
+pub mod outcomes;
 mod output;
 mod own_log;
 mod paint;
@@ -74,6 +76,7 @@ mod words;
 
 pub use docs::commands_page;
 pub use entry::main;
+pub use outcomes::outcomes_page;
 
 use entry::Done;
 

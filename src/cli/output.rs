@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use serde::Serialize;
 
 use super::exit_code::{Exit, Failure};
+use super::outcomes;
 
 /// When colours are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -105,8 +106,9 @@ impl Output {
         let _ = writeln!(io::stderr().lock(), "{}", text.trim_end());
     }
 
-    /// Says once, at the edge, why a command failed.
+    /// Says once, at the edge, why a command failed; every end goes through here, also one of which nothing is said.
     pub fn failure(self, failure: &Failure) {
+        outcomes::check(failure, |words| self.error(words));
         if failure.message.is_empty() && failure.snippets.is_empty() {
             return;
         }

@@ -119,13 +119,16 @@ async fn a_name_that_is_not_there_asks_nothing_and_says_what_is_meant() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_daemon_refuses_is_said_with_the_way_out() {
     let mut daemon = daemon();
-    for (depends_on_state, code) in [(false, 2), (true, 1)] {
+    for (message, hint, code) in
+        [("0 replicas of db are none", "`witwd stop db` stops it", 2), ("db is stopped by hand", "`witwd start db` starts it", 1)]
+    {
+        let depends_on_state = code == 1;
         let asking = daemon.asking(&["scale", "db=2"]);
-        let refusal = Refusal { message: "db is one".into(), hint: Some("leave it".into()), depends_on_state };
+        let refusal = Refusal { message: message.into(), hint: Some(hint.into()), depends_on_state };
         heard(&mut daemon, Err(refusal)).await;
         let output = asking.await.expect("no panic");
         assert_eq!(output.status.code(), Some(code));
-        assert_eq!(said(&output), "error: db is one\n hint: leave it\n");
+        assert_eq!(said(&output), format!("error: {message}\n hint: {hint}\n"));
     }
 }
 

@@ -49,7 +49,7 @@ pub struct FakeLoader;
 impl Loader for FakeLoader {
     async fn load(&self, up: protocol::Up, _: Peer) -> Result<(supervisor::Up, Vec<String>), Fault> {
         if up.profiles == ["broken"] {
-            return Err(Fault::new("invalid_file", "stack.toml is invalid: 1 problem(s)"));
+            return Err(Fault::new("invalid_file", "stack.toml is invalid: 1 problem"));
         }
         let parts = StackParts {
             renamed_from: None,

@@ -28,7 +28,23 @@ struct Refusing(std::sync::Mutex<Vec<Up>>);
 impl Loader for Refusing {
     async fn load(&self, up: Up, _: Peer) -> Result<(supervisor::Up, Vec<String>), Fault> {
         self.0.lock().expect("no panic").push(up);
-        Err(Fault { hint: Some("`witwd down` there".into()), ..Fault::new("held", "a stack named shop belongs to /srv/shop") })
+        let hint = "`witwd down` there frees the name; `witwd --name NAME up` takes another one here".to_owned();
+        let message = "a stack named shop belongs to /srv/shop (its daemon (process 7) runs): shop-web-1";
+        Err(Fault { hint: Some(hint), ..Fault::new("held", message) })
+    }
+
+    async fn preview(&self, _: Up, _: Option<Known>) -> Result<Preview, Fault> {
+        Err(Fault::new("refused", "not asked for here"))
+    }
+}
+
+/// Refuses in words that are in no list.
+struct Unlisted;
+
+#[async_trait]
+impl Loader for Unlisted {
+    async fn load(&self, _: Up, _: Peer) -> Result<(supervisor::Up, Vec<String>), Fault> {
+        Err(Fault { hint: Some("nor this".into()), ..Fault::new("refused", "nobody wrote this down") })
     }
 
     async fn preview(&self, _: Up, _: Option<Known>) -> Result<Preview, Fault> {
@@ -148,6 +164,20 @@ async fn a_second_daemon_is_told_who_holds_the_stack() {
     let directory = daemon.directory.path().canonicalize().expect("a directory");
     assert!(message.contains(&directory.display().to_string()), "{message}");
     assert!(message.contains(&format!("process {}", std::process::id())), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outcome_outside_the_list_fails_the_test_that_meets_it() {
+    let daemon = Daemon::with(Arc::new(Unlisted));
+    daemon.publish(1);
+    for words in [&["up", "-d"][..], &["up", "-d", "--json"], &["-q", "up", "-d"]] {
+        let said = daemon.ask(words).await;
+        let text = String::from_utf8_lossy(&said.stderr).into_owned();
+        assert_eq!(said.status.code(), Some(101), "{text}");
+        for part in ["outside the list", "code 6 (Refused)", "\"nobody wrote this down\"", "Some(\"nor this\")"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
