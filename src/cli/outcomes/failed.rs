@@ -27,10 +27,13 @@ const BEGUN: &[Exit] = &[Exit::Failed, Exit::Usage, Exit::InvalidFile, Exit::NoE
 const HANDED_OVER: &[Exit] =
     &[Exit::Failed, Exit::Usage, Exit::InvalidFile, Exit::NoEngine, Exit::Refused, Exit::Held, Exit::NotRun];
 
+/// What is told beside everything where a unit of the system is to keep the stack.
+const BY_UNIT: &str = "`sudo systemctl restart {unit}` starts its daemon";
+
 const LAST_WORDS: &str = "`witwd logs witwd` shows what the daemon said last";
 
 /// What is told of a runtime directory that can't be used.
-const ANOTHER: &[&str] = &["WITWD_RUNTIME_DIR names another directory"];
+const ANOTHER: &[&str] = &["WITWD_RUNTIME_DIR names another directory", BY_UNIT];
 
 /// Of a stack: what does not run, what it can't be asked, what is asked of nobody.
 pub(super) const STACK: &[Outcome] = &[
@@ -95,17 +98,13 @@ pub(super) const DAEMON: &[Outcome] = &[
     Outcome::new(FAILED, "no daemon runs for this stack").hints(&["`witwd up -d` starts one"]),
     Outcome::new(FAILED, "nobody listens on {socket}").hints(&["`witwd up -d` starts one"]),
     Outcome::new(FAILED, "{socket} is not for this user")
-        .hints(&["run this as the user who ran `witwd up`, or as root", "`sudo systemctl restart {unit}` starts its daemon"]),
+        .hints(&["run this as the user who ran `witwd up`, or as root", BY_UNIT]),
     Outcome::new(
         FAILED,
         "the daemon (process {pid}) is witwd {version}, which speaks version {number} of the protocol and not {number}",
     )
-    .hints(&[
-        "`kill {pid}` ends that daemon and leaves the stack running; then `witwd up -d`",
-        "`sudo systemctl restart {unit}` starts its daemon",
-    ]),
-    Outcome::new(FAILED, "{socket} does not answer: {why}")
-        .hints(&[LAST_WORDS, "`sudo systemctl restart {unit}` starts its daemon"]),
+    .hints(&["`kill {pid}` ends that daemon and leaves the stack running; then `witwd up -d`", BY_UNIT]),
+    Outcome::new(FAILED, "{socket} does not answer: {why}").hints(&[LAST_WORDS, BY_UNIT]),
     Outcome::new(FAILED, "failed to speak to the daemon: {why}").hints(&[LAST_WORDS]),
     Outcome::new(FAILED, "the daemon does not answer").hints(&[LAST_WORDS]),
     Outcome::new(FAILED, "the daemon's answer makes no sense: {why}").hints(&[LAST_WORDS]),
@@ -121,7 +120,7 @@ pub(super) const DAEMON: &[Outcome] = &[
     failed("the daemon ended before all was ready").hints(&["`witwd logs witwd` shows why"]),
     failed("the daemon ended").hints(&["`witwd up -d` starts one"]),
     // One can't begin.
-    Outcome::new(BEGUN, "the daemon ended at once").hints(&["`witwd logs witwd` shows what the daemon said last"]),
+    Outcome::new(BEGUN, "the daemon ended at once").hints(&[LAST_WORDS]),
     Outcome::new(BEGUN, "the daemon ended at once:\n{log}").means("the lines of its log say why"),
     Outcome::new(FAILED, "the daemon did not open its socket in time").hints(&["see {path}"]),
     Outcome::new(FAILED, "failed to start the daemon: {why}"),
@@ -159,9 +158,12 @@ pub(super) const MACHINE: &[Outcome] = &[
     failed("failed to write the output: {why}"),
     failed("failed to write JSON: {why}"),
     failed("failed to read the daemon's log: {why}"),
-    Outcome::new(FAILED, "failed to look at {path}: {why}"),
-    Outcome::new(FAILED, "failed to read {path}: {why}")
-        .hints(&[NO_HINT, "mend it, or move it aside: without it, `init` looks at the rest of the directory"]),
+    Outcome::new(FAILED, "failed to look at {path}: {why}").hints(&[NO_HINT, BY_UNIT]),
+    Outcome::new(FAILED, "failed to read {path}: {why}").hints(&[
+        NO_HINT,
+        BY_UNIT,
+        "mend it, or move it aside: without it, `init` looks at the rest of the directory",
+    ]),
     Outcome::new(FAILED, "failed to write {path}: {why}"),
     Outcome::new(FAILED, "failed to list {directory}: {why}"),
     Outcome::new(FAILED, "failed to remove {path}: {why}"),
