@@ -180,11 +180,12 @@ impl From<InvalidFile> for Failure {
 
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
-        let exit = match error.kind {
-            ErrorKind::Unavailable | ErrorKind::Timeout => Exit::NoEngine,
-            _ => Exit::Failed,
-        };
-        Self::new(exit, chain(&error))
+        match error.kind {
+            ErrorKind::Unavailable | ErrorKind::Timeout => {
+                Self::new(Exit::NoEngine, chain(&error)).hint("`witwd doctor` looks for the reason")
+            }
+            _ => Self::new(Exit::Failed, chain(&error)),
+        }
     }
 }
 

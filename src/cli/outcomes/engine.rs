@@ -8,9 +8,12 @@ const fn unreachable(message: &'static str) -> Outcome {
     Outcome::new(&[Exit::NoEngine], message)
 }
 
+/// What is told where the engine did not answer.
+const DOCTOR: &str = "`witwd doctor` looks for the reason";
+
 /// A look at the engine; what stands behind it are its own words.
 const fn look(message: &'static str) -> Outcome {
-    Outcome::new(&[Exit::Failed, Exit::NoEngine, Exit::NotRun], message).means("`witwd doctor` looks for the reason")
+    Outcome::new(&[Exit::Failed, Exit::NoEngine, Exit::NotRun], message).hints(&[NO_HINT, DOCTOR])
 }
 
 /// A change that `clean` asks the engine for.
@@ -45,7 +48,11 @@ pub(super) const ENGINE: &[Outcome] = &[
     ]),
     unreachable("the engine {version} speaks API {number}; witwd needs {number} or newer")
         .hints(&["upgrade the engine to Docker 20.10 or Podman 4 or newer"]),
-    look("failed to ask the engine: {why}").hints(&[NO_HINT, "look at the engine's own log: `journalctl -u docker -n 50`"]),
+    look("failed to ask the engine: {why}").hints(&[
+        NO_HINT,
+        DOCTOR,
+        "look at the engine's own log: `journalctl -u docker -n 50`",
+    ]),
     // It could not be looked at.
     look("failed to list containers: {why}"),
     look("failed to list networks: {why}"),
