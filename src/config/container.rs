@@ -233,9 +233,12 @@ fn is_signal(reader: &Reader<'_>, signal: &str) -> bool {
 /// Whether a text can be a name on a network; reported where it can't.
 fn is_host(reader: &Reader<'_>, text: &str, place: Place) -> bool {
     let body = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
-    let fine = body && (1..=253).contains(&text.len()) && text.starts_with(|first: char| first.is_ascii_alphanumeric());
+    // No resolver finds a longer part (RFC 1035, 2.3.4).
+    let parts = text.strip_suffix('.').unwrap_or(text).split('.').all(|part| (1..=63).contains(&part.len()));
+    let fine = body && parts && text.len() <= 253 && text.starts_with(|first: char| first.is_ascii_alphanumeric());
     if !fine {
-        reader.error(place, format!("{text:?} is not a host name"), "use letters, digits, - and ., a letter or digit first");
+        let rule = "use letters, digits, - and ., a letter or digit first, at most 63 between two dots";
+        reader.error(place, format!("{text:?} is not a host name"), rule);
     }
     fine
 }

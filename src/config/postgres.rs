@@ -270,7 +270,9 @@ fn volume(reader: &Reader<'_>, owner: &Owner<'_>, major: Option<u32>, external: 
 fn extensions(reader: &Reader<'_>) -> Vec<String> {
     let mut names = Vec::new();
     for (text, place) in reader.list("extensions") {
-        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte)) {
+        let body = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+        // A longer one is cut by the server, and then means another.
+        if !body || text.starts_with('-') || !(1..=63).contains(&text.len()) {
             reader.error(place, format!("{text:?} is not a name of an extension"), "write its name: \"postgis\", \"pg_trgm\"");
         } else if text == "pgvector" {
             reader.error(place, "the extension of pgvector is called `vector`", "write \"vector\"");

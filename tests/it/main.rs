@@ -13,6 +13,7 @@ mod hostile;
 mod init;
 mod joined;
 mod last_file;
+mod names;
 mod outcomes;
 mod scenarios;
 mod service_manager;
