@@ -45,6 +45,7 @@ mod private;
 mod probes;
 mod proxy;
 mod psql;
+mod reboot;
 #[expect(dead_code, reason = "shared with the benchmarks, which replay what was sent")]
 mod recorder;
 mod refusals;
