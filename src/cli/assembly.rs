@@ -197,9 +197,9 @@ pub fn known_passwords(disk: Arc<dyn Disk>, place: &Place, stack: &Stack) -> Pas
     supervisor::known_passwords(disk, &place.state, stack)
 }
 
-/// The `down` of a stack that is not to run: done, or to be gone on with.
-pub fn unfinished_down(parts: &Parts) -> Option<Down> {
-    machine(parts).unfinished_down()
+/// The `down` of a stack that is not to run, and whether it is done.
+pub fn last_down(parts: &Parts) -> Option<(Down, bool)> {
+    machine(parts).last_down()
 }
 
 /// Whether the state beside a stack can be read by a daemon of this version.

@@ -14,7 +14,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::writer::MakeWriterExt as _;
 
 use super::Done;
-use super::assembly::{Parts, supervise, unfinished_down};
+use super::assembly::{Parts, last_down, supervise};
 use super::context::Context;
 use super::door;
 use super::exit_code::{Exit, FINAL, Failure};
@@ -84,8 +84,19 @@ async fn begin(context: &Context, args: DaemonArgs) -> Result<Option<Daemon>, Fa
     if args.wait {
         return Ok(Some(daemon));
     }
-    // A daemon of a guardian is not there after a `down`. That of a service manager waits for the next `up`.
-    daemon.resumed(context, args.live).await
+    let starter = if args.live { Starter::Guardian } else { Starter::Manager };
+    daemon.resumed(context, starter).await
+}
+
+/// Who starts a daemon again that ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Starter {
+    /// A guardian, but not after a `down`.
+    Guardian,
+    /// A service manager, always.
+    Manager,
+    /// Nobody: it runs in the process of another verb.
+    Nobody,
 }
 
 /// Which signals end a daemon. In a foreground `up`, Ctrl-C means the stack.
@@ -236,12 +247,11 @@ impl Daemon {
     }
 
     /// This daemon once it goes on with the stack, which can take as long as the engine is silent; `None`
-    /// where it was asked to end meanwhile, and did. Whether it `ends` when a `down` is done that it goes
-    /// on with.
-    pub(super) async fn resumed(mut self, context: &Context, ends: bool) -> Result<Option<Self>, Failure> {
+    /// where it was asked to end meanwhile, and did. One that goes on with a `down` ends when that is done.
+    pub(super) async fn resumed(mut self, context: &Context, starter: Starter) -> Result<Option<Self>, Failure> {
         let resumed = tokio::select! {
             biased;
-            resumed = resume(context, &self.parts, &self.loader, &self.handle) => resumed.map(Some),
+            resumed = resume(context, (&self.parts, &self.loader, &self.handle), starter) => resumed.map(Some),
             () = ended(&self.ending) => Ok(None),
             name = self.signals.recv() => {
                 tracing::info!("{name}: the daemon ends before it went on with the stack, which stays");
@@ -249,11 +259,11 @@ impl Daemon {
             }
         };
         match resumed {
-            Ok(Some(Resumed::Down(generation))) if ends => {
+            Ok(Some(Resumed::Down(generation))) => {
                 self.downs.send_modify(|downs| downs.ask(generation));
                 Ok(Some(self))
             }
-            Ok(Some(_)) => Ok(Some(self)),
+            Ok(Some(Resumed::Up | Resumed::Nothing)) => Ok(Some(self)),
             Ok(None) => {
                 manager::stopping();
                 self.end().await;
@@ -306,16 +316,27 @@ impl Daemon {
 enum Resumed {
     /// The stack is to run.
     Up,
-    /// It is to be down, which is done or not; of this generation.
+    /// It is to be down; of this generation.
     Down(u64),
+    /// It is down, and this daemon waits for the next `up`.
+    Nothing,
 }
 
-/// Goes on with what was asked for last; where the file of now can't be used, with the one that was accepted. Without an earlier `up` this is the first
-/// one, under this process's own environment.
-async fn resume(context: &Context, parts: &Parts, loader: &FileLoader, handle: &Handle) -> Result<Resumed, Failure> {
+/// Goes on with what was asked for last; where the file of now can't be used, with the one that was accepted.
+/// Without an earlier `up` this is the first one, under this process's own environment.
+async fn resume(
+    context: &Context,
+    (parts, loader, handle): (&Parts, &FileLoader, &Handle),
+    starter: Starter,
+) -> Result<Resumed, Failure> {
     let closed = |closed| Failure::of(Exit::Failed, "failed to go on", &closed);
-    if let Some(down) = unfinished_down(parts) {
-        return handle.down(down).await.map(Resumed::Down).map_err(closed);
+    match last_down(parts) {
+        // A daemon of a guardian is not there after a `down`: this one ends it.
+        Some((down, is_done)) if !is_done || starter == Starter::Guardian => {
+            return handle.down(down).await.map(Resumed::Down).map_err(closed);
+        }
+        Some(_) => return Ok(Resumed::Nothing),
+        None => {}
     }
     let (up, warnings) = if let Some(kept) = context.kept(&parts.place) {
         loader.go_on(kept).await?

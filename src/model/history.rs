@@ -71,7 +71,7 @@ pub struct ReplicaHistory {
     /// The container that was asked to start last, while nobody knows whether it did: an engine that hung, or a
     /// daemon that died meanwhile, leaves a start that may still come.
     #[serde(default)]
-    pub starting: Option<ContainerId>,
+    pub asked: Option<ContainerId>,
 }
 
 impl ReplicaHistory {
@@ -220,6 +220,8 @@ pub struct Pace {
 pub struct History {
     /// What the user asked for last.
     pub goal: Goal,
+    /// Whether the last `down` is done: nothing was left of the stack.
+    pub is_down: bool,
     /// The volumes, by their engine names, that a user of `down --volumes` saw named as lost, and said yes.
     pub drop_volumes: BTreeSet<String>,
     /// Only these are to be changed (`up NAME...`), with what they need; empty: all.

@@ -211,7 +211,8 @@ fn start(pass: &mut Pass<'_>, replica: &Replica<'_>, container: &Container) {
         return;
     }
     if let Some(other) = still_to_come(pass.inputs, replica, container) {
-        return super::orphans::end(pass, other, "the engine did not answer its start, which may still come");
+        super::orphans::end(pass, other, "the engine did not answer its start, which may still come");
+        return;
     }
     let ended = data::rivals(pass.inputs, replica.workload, &replica.key, container);
     let action = Action::Start { key: replica.key.clone(), container: container.id.clone(), ended };
@@ -240,9 +241,9 @@ fn start(pass: &mut Pass<'_>, replica: &Replica<'_>, container: &Container) {
 
 /// Another container that was asked to start, and may do so at any time: once it is gone it can't.
 fn still_to_come<'a>(inputs: &Inputs<'a>, replica: &Replica<'a>, container: &Container) -> Option<&'a Container> {
-    let starting = inputs.history.replicas.get(&replica.key)?.starting.as_ref()?;
-    let mut others = inputs.of_replica(&replica.key).iter().copied().filter(|other| other.id != container.id);
-    others.find(|other| &other.id == starting)
+    let asked = inputs.history.replicas.get(&replica.key)?.asked.as_ref()?;
+    let others = inputs.of_replica(&replica.key).iter().copied().filter(|other| other.id != container.id);
+    others.filter(|other| !is_vanishing(other)).find(|other| &other.id == asked)
 }
 
 /// How a run of this container ended that is remembered.

@@ -747,11 +747,11 @@ fn who_may_not_run_beside_it_must_have_ended_before_a_start() {
 #[test]
 fn whose_start_may_still_come_goes_before_another_is_started() {
     let world = || World::demo().ground().ready("db").old("app", "exited").suffixed("app", "created");
-    world().starting("app", "app-old").check(expect![[r#"
+    world().asked("app", "app-old").check(expect![[r#"
         remove app app-old | the engine did not answer its start, which may still come
     "#]]);
     // Its own start is tried again.
-    world().starting("app", "app-new").check(expect![[r#"
+    world().asked("app", "app-new").check(expect![[r#"
         start app app-new | created, all it needs is there
     "#]]);
 }

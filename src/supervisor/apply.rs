@@ -173,8 +173,7 @@ async fn start(
             context.engine.put_files(container, create::SECRETS, &files).await?;
         }
     }
-    context.engine.start(container).await?;
-    Ok(())
+    context.engine.start(container).await.map_err(ActionError::of_call)
 }
 
 /// Inside a container everybody may pass through it, to the files that are his; on the host the

@@ -103,6 +103,8 @@ pub struct ActionError {
     pub message: String,
     /// What the planner makes of it.
     pub kind: FailureKind,
+    /// Whether what was tried may still happen: the engine was asked and did not answer.
+    pub is_open: bool,
 }
 
 impl From<EngineError> for ActionError {
@@ -112,20 +114,26 @@ impl From<EngineError> for ActionError {
             ErrorKind::PortInUse => FailureKind::PortTaken,
             _ => FailureKind::Transient,
         };
-        Self { message: error.to_string(), kind }
+        Self { message: error.to_string(), kind, is_open: false }
     }
 }
 
 impl From<KeeperError> for ActionError {
     fn from(error: KeeperError) -> Self {
         let kind = if error.needs_operator { FailureKind::NeedsOperator } else { FailureKind::Transient };
-        Self { message: error.message, kind }
+        Self { message: error.message, kind, is_open: false }
     }
 }
 
 impl ActionError {
     /// A failure that is tried again.
     pub fn transient(message: impl Into<String>) -> Self {
-        Self { message: message.into(), kind: FailureKind::Transient }
+        Self { message: message.into(), kind: FailureKind::Transient, is_open: false }
+    }
+
+    /// The failure of a call that the engine may carry out later, where it did not answer.
+    pub fn of_call(error: EngineError) -> Self {
+        let is_open = matches!(error.kind, ErrorKind::Unavailable | ErrorKind::Timeout);
+        Self { is_open, ..error.into() }
     }
 }

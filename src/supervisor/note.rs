@@ -63,6 +63,8 @@ fn note_exit(
     }
     let before = replica.last_exit.as_ref().filter(|last| last.run.container == run.container);
     let ended_before = before.map(|last| last.exit.at);
+    // It came to a run, however short.
+    replica.asked.take_if(|asked| *asked == run.container);
     replica.last_exit = Some(LastExit { run, exit, ended_before, seen: now, waited: Duration::ZERO });
     Some(SeenExit { key, container: container.id.clone(), exit })
 }
@@ -135,7 +137,7 @@ pub fn note_answered(history: &mut History, observed: &Observed) {
     let there: BTreeSet<&ContainerId> = observed.containers.iter().map(|container| &container.id).collect();
     for replica in history.replicas.values_mut() {
         replica.answered.take_if(|answered| up.contains(&answered.container));
-        replica.starting.take_if(|starting| up.contains(starting) || !there.contains(starting));
+        replica.asked.take_if(|asked| up.contains(asked) || !there.contains(asked));
     }
 }
 
@@ -252,6 +254,7 @@ pub fn count_restart(history: &mut History, key: &ReplicaKey, run: Option<RunId>
 mod tests {
     use super::*;
     use crate::model::health::Verdict;
+    use crate::model::history::ReplicaHistory;
     use crate::model::name::ImageId;
     use crate::model::observed::Identity;
     use crate::model::workload::KindName;
@@ -304,6 +307,28 @@ mod tests {
         count_restart(&mut history, &key, run.clone(), wall);
         count_restart(&mut history, &key, run, wall);
         assert_eq!((history.replicas[&key].restarts, history.replicas[&key].attempt), (1, 1));
+    }
+
+    #[test]
+    fn a_start_that_came_to_a_run_is_not_still_to_come() {
+        let key = ReplicaKey { name: "app".parse().expect("a name"), replica: 1 };
+        let asked = |id: &str| {
+            let replica = ReplicaHistory { asked: Some(ContainerId(id.to_owned())), ..ReplicaHistory::default() };
+            History { replicas: [(key.clone(), replica)].into(), ..History::default() }
+        };
+        let container = ended("one", "2026-01-02T00:00:00Z");
+        let observed = Observed { containers: vec![container.clone()], ..Observed::default() };
+        for (id, is_open) in [("one", false), ("two", true)] {
+            let mut history = asked(id);
+            note_exit(&mut history, &container, |_| true, Moment::default());
+            assert_eq!(history.replicas[&key].asked.is_some(), is_open, "{id}");
+        }
+        // One that is gone does not start; one that is there and has not run yet may.
+        for (id, is_open) in [("one", true), ("two", false)] {
+            let mut history = asked(id);
+            note_answered(&mut history, &observed);
+            assert_eq!(history.replicas[&key].asked.is_some(), is_open, "{id}");
+        }
     }
 
     #[test]

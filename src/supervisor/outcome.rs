@@ -77,7 +77,7 @@ impl Supervisor {
             }
             Action::Create { key, image, .. } => note::accept_image(&mut self.history, observed, &key.name, image),
             Action::Start { key, container, .. } => {
-                self.history.replicas.entry(key.clone()).or_default().starting = Some(container.clone());
+                self.history.replicas.entry(key.clone()).or_default().asked = Some(container.clone());
                 let ended = observed
                     .containers
                     .iter()
@@ -167,8 +167,13 @@ impl Supervisor {
                 self.history.refresh.remove(workload);
             }
         }
-        if let (Action::Start { key, container, .. }, FailureKind::PortTaken) = (action, error.kind) {
-            self.history.port_taken.insert(key.clone(), container.clone());
+        if let Action::Start { key, container, .. } = action {
+            if error.kind == FailureKind::PortTaken {
+                self.history.port_taken.insert(key.clone(), container.clone());
+            }
+            if let (false, Some(replica)) = (error.is_open, self.history.replicas.get_mut(key)) {
+                replica.asked = None;
+            }
         }
         let failure = Failure { operation: action.verb(), error: error.message, kind: error.kind, attempts, not_before };
         self.history.failures.insert(target, failure);
@@ -220,7 +225,7 @@ impl Supervisor {
             (Action::Start { key, .. }, _) => {
                 self.history.port_taken.remove(key);
                 let Some(replica) = self.history.replicas.get_mut(key) else { return };
-                replica.starting = None;
+                replica.asked = None;
                 // An end that is shown once more is an old one, and is not answered at once.
                 if let Some(last) = &mut replica.last_exit {
                     (last.seen, last.waited) = (self.context.clock.moment(), Duration::ZERO);

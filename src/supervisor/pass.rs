@@ -170,9 +170,15 @@ impl Supervisor {
             self.begin(&observed, planned);
         }
         self.plan = Plan { actions: Vec::new(), ..made };
+        self.history.is_down = self.history.goal == Goal::Down && self.is_done();
         self.save();
         self.observed = Some(observed);
         self.publish();
+    }
+
+    /// Whether what was asked for last is done, and was looked at since.
+    fn is_done(&self) -> bool {
+        self.plan.is_empty() && self.under_way.is_empty() && self.seen_generation == self.generation
     }
 
     /// Of those that were started: how long it took until they were ready.

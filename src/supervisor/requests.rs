@@ -182,6 +182,7 @@ impl Supervisor {
 
     fn accept_down(&mut self, down: &Down) {
         self.history.goal = Goal::Down;
+        self.history.is_down = false;
         self.history.drop_volumes.clone_from(&down.volumes);
         self.history.by_hand.forget_renewals();
         // Nobody waits for an image of a stack that is to be down.

@@ -88,11 +88,11 @@ pub enum PreviewError {
 }
 
 impl Machine {
-    /// What a daemon that begins goes on with where the stack is to be down.
-    pub fn unfinished_down(&self) -> Option<Down> {
+    /// The `down` that was asked for last, where the stack is to be down, and whether it is done.
+    pub fn last_down(&self) -> Option<(Down, bool)> {
         // What can't be understood is moved aside, and told, by who begins with it.
         let history = self.state_file().look();
-        (history.goal == Goal::Down).then_some(Down { volumes: history.drop_volumes, resumed: true })
+        (history.goal == Goal::Down).then_some((Down { volumes: history.drop_volumes, resumed: true }, history.is_down))
     }
 
     fn state_file(&self) -> StateFile {

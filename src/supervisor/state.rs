@@ -58,6 +58,8 @@ struct Kept {
     v: u32,
     goal: Goal,
     #[serde(default)]
+    is_down: bool,
+    #[serde(default)]
     drop_volumes: BTreeSet<String>,
     #[serde(default)]
     replicas: Vec<(ReplicaKey, ReplicaHistory)>,
@@ -166,6 +168,7 @@ impl Kept {
         Self {
             v: VERSION,
             goal: history.goal.clone(),
+            is_down: history.is_down,
             drop_volumes: history.drop_volumes.clone(),
             replicas: history.replicas.iter().map(|(key, replica)| (key.clone(), replica.kept())).collect(),
             images: history.images.clone(),
@@ -184,6 +187,7 @@ impl Kept {
     fn into_history(self) -> History {
         History {
             goal: self.goal,
+            is_down: self.is_down,
             drop_volumes: self.drop_volumes,
             replicas: self.replicas.into_iter().collect(),
             images: self.images,

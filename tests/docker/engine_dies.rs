@@ -18,7 +18,8 @@ use crate::stack::TestStack;
 use crate::support::{SOON, TINY, eventually};
 use crate::taking_over::is_gone;
 
-const TEXT: &str = r#"
+/// An app and its database.
+pub const TEXT: &str = r#"
 name = "NAME"
 [postgres.db]
 image = "localhost/witwd-test-postgres:17"
@@ -36,6 +37,12 @@ port = 8080
 health.http = "/"
 env.DATABASE_URL = "${db.url}"
 "#;
+
+/// When the container of this service or database was started last.
+pub fn started(engine: &PrivateEngine, stack: &TestStack, name: &str) -> jiff::Timestamp {
+    let container = format!("{}-{name}-1", stack.name);
+    engine.done(&["inspect", "-f", "{{.State.StartedAt}}", &container]).trim().parse().expect("a time")
+}
 
 /// An engine of the test's own that runs a stack with a database, a ledger that writes into it, somebody
 /// else's container beside it, and all that looks on.
@@ -118,10 +125,7 @@ async fn an_engine_that_was_killed_is_waited_for_and_all_is_back_in_order_with_e
         rig.engine.launch().await;
         rig.heals(Duration::from_secs(30), "all is back").await;
         let items = rig.stack.ps()["items"].clone();
-        let started = |name: &str| {
-            let container = format!("{}-{name}-1", rig.stack.name);
-            rig.engine.done(&["inspect", "-f", "{{.State.StartedAt}}", &container])
-        };
+        let started = |name: &str| started(&rig.engine, &rig.stack, name);
         assert!(started("db") < started("app"), "turn {turn}: in order of need: {items}");
         assert_eq!(rig.restarts(), [json!(turn), json!(turn)], "each was started again once: {items}");
     }

@@ -2,40 +2,24 @@
 //! the daemon.
 
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
 
 use crate::daemon_stopped::signal;
+use crate::engine_dies::{TEXT, started};
 use crate::oracles::ledger::{Ledger, Server};
 use crate::postgres::{IMAGE, image};
 use crate::private::{PrivateEngine, handed_to_root};
 use crate::stack::TestStack;
 use crate::support::{SOON, end_of, eventually};
 
-/// The password of the database is generated.
-const TEXT: &str = r#"
-name = "NAME"
-[postgres.db]
-image = "localhost/witwd-test-postgres:17"
-pull = "never"
-backup.enabled = false
-user = "app"
-database = "app"
-ports = ["5432:5432"]
-[services.app]
-image = "TINY"
-entrypoint = []
-command = ["/tiny", "serve", "--port", "8080"]
-port = 8080
-health.http = "/"
-env.DATABASE_URL = "${db.url}"
-"#;
-
 /// The power goes: every process of the stack and its engine end where they stand, and memory is empty.
 async fn boots(engine: &mut PrivateEngine, stack: &TestStack) -> Child {
     for process in stack.processes() {
-        signal("KILL", process.split(' ').next().and_then(|pid| pid.parse().ok()).expect("a process"));
+        let pid = process.split(' ').next().expect("a number").to_owned();
+        // It may have ended with the one before it.
+        let _ = Command::new("kill").args(["-s", "KILL", &pid]).output();
     }
     engine.kill();
     let runtime = stack.path().with_file_name("run");
@@ -57,9 +41,11 @@ async fn after_a_boot_all_is_back_in_order_with_its_passwords_and_what_was_down_
     image().await;
     let mut engine = PrivateEngine::start(json!({})).await;
     engine.load(IMAGE);
-    let stack = TestStack::on(&engine, "boot", TEXT);
+    // Its password is generated.
+    let stack = TestStack::on(&engine, "boot", &TEXT.replace("password = \"ledger\"\n", ""));
     stack.done(&["up", "-d"]);
     let generated = password(&stack);
+    assert_ne!(generated, "ledger");
     let address = format!("host=127.0.0.1 port=5432 user=app password={generated} dbname=app connect_timeout=2");
     let ledger = Ledger::start(Server { network: Some(PathBuf::from(engine.network())), address }).await;
 
@@ -71,17 +57,13 @@ async fn after_a_boot_all_is_back_in_order_with_its_passwords_and_what_was_down_
     eventually(SOON * 2, "all is back", is_well).await;
     ledger.grows().await;
     assert_eq!(password(&stack), generated);
-    let started = |name: &str| {
-        let container = format!("{}-{name}-1", stack.name);
-        engine.done(&["inspect", "-f", "{{.State.StartedAt}}", &container])
-    };
-    assert!(started("db") < started("app"), "in order of need");
+    assert!(started(&engine, &stack, "db") < started(&engine, &stack, "app"), "in order of need");
     ledger.balance().is_even();
 
     stack.done(&["down"]);
     assert!(end_of(&mut daemon).success());
     let mut daemon = boots(&mut engine, &stack).await;
-    eventually(SOON, "it has looked", is_well).await;
+    eventually(SOON, "it serves", async || stack.ps()["daemon"]["pid"].as_u64()).await;
     assert_eq!(stack.identities(), Vec::<String>::new(), "what was down stays down");
     signal("TERM", u64::from(daemon.id()));
     assert!(end_of(&mut daemon).success());

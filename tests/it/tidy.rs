@@ -306,3 +306,21 @@ fn no_file_names_a_path_of_a_machine() {
     let places: Vec<&PathBuf> = paths.iter().filter(|path| named(path)).collect();
     assert!(places.is_empty(), "{places:#?}");
 }
+
+#[test]
+fn every_planted_bug_applies() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let patches: Vec<PathBuf> = std::fs::read_dir(root.join("tests/planted"))
+        .expect("planted bugs")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|end| end == "patch"))
+        .collect();
+    assert!(patches.len() >= 12, "{patches:?}");
+    for patch in patches {
+        // A tree within another repository is none of its own.
+        let mut git = std::process::Command::new("git");
+        git.current_dir(root).env("GIT_CEILING_DIRECTORIES", root.parent().expect("a parent"));
+        let output = git.args(["apply", "--check"]).arg(&patch).output().expect("git");
+        assert!(output.status.success(), "{}: {}", patch.display(), String::from_utf8_lossy(&output.stderr));
+    }
+}

@@ -297,9 +297,9 @@ impl World {
     }
 
     /// This container was asked to start, and nobody knows whether it did.
-    pub fn starting(mut self, text: &str, container: &str) -> Self {
+    pub fn asked(mut self, text: &str, container: &str) -> Self {
         let history = self.history.replicas.entry(ReplicaKey { name: name(text), replica: 1 }).or_default();
-        history.starting = Some(ContainerId(container.to_owned()));
+        history.asked = Some(ContainerId(container.to_owned()));
         self
     }
 

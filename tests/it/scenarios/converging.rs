@@ -401,3 +401,28 @@ async fn a_down_does_not_wait_for_a_pull() {
     assert!(took < Duration::from_secs(30), "it took {took:?}");
     assert_eq!(machine.containers(), Vec::<String>::new());
 }
+
+#[tokio::test(start_paused = true)]
+async fn only_a_start_that_was_not_answered_may_still_come() {
+    // After a refusal what was to be started stays until its successor runs.
+    for (error, goes_first) in [(ErrorKind::Other, false), (ErrorKind::Timeout, true)] {
+        let machine = Machine::new();
+        machine.engine.add_image("app:2");
+        let demo = stack(DEMO);
+        let daemon = machine.daemon(&demo);
+        daemon.up_and_wait(&demo).await;
+        let old = machine.engine.with(|world| world.by_name("demo-app-1").map(|container| container.id.clone())).expect("an app");
+        machine.engine.fail_next(Operation::Start, Fault::FailBefore(error));
+        machine.engine.foreign(&Foreign::Kill("demo-app-1".to_owned())).expect("it runs");
+        // Before it is tried again.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        daemon.up_and_wait(&stack(&DEMO.replace("app:1", "app:2"))).await;
+        let trace = machine.trace();
+        let last = |operation, of: &str| {
+            trace.of(operation).iter().filter(|call| call.target.contains(of)).map(|call| call.at).next_back()
+        };
+        let (removed, started) = (last(Operation::Remove, &old.to_string()), last(Operation::Start, ""));
+        assert!(removed.is_some() && started.is_some(), "{removed:?} {started:?}");
+        assert_eq!(removed < started, goes_first, "{error:?}: {removed:?} {started:?}");
+    }
+}
