@@ -114,7 +114,9 @@ async fn an_app_that_starts_slowly_is_waited_for_and_not_restarted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_fails_twice_and_is_well_again_each_time_is_left_alone() {
-    let flaps = SERVES.replace("/healthz", "/flap/3").replace("interval = \"500ms\"", "interval = \"100ms\"");
+    let flaps = SERVES
+        .replace("/healthz", "/flap/3")
+        .replace("interval = \"500ms\", timeout = \"500ms\"", "interval = \"100ms\", timeout = \"10s\"");
     let stack = TestStack::new("flap", &beside(&format!("{flaps}ports = [\"auto:8080\"]\n"))).await;
     stack.done(&["up", "-d"]);
     let before = stack.identities();

@@ -22,7 +22,7 @@ const HOSTILE: [&str; 14] = [
 ];
 
 /// Where a name stands in a file: `HERE` is the name, quoted.
-const PLACES: [&str; 13] = [
+const PLACES: [&str; 16] = [
     "name = HERE\n[services.app]\nimage = \"app:1\"\n",
     "[services.HERE]\nimage = \"app:1\"\n",
     "[postgres.HERE]\nimage = \"postgres:17\"\n",
@@ -34,7 +34,10 @@ const PLACES: [&str; 13] = [
     "[postgres.db]\nimage = \"postgres:17\"\nextensions = [HERE]\n",
     "[services.app]\nimage = \"app:1\"\n[volumes]\nHERE = {}\n",
     "[services.app]\nimage = \"app:1\"\nsecrets = [HERE]\n[secrets]\nHERE = { env = \"X\" }\n",
-    "[services.app]\nimage = \"app:1\"\ndepends_on = [HERE]\n[services.good]\nimage = \"app:1\"\n",
+    "renamed_from = HERE\n[services.app]\nimage = \"app:1\"\n",
+    "[services.app]\nimage = \"app:1\"\n[volumes]\nkept = { renamed_from = HERE }\n",
+    "[services.app]\nimage = \"app:1\"\nhostname = HERE\n",
+    "[postgres.db]\nimage = \"postgres:17\"\nvolume = HERE\n",
     "[services.app]\nimage = \"app:1\"\naliases = [HERE]\n",
 ];
 

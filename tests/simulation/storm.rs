@@ -91,12 +91,12 @@ impl AsyncLife<Result<(), String>> for Calm {
         for _ in 0..=UNRESTS {
             well().await?;
             let after = changes(&place);
+            if after - before > LATE_CHANGES {
+                return Err(format!("{} changes after the storm", after - before));
+            }
             place.clock.sleep(REST).await;
             if changes(&place) == after {
                 return Ok(());
-            }
-            if after - before > LATE_CHANGES {
-                return Err(format!("{} changes after the storm", after - before));
             }
         }
         Err(format!("{} changes after the storm, and no rest", changes(&place) - before))

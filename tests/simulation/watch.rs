@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use witwd::engine::sim::{Call, Operation, SimContainer, World};
 use witwd::host::Clock as _;
-use witwd::model::history::{Goal, History};
 use witwd::model::name::ReplicaKey;
 use witwd::model::observed::{ContainerState, Observed};
 use witwd::model::time::Moment;
@@ -219,11 +218,13 @@ impl Watch {
         }
         let progress = self.place.progress();
         let is_down = progress.is_down;
+        let is_another_life = progress.life.0 != progress.life.1;
         // What was under way when it was asked may still come to its end.
         let may_end = call.at.since(progress.spoken) < UNASKED && progress.life.0 == progress.life.1;
         drop(progress);
         // A daemon that could not write what was asked forgets it when it is killed.
-        if is_down && !may_end && !self.was_full && matches!(call.operation, Operation::Start | Operation::Create) {
+        let is_forgotten = self.was_full && is_another_life;
+        if is_down && !may_end && !is_forgotten && matches!(call.operation, Operation::Start | Operation::Create) {
             self.breaks("down-holds", format!("{} {}", call.operation.words(), call.target));
         }
         self.judge_making(world, call);
@@ -301,8 +302,8 @@ impl Watch {
 
     /// Whether a person asked for its end, however long ago: the engine may have been away since.
     fn is_meant_by_hand(&self, world: &World, container: &SimContainer) -> bool {
-        let History { by_hand, goal, .. } = self.place.machine.kept().history;
-        if goal == Goal::Down {
+        let by_hand = self.place.machine.kept().history.by_hand;
+        if self.place.progress().is_down {
             return true;
         }
         let (Some(identity), Some(seen)) = (container.identity(), world.seen(&container.id)) else { return false };
