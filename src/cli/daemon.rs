@@ -84,19 +84,16 @@ async fn begin(context: &Context, args: DaemonArgs) -> Result<Option<Daemon>, Fa
     if args.wait {
         return Ok(Some(daemon));
     }
-    let starter = if args.live { Starter::Guardian } else { Starter::Manager };
-    daemon.resumed(context, starter).await
+    daemon.resumed(context, if args.live { WhereDown::Ends } else { WhereDown::Waits }).await
 }
 
-/// Who starts a daemon again that ends.
+/// What a daemon does that begins where the stack was taken down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Starter {
-    /// A guardian, but not after a `down`.
-    Guardian,
-    /// A service manager, always.
-    Manager,
-    /// Nobody: it runs in the process of another verb.
-    Nobody,
+pub(super) enum WhereDown {
+    /// It ends: its guardian has nothing to guard any more.
+    Ends,
+    /// It waits for the next `up`.
+    Waits,
 }
 
 /// Which signals end a daemon. In a foreground `up`, Ctrl-C means the stack.
@@ -248,10 +245,10 @@ impl Daemon {
 
     /// This daemon once it goes on with the stack, which can take as long as the engine is silent; `None`
     /// where it was asked to end meanwhile, and did. One that goes on with a `down` ends when that is done.
-    pub(super) async fn resumed(mut self, context: &Context, starter: Starter) -> Result<Option<Self>, Failure> {
+    pub(super) async fn resumed(mut self, context: &Context, where_down: WhereDown) -> Result<Option<Self>, Failure> {
         let resumed = tokio::select! {
             biased;
-            resumed = resume(context, (&self.parts, &self.loader, &self.handle), starter) => resumed.map(Some),
+            resumed = resume(context, (&self.parts, &self.loader, &self.handle), where_down) => resumed.map(Some),
             () = ended(&self.ending) => Ok(None),
             name = self.signals.recv() => {
                 tracing::info!("{name}: the daemon ends before it went on with the stack, which stays");
@@ -327,12 +324,12 @@ enum Resumed {
 async fn resume(
     context: &Context,
     (parts, loader, handle): (&Parts, &FileLoader, &Handle),
-    starter: Starter,
+    where_down: WhereDown,
 ) -> Result<Resumed, Failure> {
     let closed = |closed| Failure::of(Exit::Failed, "failed to go on", &closed);
     match last_down(parts) {
-        // A daemon of a guardian is not there after a `down`: this one ends it.
-        Some((down, is_done)) if !is_done || starter == Starter::Guardian => {
+        // It ends as after any `down`, also where nothing is left to do.
+        Some((down, is_done)) if !is_done || where_down == WhereDown::Ends => {
             return handle.down(down).await.map(Resumed::Down).map_err(closed);
         }
         Some(_) => return Ok(Resumed::Nothing),

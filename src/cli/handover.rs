@@ -9,7 +9,7 @@ use super::assembly::{self, is_readable};
 use super::background;
 use super::boot::Installed;
 use super::context::Context;
-use super::daemon::{Daemon, Signals, Starter};
+use super::daemon::{Daemon, Signals, WhereDown};
 use super::exit_code::{Exit, Failure};
 use super::place::Place;
 use crate::control::protocol::Hello;
@@ -125,7 +125,7 @@ impl Former {
     /// The same with this process as the daemon.
     pub(super) async fn hand_over_here(self, context: &Context, place: &Place) -> Result<Daemon, Failure> {
         let here = async || {
-            let resumed = Daemon::start_here(context, place, Signals::Terminate)?.resumed(context, Starter::Nobody).await?;
+            let resumed = Daemon::start_here(context, place, Signals::Terminate)?.resumed(context, WhereDown::Waits).await?;
             resumed.ok_or_else(|| Failure::new(Exit::Failed, "asked to end before it went on with the stack"))
         };
         self.pass(context, place, here).await
