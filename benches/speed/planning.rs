@@ -131,6 +131,7 @@ impl World {
                 history: &self.history,
                 verdicts: &self.verdicts,
                 fingerprints: &BTreeMap::new(),
+                backups: &BTreeMap::new(),
                 provisions: &BTreeMap::new(),
                 families: &Families::new(),
                 in_flight: &BTreeMap::new(),

@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use super::output::ColorChoice;
 use super::{
-    check, clean, completions, config, daemon, db, disable, doctor, down, enable, events, exec, guardian, images, init, logs, ls,
-    open, plan, port, ps, restart, run, scale, schema, start, stop, top, up,
+    backup, check, clean, completions, config, daemon, db, disable, doctor, down, enable, events, exec, guardian, images, init,
+    logs, ls, open, plan, port, ps, restart, run, scale, schema, start, stop, top, up,
 };
 
 /// Keeps an app and its Postgres running on one machine, from one stack.toml.
@@ -110,6 +110,8 @@ pub enum Verb {
     Exec(exec::ExecArgs),
     /// Run a one-off container of a service or job, and what it needs before it
     Run(run::RunArgs),
+    /// Backup sets: take, list, verify, keep, remove
+    Backup(backup::BackupArgs),
     /// The databases of the stack
     Db(db::DbArgs),
     /// The same as `db psql`

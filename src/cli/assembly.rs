@@ -111,6 +111,7 @@ pub async fn supervise(parts: Parts, mut ends: Ends, mut ending: watch::Receiver
             Some(Command::Tell(_) | Command::File(_)) => {}
             // Who asked may be gone; there is nothing to hold yet.
             Some(Command::Pulse(answer)) => drop(answer.send(())),
+            Some(Command::Errand(_, answer)) => drop(answer.send(Err(supervisor::not_up().into()))),
             Some(Command::Hand(_, answer)) => drop(answer.send(Err(supervisor::not_up()))),
             Some(Command::Up(up, answer)) => break (up.stack.clone(), Command::Up(up, answer)),
             Some(down @ Command::Down(..)) => break (stack_to_end(&parts).await, down),

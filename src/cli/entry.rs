@@ -12,8 +12,8 @@ use super::context::Context;
 use super::exit_code::{Exit, Failure};
 use super::output::{ColorChoice, Output};
 use super::{
-    check, clean, completions, config, daemon, db, disable, doctor, down, enable, events, exec, guardian, images, init, logs, ls,
-    open, outcomes, plan, port, ps, restart, run, scale, schema, start, stop, top, up, words,
+    backup, check, clean, completions, config, daemon, db, disable, doctor, down, enable, events, exec, guardian, images, init,
+    logs, ls, open, outcomes, plan, port, ps, restart, run, scale, schema, start, stop, top, up, words,
 };
 
 /// How a verb ends.
@@ -97,6 +97,7 @@ async fn dispatch(globals: Globals, verb: Verb, output: Output) -> Done {
         Verb::Psql(args) => db::psql(&context, args).await,
         Verb::Completions(args) => completions::run(&context, &args),
         Verb::Enable(args) => enable::run(&context, args).await,
+        Verb::Backup(args) => backup::run(&context, args).await,
         Verb::Disable(args) => disable::run(&context, args).await,
         Verb::Daemon(args) => daemon::run(&context, args).await,
         Verb::Guardian(args) => guardian::run(args).await,

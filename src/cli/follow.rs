@@ -73,7 +73,8 @@ impl Follower {
                 self.is_down = down > 0 && down >= self.generation;
                 return Ok(false);
             }
-            Line::Alive | Line::Unknown => {}
+            // Of an errand, which is not followed here.
+            Line::Errand { .. } | Line::Alive | Line::Unknown => {}
         }
         Ok(true)
     }

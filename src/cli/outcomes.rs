@@ -4,6 +4,7 @@
 //!
 //! Entry points: [`all`] for the list, [`outside`] for what is not in it.
 
+mod backups;
 mod engine;
 mod failed;
 mod page;
@@ -99,7 +100,7 @@ const SILENT: &[Outcome] = &[
 /// Every row.
 pub fn all() -> impl Iterator<Item = &'static Outcome> {
     let failed = [failed::STACK, failed::DAEMON, failed::MACHINE];
-    let others = [usage::WORDS, usage::COMMAND_LINE, engine::ENGINE, engine::NOT_RUN, protected::ROWS, SILENT];
+    let others = [usage::WORDS, usage::COMMAND_LINE, engine::ENGINE, engine::NOT_RUN, protected::ROWS, backups::ROWS, SILENT];
     failed.into_iter().chain(others).flatten()
 }
 

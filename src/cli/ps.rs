@@ -6,6 +6,7 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::Done;
+use super::backup::tell::status_lines;
 use super::context::Context;
 use super::exit_code::{Exit, Failure};
 use super::file;
@@ -76,7 +77,7 @@ pub(super) fn text(status: &Status, now: Timestamp, width: usize, color: bool) -
     }
     for (line, item) in lines.zip(&status.items) {
         let _ = writeln!(text, "{line}");
-        for cause in cause_lines(item, now, width) {
+        for cause in cause_lines(item, now, width).into_iter().chain(backup_lines(item, now, width)) {
             let _ = writeln!(text, "{}", paint(color, Ink::Dim, &cause));
         }
     }
@@ -158,6 +159,13 @@ fn cause_lines(item: &ItemStatus, now: Timestamp, width: usize) -> Vec<String> {
         return Vec::new();
     }
     wrap(&words, width.saturating_sub(4).max(20)).into_iter().map(|line| format!("    {line}")).collect()
+}
+
+/// What is to be known of its backups.
+fn backup_lines(item: &ItemStatus, now: Timestamp, width: usize) -> Vec<String> {
+    let lines = item.backup.iter().flat_map(|backup| status_lines(backup, now));
+    let room = width.saturating_sub(4).max(20);
+    lines.flat_map(|line| wrap(&printable(&line), room)).map(|line| format!("    {line}")).collect()
 }
 
 /// What is to be known beside the table.

@@ -38,8 +38,9 @@ impl Target<'_> {
     /// The container that `NAME` or `NAME.2` means: of several replicas the first that runs.
     pub(super) fn find(self, observed: &Observed, name: &str) -> Result<Container, Failure> {
         let is_named = |container: &&Container| {
-            // A one-off container has the name of what it is of.
-            let kept = container.identity.as_ref().filter(|identity| identity.kind != KindName::Run);
+            // A one-off container, and one of a dump or a trial restore, has the name of what it is of.
+            let one_off = [KindName::Run, KindName::Dump, KindName::Verify];
+            let kept = container.identity.as_ref().filter(|identity| !one_off.contains(&identity.kind));
             kept.map(|identity| &identity.key)
                 .is_some_and(|key| name == key.name.as_str() || name == format!("{}.{}", key.name, key.replica))
         };

@@ -291,7 +291,7 @@ fn a_block_is_not_told_beside_what_it_waits_for() {
 #[test]
 fn the_document_of_ps_has_the_fields_of_the_contract() {
     let mut shop = a_shop();
-    shop.items[0].backup = Some(crate::model::status::BackupStatus { last_good: None, proven: None, offsite: None });
+    shop.items[0].backup = Some(crate::model::status::BackupStatus::default());
     shop.items[0].last_exit = Some(ExitStatus { code: 1, signal: None, oom: false, at: at(3) });
     let document = serde_json::to_value(&shop).expect("JSON");
     let fields = |value: &serde_json::Value| {
@@ -310,7 +310,10 @@ fn the_document_of_ps_has_the_fields_of_the_contract() {
     );
     assert_eq!(fields(&item["ports"][0]), "address container host protocol");
     assert_eq!(fields(&item["last_exit"]), "at code oom signal");
-    assert_eq!(fields(&item["backup"]), "last_good offsite proven");
+    assert_eq!(
+        fields(&item["backup"]),
+        "enabled failed held last_good missed next offsite proven set sets shrunk under_way unread unusable"
+    );
 }
 
 #[test]
@@ -603,8 +606,6 @@ fn without_a_daemon_everything_that_the_file_names_is_listed() {
         No daemon runs: nobody restarts what ends. `witwd up -d` starts one.
 
         jobs.nightly is not run by this version
-
-        postgres.main: no backups are taken by this version
     "#]]
     .assert_eq(&ps::text(&seen, at(0), 80, false));
     let far = seen.items.iter().find(|item| item.name == "far").expect("the external server");

@@ -19,8 +19,7 @@ const OTHERS: [(&str, &str); 12] = [
 ];
 
 /// Verbs of the contract that this version does not have.
-const LATER: [&str; 11] =
-    ["backup", "restore", "snapshot", "job", "secret", "import", "history", "export", "bundle", "promote", "watch"];
+const LATER: [&str; 10] = ["restore", "snapshot", "job", "secret", "import", "history", "export", "bundle", "promote", "watch"];
 
 /// Verbs of `db` of the contract that this version does not have.
 const LATER_OF_DB: [&str; 2] = ["reset", "upgrade"];

@@ -12,6 +12,9 @@ use super::job::cron;
 use super::node::{Entry, Node, Table, Value};
 use super::reader::Reader;
 
+/// The longest time between two sets: `schedule` can't be rarer either.
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+
 /// The rules and how many sets each keeps.
 const KEEP: [(&str, u32); 5] = [("last", 2), ("hourly", 24), ("daily", 7), ("weekly", 4), ("monthly", 12)];
 
@@ -33,6 +36,9 @@ fn read(reader: Reader<'_>, owner: &Owner<'_>, external: bool) -> Backup {
     if every.is_some_and(|every| every < Duration::from_secs(60)) {
         reader.error(reader.value_place("every"), "a set can be taken every minute at most", "write `every = \"1h\"`");
     }
+    if every.is_some_and(|every| every > LONGEST) {
+        reader.error(reader.value_place("every"), "a set must be taken every year at least", "write `every = \"24h\"`");
+    }
     let schedule =
         schedule.map_or_else(|| BackupSchedule::Every(every.unwrap_or(Duration::from_secs(3600))), BackupSchedule::Cron);
     let directory = reader.filled("dir").map_or_else(
@@ -44,7 +50,7 @@ fn read(reader: Reader<'_>, owner: &Owner<'_>, external: bool) -> Backup {
         schedule,
         keep: keep(&reader),
         trial_restore: reader.choice("verify", &[("restore", true), ("read", false)]).unwrap_or(true),
-        min_free: reader.size("min_free"),
+        min_free: reader.size_or_zero("min_free"),
         offsite: offsite(&reader),
         directory,
     };
@@ -68,7 +74,11 @@ fn allowed(reader: &Reader<'_>, backup: &Backup) {
 
 fn keep(reader: &Reader<'_>) -> BTreeMap<&'static str, u32> {
     let Some(reader) = reader.table("keep", "keep") else { return KEEP.into_iter().collect() };
-    let keep = KEEP.into_iter().map(|(rule, default)| (rule, reader.count(rule, 0..=100_000).unwrap_or(default))).collect();
+    let keep: BTreeMap<&'static str, u32> =
+        KEEP.into_iter().map(|(rule, default)| (rule, reader.count(rule, 0..=100_000).unwrap_or(default))).collect();
+    if keep.values().all(|count| *count == 0) {
+        reader.error(reader.place, "no rule keeps any set", "keep at least the last ones: `keep = { last = 2 }`");
+    }
     reader.finish();
     keep
 }

@@ -17,8 +17,12 @@ pub(super) fn sentences(parts: &StackParts, drafts: &[Draft]) -> Vec<String> {
     for draft in &active {
         let name = &draft.workload.name;
         let postgres = draft.workload.postgres();
-        if postgres.is_some_and(|postgres| postgres.backup.enabled) {
-            sentences.push(format!("postgres.{name}: no backups are taken by this version"));
+        if postgres.is_some_and(|postgres| postgres.is_external() && postgres.backup.enabled) {
+            sentences.push(format!("postgres.{name}: no backups of an external server are taken by this version"));
+        }
+        if postgres.is_some_and(|postgres| postgres.backup.offsite.is_some()) {
+            sentences
+                .push(format!("postgres.{name}: `backup.offsite` is not used by this version, backups stay on this machine"));
         }
         sentences.extend(elsewhere(draft));
         if matches!(&draft.workload.image.origin, ImageOrigin::Build(Build::Docker { secrets, .. }) if !secrets.is_empty()) {

@@ -257,19 +257,24 @@ impl<'a> Reader<'a> {
 
     /// A size in bytes, not zero.
     pub fn size(&self, key: &'static str) -> Option<u64> {
+        let size = self.size_or_zero(key)?;
+        if size == 0 {
+            let message = format!("`{}` must be more than nothing", self.name(key));
+            self.error(self.value_place(key), message, format!("write for example `{key} = \"64M\"`, or leave it out"));
+            return None;
+        }
+        Some(size)
+    }
+
+    /// A size in bytes.
+    pub fn size_or_zero(&self, key: &'static str) -> Option<u64> {
         let node = self.node(key)?;
         if let Value::Integer(number) = node.value {
             self.wrong_type(key, node, "a size", &format!("write it with its unit: `{key} = \"{number}M\"`"));
             return None;
         }
         let text = self.text(key)?;
-        let size = self.report(node.place, values::size(&text))?;
-        if size == 0 {
-            let message = format!("`{}` must be more than nothing", self.name(key));
-            self.error(node.place, message, format!("write for example `{key} = \"64M\"`, or leave it out"));
-            return None;
-        }
-        Some(size)
+        self.report(node.place, values::size(&text))
     }
 
     /// A command: a string split into words, or an array of words.

@@ -80,7 +80,7 @@ const HEAD: &str = "\
 
 Every table and key. This page is generated from the types that also make `stack.schema.json`.
 
-This version reads all of it and does not carry all of it out: no backups are taken, jobs are not run, and secrets have no value yet. `witwd
+This version reads all of it and does not carry all of it out: jobs are not run, secrets have no value, and no copy of a backup is sent elsewhere yet. `witwd
 up` says so of each that a file has; what waits for one of them is not started.
 
 Durations are `\"500ms\"`, `\"10s\"`, `\"1h\"`, `\"7d\"`; sizes `\"512M\"`, `\"2G\"`. A command is a string, split into

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::model::backup::{Errand, WorkDone};
 use crate::model::status::{EngineStatus, EventRecord, Status};
 use crate::model::wish::Wish;
 
@@ -51,6 +52,8 @@ pub enum Request {
     Down(Down),
     /// Restart, stop, start or scale some of it; answered with [`Line`]s until the caller hangs up.
     Hand(Wish),
+    /// Take a set of a postgres, or look at one again; answered with [`Line`]s, the last of which tells what came of it.
+    Errand(Errand),
     /// What happens from now on, as [`Line`]s.
     Watch,
     /// The last events, and with `follow` what comes; as [`Line`]s.
@@ -72,6 +75,7 @@ impl Request {
             Self::Plan(_) => ("POST", "/v1/plan"),
             Self::Down(_) => ("POST", "/v1/down"),
             Self::Hand(_) => ("POST", "/v1/hand"),
+            Self::Errand(_) => ("POST", "/v1/errand"),
             Self::Watch => ("GET", "/v1/watch"),
             Self::Events { follow: false } => ("GET", "/v1/events"),
             Self::Events { follow: true } => ("GET", "/v1/events/follow"),
@@ -85,6 +89,7 @@ impl Request {
             Self::Up(up) | Self::Plan(up) => serde_json::to_vec(up),
             Self::Down(down) => serde_json::to_vec(down),
             Self::Hand(wish) => serde_json::to_vec(wish),
+            Self::Errand(errand) => serde_json::to_vec(errand),
             _ => return Vec::new(),
         };
         // Maps with text keys and plain values: there is nothing in them that JSON can't say.
@@ -156,6 +161,15 @@ pub enum Line {
         looked: bool,
         /// The document of `ps`.
         status: Box<Status>,
+    },
+    /// An errand is over; nothing more will come.
+    Errand {
+        /// What came of it; `None`: it failed.
+        done: Option<Box<WorkDone>>,
+        /// Why it failed.
+        fault: Option<Fault>,
+        /// The word that programs know the failure by.
+        reason: Option<String>,
     },
     /// This reader was too slow for so many events.
     Missed {

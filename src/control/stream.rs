@@ -105,7 +105,7 @@ enum Next {
 }
 
 /// Writes what comes until the reader hangs up or the daemon ends.
-pub(super) async fn follow(writer: Writer, mut sources: Sources) -> Result<(), Gone> {
+pub(super) async fn follow(writer: &Writer, mut sources: Sources) -> Result<(), Gone> {
     let now = sources.published.as_mut().map(|published| published.borrow_and_update().clone());
     if let Some(now) = now.filter(|now| speaks_of(now, sources.since)) {
         writer.write(&status_line(&now)).await?;

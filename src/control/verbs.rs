@@ -15,8 +15,9 @@ use super::peer::Peer;
 use super::protocol::{Down, Fault, Hello, Line, Up};
 use super::server::{ASKED, Bounds, Service};
 use super::stream::{Sources, follow, respond, written};
+use crate::model::backup::{Errand, WorkDone};
 use crate::model::wish::Wish;
-use crate::supervisor;
+use crate::supervisor::{self, ErrandError, HandError};
 
 type Answer = Result<Response, Fault>;
 
@@ -40,6 +41,7 @@ pub(super) fn router(service: Service, peer: Peer, bounds: Arc<Bounds>) -> Route
         .route("/v1/plan", post(|State(call): State<Call>, body: Bytes| async move { call.plan(body).await }))
         .route("/v1/down", post(|State(call): State<Call>, body: Bytes| async move { call.down(body).await }))
         .route("/v1/hand", post(|State(call): State<Call>, body: Bytes| async move { call.hand(body).await }))
+        .route("/v1/errand", post(|State(call): State<Call>, body: Bytes| async move { call.errand(&body) }))
         .route("/v1/end", post(|State(call): State<Call>| async move { call.end() }))
         .fallback(|| async { Fault::usage("this daemon does not know that verb") })
         .method_not_allowed_fallback(|| async { Fault::usage("this daemon does not know that verb") })
@@ -91,6 +93,21 @@ impl Call {
         Ok(accepted(generation, notes, sources))
     }
 
+    fn errand(self, body: &Bytes) -> Answer {
+        let errand: Errand = read(body)?;
+        tracing::info!(self.peer.uid, self.peer.pid, ?errand, "errand");
+        let sources = self.sources(true);
+        Ok(respond(move |writer| async move {
+            // Where who asked hangs up, it goes on: only nobody is told.
+            let done = tokio::spawn(async move { self.service.handle.errand(errand).await });
+            tokio::select! {
+                biased;
+                done = done => writer.write(&carried_out(done)).await,
+                followed = follow(&writer, sources) => followed,
+            }
+        }))
+    }
+
     /// Leave to ask for work.
     fn asked(&self) -> Result<SemaphorePermit<'_>, Fault> {
         self.bounds.asked.try_acquire().map_err(|_| {
@@ -139,8 +156,20 @@ where
         for line in first {
             writer.pass(line).await?;
         }
-        if stay { follow(writer, sources).await } else { Ok(()) }
+        if stay { follow(&writer, sources).await } else { Ok(()) }
     })
+}
+
+/// The last line about an errand.
+fn carried_out(done: Result<Result<Result<WorkDone, ErrandError>, supervisor::Closed>, tokio::task::JoinError>) -> Line {
+    let failed = |fault: Fault, reason: Option<String>| Line::Errand { done: None, fault: Some(fault), reason };
+    match done {
+        Ok(Ok(Ok(done))) => Line::Errand { done: Some(Box::new(done)), fault: None, reason: None },
+        Ok(Ok(Err(ErrandError::Failed(error)))) => failed(Fault::new("failed", error.words), Some(error.reason)),
+        Ok(Ok(Err(ErrandError::Refused(refusal)))) => failed(HandError::Refused(refusal).into(), None),
+        Ok(Err(closed)) => failed(closed.into(), None),
+        Err(error) => failed(Fault::new("failed", error.to_string()), None),
+    }
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {

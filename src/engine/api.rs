@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
 use super::answer::{EngineEvent, EngineInfo, ExecOutput, FileSeen, ImageFacts, LogLine, Progress, Reach, Waited};
-use super::error::EngineError;
+use super::error::{EngineError, ErrorKind};
+use super::joined::Joined;
 use super::request::{BuildImage, CreateContainer, CreateNetwork, CreateVolume, Exec, FileToPut, LogQuery, PullImage, Scope};
 use crate::model::name::{ContainerId, ImageId, StackName};
 use crate::model::observed::Observed;
@@ -98,6 +99,18 @@ pub trait Engine: Send + Sync {
     /// where that can be done, and goes on elsewhere.
     async fn exec(&self, container: &ContainerId, exec: &Exec, limit: Duration) -> Result<ExecOutput, EngineError>;
 
+    /// Joins a container that was made to be attached to and is not started yet: nothing of its output is
+    /// missed, and its end is seen. An engine that streams nothing says so.
+    async fn join_container(&self, container: &ContainerId) -> Result<Joined, EngineError> {
+        Err(no_streams("attach to", container))
+    }
+
+    /// Begins a command in a running container and joins it; its `stdin` is not looked at. It goes on when
+    /// nobody is joined to it any more, until its container ends.
+    async fn join_command(&self, container: &ContainerId, _exec: &Exec) -> Result<Joined, EngineError> {
+        Err(no_streams("run a command in", container))
+    }
+
     /// Returns when the container's present or next run is over. Ask before you start it.
     async fn wait(&self, container: &ContainerId) -> Result<Waited, EngineError>;
 
@@ -106,4 +119,9 @@ pub trait Engine: Send + Sync {
 
     /// How a port of a running container is reached from this process.
     async fn reach(&self, container: &ContainerId, port: u16) -> Result<Reach, EngineError>;
+}
+
+/// What an engine says that streams nothing: the simulated one, whose containers have no bytes.
+fn no_streams(operation: &'static str, container: &ContainerId) -> EngineError {
+    EngineError::new(operation, super::request::describe(container), ErrorKind::Invalid, "this engine streams nothing")
 }

@@ -81,15 +81,16 @@ pub fn identity(labels: &BTreeMap<String, String>) -> Option<Identity> {
     })
 }
 
-/// More labels of the volume of a data directory: of which postgres.
-pub fn of_data(postgres: &WorkloadName) -> [(String, String); 2] {
-    [(KIND, KindName::Postgres.as_str().to_owned()), (NAME, postgres.to_string())].map(|(label, value)| (label.to_owned(), value))
+/// More labels of a volume that holds a data directory of a postgres: its own (`postgres`), or the throw-away
+/// one of a trial restore (`verify`).
+pub fn of_data(kind: KindName, postgres: &WorkloadName) -> [(String, String); 2] {
+    [(KIND, kind.as_str().to_owned()), (NAME, postgres.to_string())].map(|(label, value)| (label.to_owned(), value))
 }
 
-/// The postgres whose data directory a volume holds, by its labels.
-pub fn data_of(labels: &BTreeMap<String, String>) -> Option<WorkloadName> {
-    let kind = labels.get(KIND).and_then(|kind| KindName::parse(kind));
-    labels.get(NAME).filter(|_| kind == Some(KindName::Postgres))?.parse().ok()
+/// The postgres whose data directory of this kind a volume holds, by its labels.
+pub fn data_of(kind: KindName, labels: &BTreeMap<String, String>) -> Option<WorkloadName> {
+    let found = labels.get(KIND).and_then(|kind| KindName::parse(kind));
+    labels.get(NAME).filter(|_| found == Some(kind))?.parse().ok()
 }
 
 /// Whose a network or volume is, by its labels.

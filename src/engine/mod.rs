@@ -9,9 +9,11 @@ mod api;
 pub mod contract;
 pub mod docker;
 mod error;
+mod joined;
 pub mod labels;
 pub mod request;
 pub mod sim;
 
 pub use api::{Engine, EventStream, LogStream, ProgressSink};
 pub use error::{EngineError, ErrorKind};
+pub use joined::{Joined, OutputPiece};

@@ -179,6 +179,8 @@ pub struct CreateVolume {
     pub of_image: bool,
     /// The postgres whose data directory it is to hold.
     pub data_of: Option<WorkloadName>,
+    /// The postgres of which a set is restored in it for a trial: it is thrown away when that is over.
+    pub trial_of: Option<WorkloadName>,
     /// `None`: the engine's default.
     pub driver: Option<String>,
     /// Options of the driver.

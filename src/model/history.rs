@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::backup::BackupHistory;
 use super::by_hand::ByHand;
 use super::family::{Examined, Family};
 use super::name::{ContainerId, ImageId, ReplicaKey, VolumeName, WorkloadName};
@@ -37,13 +38,15 @@ pub enum Target {
     Volume(VolumeName),
     /// A volume by its name on the engine.
     EngineVolume(String),
+    /// The sets of a postgres: one thing is done with them at a time, and nothing else waits for it.
+    Backup(WorkloadName),
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Replica(key) => write!(formatter, "{key}"),
-            Self::Workload(name) => write!(formatter, "{name}"),
+            Self::Workload(name) | Self::Backup(name) => write!(formatter, "{name}"),
             Self::Network => write!(formatter, "network"),
             Self::Volume(name) => write!(formatter, "volume {name}"),
             Self::EngineVolume(name) => write!(formatter, "volume {name}"),
@@ -244,6 +247,8 @@ pub struct History {
     pub refresh: BTreeSet<WorkloadName>,
     /// Postgres servers.
     pub postgres: BTreeMap<WorkloadName, PostgresHistory>,
+    /// The taking of sets.
+    pub backups: BTreeMap<WorkloadName, BackupHistory>,
     /// What looks into containers that were not started yet have shown; asked again after a restart.
     pub examined: BTreeMap<ContainerId, Examined>,
     /// What `auto` meant of the ports of each replica: kept for the life of the stack.

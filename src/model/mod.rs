@@ -6,6 +6,7 @@
 //! A leaf: it uses nothing of this crate, does no I/O, reads no clock and no random source.
 //! Constructors enforce invariants, so that a value that exists is a value that makes sense.
 
+pub mod backup;
 pub mod by_hand;
 pub mod container;
 pub mod family;

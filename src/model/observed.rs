@@ -260,6 +260,8 @@ pub struct VolumeSeen {
     pub directory: Option<String>,
     /// The postgres whose data directory it was made for, by our labels.
     pub data_of: Option<WorkloadName>,
+    /// The postgres of which a set is restored in it for a trial, by our labels: thrown away afterwards.
+    pub trial_of: Option<WorkloadName>,
     /// Whether it was made for a path that an image declares a volume: no file names it.
     pub of_image: bool,
     /// When it was made, where the engine says so.

@@ -1,8 +1,11 @@
 //! What a user is shown: the document of `ps --json` (`cli.md`). Fields are added, never renamed.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::backup::{BackupFailure, Known, SetId};
 use super::container::Protocol;
 use super::wish::Chosen;
 use super::workload::KindName;
@@ -271,14 +274,47 @@ pub struct ExitStatus {
 }
 
 /// Backups of a postgres.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct BackupStatus {
     /// When the last good set was taken.
     pub last_good: Option<Timestamp>,
-    /// When a set was last proven.
+    /// When a set was last proven by a restore.
     pub proven: Option<Timestamp>,
     /// State of the copies elsewhere.
     pub offsite: Option<String>,
+    /// Whether sets are taken by the timetable.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// How many sets are there.
+    #[serde(default)]
+    pub sets: usize,
+    /// The last good set.
+    #[serde(default)]
+    pub set: Option<Known>,
+    /// What is done with sets just now, and how far it is.
+    #[serde(default)]
+    pub under_way: Option<String>,
+    /// What failed last, until the next set.
+    #[serde(default)]
+    pub failed: Option<BackupFailure>,
+    /// When the next set is begun, where nothing else happens.
+    #[serde(default)]
+    pub next: Option<Timestamp>,
+    /// How many slots of the timetable passed without a set, in all.
+    #[serde(default)]
+    pub missed: u64,
+    /// Sets that can't be used, with why.
+    #[serde(default)]
+    pub unusable: BTreeMap<SetId, String>,
+    /// Sets that would go by `keep`, and are held back.
+    #[serde(default)]
+    pub held: Vec<SetId>,
+    /// The newest set is far smaller than those before it: something may be gone.
+    #[serde(default)]
+    pub shrunk: Option<String>,
+    /// Why the directory of the sets can't be read.
+    #[serde(default)]
+    pub unread: Option<String>,
 }
 
 /// One line of `events --json`.

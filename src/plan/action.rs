@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
+use crate::model::backup::Work;
 use crate::model::health::Subject;
 use crate::model::history::Target;
-use crate::model::name::{ContainerId, ReplicaKey, VolumeName, WorkloadName};
+use crate::model::name::{ContainerId, ImageId, ReplicaKey, VolumeName, WorkloadName};
 use crate::model::time::{Moment, seconds};
 
 /// One primitive of the engine, or one idempotent step of the caretaker.
@@ -125,6 +126,17 @@ pub enum Action {
         /// Its container.
         container: ContainerId,
     },
+    /// Take a set of a postgres, or look at one again.
+    Backup {
+        /// Which postgres.
+        name: WorkloadName,
+        /// Its container, running.
+        container: ContainerId,
+        /// The image of that container: its programs are used.
+        image: ImageId,
+        /// What is to be done.
+        work: Work,
+    },
 }
 
 impl Action {
@@ -150,6 +162,7 @@ impl Action {
             Self::Connect { .. } => "connect",
             Self::Disconnect { .. } => "disconnect",
             Self::Provision { .. } => "provision",
+            Self::Backup { work, .. } => work.verb(),
         }
     }
 
@@ -160,6 +173,7 @@ impl Action {
                 Target::Workload(workload.clone())
             }
             Self::CreateNetwork | Self::RemoveNetwork { .. } => Target::Network,
+            Self::Backup { name, .. } => Target::Backup(name.clone()),
             Self::CreateVolume { volume } => Target::Volume(volume.clone()),
             Self::RemoveVolume { name } => Target::EngineVolume(name.clone()),
             Self::Create { key, .. }
@@ -242,6 +256,7 @@ impl fmt::Display for Planned {
             | Action::Disconnect { container, .. } => {
                 write!(formatter, " {container}")?;
             }
+            Action::Backup { work: Work::Verify { set, .. }, .. } => write!(formatter, " {set}")?,
             _ => {}
         }
         write!(formatter, " | {}", self.cause)

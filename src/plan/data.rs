@@ -204,7 +204,7 @@ pub fn older_names<'a>(
 ) -> impl Iterator<Item = &'a VolumeSeen> {
     observed.volumes.iter().filter(move |seen| {
         let owner = seen.owner.as_ref();
-        owner.is_some_and(|(name, by)| by == instance && name != stack.data_name())
+        seen.trial_of.is_none() && owner.is_some_and(|(name, by)| by == instance && name != stack.data_name())
     })
 }
 
@@ -217,7 +217,8 @@ fn unused(inputs: &Inputs<'_>) -> BTreeMap<String, Option<WorkloadName>> {
         let of = |(name, known): (&WorkloadName, &PostgresHistory)| (known.volume() == Some(volume)).then(|| name.clone());
         inputs.history.postgres.iter().find_map(of)
     };
-    let ours = inputs.observed.volumes.iter().filter(|seen| seen.owner == owner && !seen.of_image);
+    let is_kept = |seen: &&VolumeSeen| !seen.of_image && seen.trial_of.is_none();
+    let ours = inputs.observed.volumes.iter().filter(|seen| seen.owner == owner).filter(is_kept);
     let free = ours.filter(|seen| !named.contains(&seen.name));
     free.map(|seen| (seen.name.clone(), seen.data_of.clone().or_else(|| noted(&seen.name)))).collect()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::action::{Action, Plan};
 use super::inputs::Inputs;
-use super::orphans::end;
+use super::orphans::{end, is_throw_away, remove_throw_away};
 use super::pass::Pass;
 use crate::model::name::WorkloadName;
 use crate::model::observed::{Container, VolumeSeen};
@@ -16,10 +16,11 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
     let up: BTreeSet<&WorkloadName> =
         containers.iter().filter(|container| container.state.is_up()).filter_map(|container| container.workload()).collect();
     for container in &containers {
-        if may_end(inputs, container, &up) {
+        if !is_throw_away(container) && may_end(inputs, container, &up) {
             end(&mut pass, container, "witwd down");
         }
     }
+    remove_throw_away(&mut pass);
     if containers.is_empty() {
         remove_network(&mut pass);
         drop_volumes(&mut pass);

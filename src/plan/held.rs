@@ -60,7 +60,7 @@ fn too_much(old: &Stack, actions: &[&Action]) -> Option<String> {
         .filter_map(|action| match action.target() {
             Target::Replica(key) => Some(key.name),
             Target::Workload(name) => Some(name),
-            Target::Network | Target::Volume(_) | Target::EngineVolume(_) => None,
+            Target::Network | Target::Volume(_) | Target::EngineVolume(_) | Target::Backup(_) => None,
         })
         .filter(|name| old.workload(name).is_some())
         .collect();

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::action::Action;
 use super::containers::Containers;
 use super::divergence::Divergence;
+use crate::model::backup::Due;
 use crate::model::family::Families;
 use crate::model::hash::{Fingerprint, SCHEME};
 use crate::model::health::Verdicts;
@@ -39,6 +40,8 @@ pub struct Inputs<'a> {
     pub fingerprints: &'a BTreeMap<WorkloadName, Fingerprint>,
     /// Digests of the databases, roles and extensions that are wanted of each postgres.
     pub provisions: &'a BTreeMap<WorkloadName, String>,
+    /// What is to be done with the sets of each postgres; nothing for one that is not in it.
+    pub backups: &'a BTreeMap<WorkloadName, Due>,
     /// What images of postgres servers make: those that are wanted, and those of containers.
     pub families: &'a Families,
     /// What is under way.

@@ -7,6 +7,7 @@
 
 mod action;
 mod attach;
+mod backups;
 mod containers;
 mod data;
 mod divergence;
@@ -33,6 +34,7 @@ pub use gates::{is_ready, liveness_counts, not_carried_out, verdict_of, waits_fo
 pub use held::held;
 pub use images::{WantedImage, wanted_image};
 pub use inputs::{InFlight, Inputs, is_kept};
+pub use orphans::is_throw_away;
 
 use crate::model::history::Goal;
 

@@ -4,7 +4,8 @@
 use super::action::Action;
 use super::pass::Pass;
 use crate::model::history::Target;
-use crate::model::observed::{Container, ContainerState};
+use crate::model::name::WorkloadName;
+use crate::model::observed::{Container, ContainerState, VolumeSeen};
 use crate::model::workload::KindName;
 use std::time::Duration;
 
@@ -49,12 +50,42 @@ pub fn remove_leftovers(pass: &mut Pass<'_>) {
     }
 }
 
+/// Plans the end of what the taking and trying of sets left behind: whoever made it is gone.
+pub fn remove_throw_away(pass: &mut Pass<'_>) {
+    const CAUSE: &str = "left by a set that was given up";
+    let inputs = pass.inputs;
+    let is_used = |name: &WorkloadName| inputs.in_flight.contains_key(&Target::Backup(name.clone()));
+    for container in inputs.ours().filter(|container| is_throw_away(container)) {
+        if container.identity.as_ref().is_some_and(|identity| !is_used(&identity.key.name)) {
+            end_within(pass, container, Duration::ZERO, CAUSE);
+        }
+    }
+    let ours = |volume: &&VolumeSeen| volume.owner.as_ref().is_some_and(|(_, by)| by == inputs.instance);
+    for volume in inputs.observed.volumes.iter().filter(ours) {
+        let is_mounted = inputs.containers.all().iter().any(|container| container.volumes.contains(&volume.name));
+        if volume.trial_of.as_ref().is_some_and(|name| !is_used(name)) && !is_mounted {
+            pass.act(Action::RemoveVolume { name: volume.name.clone() }, CAUSE);
+        }
+    }
+}
+
+/// Whether a container was made for a dump or a trial restore.
+pub fn is_throw_away(container: &Container) -> bool {
+    let kind = container.identity.as_ref().map(|identity| identity.kind);
+    matches!(kind, Some(KindName::Dump | KindName::Verify))
+}
+
 /// Plans the next step towards the end of a container: stop, then remove.
 pub fn end(pass: &mut Pass<'_>, container: &Container, cause: &str) {
     let Some(identity) = &container.identity else { return };
-    let key = identity.key.clone();
-    let declared = pass.inputs.stack.workload(&key.name);
+    let declared = pass.inputs.stack.workload(&identity.key.name);
     let grace = declared.map_or_else(|| orphan_grace(container), |workload| workload.container.stop_grace);
+    end_within(pass, container, grace, cause);
+}
+
+fn end_within(pass: &mut Pass<'_>, container: &Container, grace: Duration, cause: &str) {
+    let Some(identity) = &container.identity else { return };
+    let key = identity.key.clone();
     let id = container.id.clone();
     match &container.state {
         ContainerState::Removing => pass.block(Target::Replica(key), format!("container {id} is being removed by the engine")),

@@ -3,7 +3,7 @@
 use super::action::Plan;
 use super::inputs::Inputs;
 use super::pass::Pass;
-use super::{data, images, objects, orphans, replica};
+use super::{backups, data, images, objects, orphans, replica};
 use crate::model::history::Target;
 use crate::model::name::ReplicaKey;
 use crate::model::observed::Owner;
@@ -30,6 +30,8 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
     }
     orphans::remove_orphans(&mut pass);
     orphans::remove_leftovers(&mut pass);
+    orphans::remove_throw_away(&mut pass);
+    backups::plan(&mut pass);
     pass.finish()
 }
 

@@ -5,6 +5,7 @@
 //! [`family`] says what data directories an image makes. Nothing here ever drops anything, and no
 //! password is ever in an argument, a log or an error.
 
+pub mod backup;
 mod connect;
 mod error;
 mod examine;

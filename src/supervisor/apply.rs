@@ -9,13 +9,16 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::engine::Engine;
 use crate::engine::request::{CreateNetwork, RememberedPort};
 use crate::host::{Clock, Disk};
+use crate::model::history::Target;
 use crate::model::name::{ContainerId, InstanceId, ReplicaKey, WorkloadName};
 use crate::model::stack::Stack;
 use crate::model::workload::Workload;
 use crate::plan::Action;
+use crate::postgres::backup::ProgressSink;
 
+use super::backups::{BackupTask, Backups};
 use super::commands::Commands;
-use super::event::{ActionError, Effect, Event};
+use super::event::{ActionError, Effect, Event, Latest};
 use super::keeper::{DataDirectory, Keeper};
 use super::kept_logs::{KeptLogs, Leaving};
 use super::{create, images};
@@ -30,6 +33,8 @@ pub struct Context {
     pub disk: Arc<dyn Disk>,
     /// Passwords and provisioning.
     pub keeper: Arc<dyn Keeper>,
+    /// Backup sets.
+    pub backups: Arc<dyn Backups>,
     /// Builds by a command.
     pub commands: Arc<dyn Commands>,
     /// Who we are.
@@ -62,6 +67,8 @@ pub struct Order {
     pub leaving: Option<Leaving>,
     /// The ports that the replica had, for `create`.
     pub ports: Vec<RememberedPort>,
+    /// Why, for people.
+    pub cause: String,
 }
 
 /// Carries out one action.
@@ -69,9 +76,9 @@ pub struct Order {
 pub async fn apply(context: &Context, stack: &Stack, order: &Order) -> Result<Effect, ActionError> {
     let engine = &context.engine;
     let slots = if is_transfer(&order.action) { &context.transfers } else { &context.primitives };
-    // A stop may take its whole grace, so it takes no slot from others.
+    // A stop may take its whole grace, and a set an hour: they take no slot from others.
     let _slot = match &order.action {
-        Action::Stop { .. } => None,
+        Action::Stop { .. } | Action::Backup { .. } => None,
         _ => slots.acquire().await.ok(),
     };
     match &order.action {
@@ -112,8 +119,23 @@ pub async fn apply(context: &Context, stack: &Stack, order: &Order) -> Result<Ef
             let provisioned = context.keeper.provision(find(stack, &key.name)?, container, order.data_directory).await?;
             return Ok(Effect::Provisioned(provisioned));
         }
+        Action::Backup { name, container, image, work } => {
+            let (workload, work, cause) = (find(stack, name)?, work.clone(), order.cause.clone());
+            let task = BackupTask { stack, workload, container: container.clone(), image: image.clone(), work, cause };
+            return Ok(Effect::Worked(Box::new(context.backups.carry_out(task, tell(context, order.action.target())).await)));
+        }
     }
     Ok(Effect::Seen)
+}
+
+/// Where the words about an action under way go: the last ones, whoever reads them.
+pub(super) fn tell(context: &Context, target: Target) -> ProgressSink {
+    let (latest, events) = (Latest::default(), context.events.clone());
+    Arc::new(move |words| {
+        if latest.put(words) {
+            let _ = events.send(Event::Progress { target: target.clone(), latest: latest.clone() });
+        }
+    })
 }
 
 /// Whether an action fetches or makes an image: it may take long, and leaves nothing half-done.

@@ -156,6 +156,7 @@ pub fn volume_request(context: &Context, stack: &Stack, volume: &VolumeName) -> 
         directory: stack.directory().display().to_string(),
         of_image: false,
         data_of: stack.data_of(volume).map(|workload| workload.name.clone()),
+        trial_of: None,
         driver: declared.driver,
         options,
         labels: declared.labels,

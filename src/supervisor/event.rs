@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::engine::{EngineError, ErrorKind};
+use crate::model::backup::{WorkDone, WorkFailed};
 use crate::model::family::{Examined, Families};
 use crate::model::health::{Subject, Verdict};
 use crate::model::history::{FailureKind, Target};
@@ -79,7 +80,7 @@ impl Latest {
 }
 
 /// What a successful action leaves to be remembered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// Nothing: the next look shows it.
     Seen,
@@ -94,6 +95,8 @@ pub enum Effect {
     Examined(Examined),
     /// A Postgres has its databases and roles.
     Provisioned(Provisioned),
+    /// Work with backup sets is over, well or not: when it is tried again is the timetable's.
+    Worked(Box<Result<WorkDone, WorkFailed>>),
 }
 
 /// Why an action failed.

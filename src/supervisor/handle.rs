@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+use super::backups::{Answer, ErrandError};
 use super::known::Known;
+use crate::model::backup::{Errand, WorkDone};
 use crate::model::history::Fresh;
 use crate::model::name::WorkloadName;
 use crate::model::stack::Stack;
@@ -94,6 +96,8 @@ pub enum Command {
     /// Restart, stop, start or scale some of it; answered with its generation and what is worth a
     /// word, or with why it makes no sense.
     Hand(Wish, oneshot::Sender<Result<(u64, Vec<String>), Refusal>>),
+    /// Take a set of a postgres, or look at one again; answered when that is done.
+    Errand(Errand, Answer),
     /// The file is so now; nothing else changes. Not answered.
     File(FileStatus),
     /// Tell what is known. Changes nothing. Dropped without an answer by who was asked for nothing yet.
@@ -182,6 +186,13 @@ impl Handle {
         let (answer, answered) = oneshot::channel();
         self.commands.send(Command::Hand(wish, answer)).await.map_err(|_| Closed)?;
         Ok(answered.await.map_err(|_| Closed)??)
+    }
+
+    /// Asks for work with backup sets; returns what came of it once it is over.
+    pub async fn errand(&self, errand: Errand) -> Result<Result<WorkDone, ErrandError>, Closed> {
+        let (answer, answered) = oneshot::channel();
+        self.commands.send(Command::Errand(errand, answer)).await.map_err(|_| Closed)?;
+        answered.await.map_err(|_| Closed)
     }
 
     /// Tells how the file is now.

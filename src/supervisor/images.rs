@@ -12,9 +12,9 @@ use crate::model::image::{Build, Fallback, ImageOrigin};
 use crate::model::stack::Stack;
 use crate::model::workload::Workload;
 
-use super::apply::Context;
+use super::apply::{Context, tell};
 use super::commands::BuildCommand;
-use super::event::{ActionError, Effect, Event, Latest};
+use super::event::{ActionError, Effect};
 
 /// Without any progress for this long a pull is given up and tried again.
 const PULL_INACTIVITY: Duration = Duration::from_secs(60);
@@ -93,24 +93,21 @@ fn backup_directories(stack: &Stack) -> Vec<std::path::PathBuf> {
 }
 
 fn progress_sink(context: &Context, workload: &Workload) -> ProgressSink {
-    let (events, target, latest) = (context.events.clone(), Target::Workload(workload.name.clone()), Latest::default());
+    let tell = tell(context, Target::Workload(workload.name.clone()));
     Arc::new(move |progress| {
-        let words = match progress {
+        tell(match progress {
             Progress::Layer { layer, status, bytes: Some((done, all)) } => {
                 format!("{layer} {status} {} of {}", bytesize::ByteSize(done), bytesize::ByteSize(all))
             }
             Progress::Layer { layer, status, bytes: None } => format!("{layer} {status}"),
             Progress::Line(line) => line,
-        };
-        if latest.put(words) {
-            let _ = events.send(Event::Progress { target: target.clone(), latest: latest.clone() });
-        }
+        });
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::supervisor::event::Latest;
 
     #[test]
     fn words_that_nobody_has_read_are_replaced() {

@@ -8,6 +8,7 @@
 //! [`preview`] runs the same loop on a simulated engine: what `up` would do.
 
 mod apply;
+mod backups;
 mod by_hand;
 mod commands;
 mod create;
@@ -34,8 +35,10 @@ pub mod sim;
 mod single;
 mod start;
 mod state;
+mod told_sets;
 
 pub use apply::{Context, PRIMITIVES, TRANSFERS};
+pub use backups::{BackupTask, Backups, Care, ErrandError, NoBackups, PostgresBackups};
 pub use commands::{BuildCommand, Commands, SystemCommands};
 pub use create::OneOff;
 pub use event::{ActionError, Effect, Event};

@@ -11,7 +11,7 @@ use crate::model::observed::{Container, ContainerState, Exit, Observed, Owner, P
 use crate::model::stack::Stack;
 use crate::model::time::Moment;
 use crate::model::workload::Workload;
-use crate::plan::{is_kept, older_names, restart};
+use crate::plan::{is_kept, is_throw_away, older_names, restart};
 
 /// An end that was seen for the first time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +34,10 @@ pub fn note_exits(
 ) -> Vec<SeenExit> {
     let ours = observed.containers.iter().filter(|container| container.owner(stack.name(), instance) == Owner::Ours);
     let is_there = |id: &ContainerId| observed.containers.iter().any(|container| &container.id == id);
-    ours.filter_map(|container| note_exit(history, container, is_there, now)).collect()
+    // What a dump or a trial restore ended with is told by who ran it.
+    ours.filter(|container| !is_throw_away(container))
+        .filter_map(|container| note_exit(history, container, is_there, now))
+        .collect()
 }
 
 fn note_exit(

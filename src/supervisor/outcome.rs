@@ -8,6 +8,7 @@ use futures_util::FutureExt as _;
 use jiff::{RoundMode, TimestampRound, Unit};
 
 use crate::engine::request::RememberedPort;
+use crate::model::backup::WorkFailed;
 use crate::model::family::{Family, Glibc};
 use crate::model::health::Subject;
 use crate::model::history::{AcceptedImage, Failure, FailureKind, History, PostgresHistory, Target, retry_delay};
@@ -41,7 +42,7 @@ impl Supervisor {
         }
         let data_directory = self.data_directory(observed, &action);
         let (leaving, ports) = (self.leaving(observed, &action), self.remembered_ports(observed, &action));
-        let order = Order { data_directory, leaving, ports, action: action.clone() };
+        let order = Order { data_directory, leaving, ports, action: action.clone(), cause: planned.cause.clone() };
         let (context, stack) = (self.context.clone(), self.stack.clone());
         let task = self.tasks.spawn(async move {
             // A panic in here is an outcome like any other: the loop goes on.
@@ -156,6 +157,10 @@ impl Supervisor {
     }
 
     fn fail(&mut self, action: &Action, error: ActionError) {
+        if matches!(action, Action::Backup { .. }) {
+            // Only a bug ends here; the timetable says when it is tried again.
+            return self.worked(action, Err(WorkFailed { reason: "bug".to_owned(), words: error.message }));
+        }
         let target = action.target();
         let attempts = self.history.failures.get(&target).map_or(0, |failure| failure.attempts) + 1;
         let not_before = self.context.clock.moment() + retry_delay(attempts);
@@ -222,6 +227,7 @@ impl Supervisor {
                 }
                 self.remember_provisioned(key, container, provisioned.glibc);
             }
+            (Action::Backup { .. }, Effect::Worked(result)) => self.worked(action, *result),
             (Action::Start { key, .. }, _) => {
                 self.history.port_taken.remove(key);
                 let Some(replica) = self.history.replicas.get_mut(key) else { return };

@@ -10,7 +10,7 @@ use crate::model::history::{Goal, Target};
 use crate::model::name::{ContainerId, ReplicaKey, WorkloadName};
 use crate::model::observed::{ContainerState, Observed};
 use crate::model::status::EngineStatus;
-use crate::plan::{Action, Containers, InFlight, Inputs, Plan, is_ready, liveness_counts, plan};
+use crate::plan::{Action, Containers, InFlight, Inputs, Plan, is_kept, is_ready, liveness_counts, plan};
 
 use super::event::Event;
 use super::handle::Published;
@@ -144,7 +144,8 @@ impl Supervisor {
                 self.under_way.get(&Target::Replica(identity.key.clone())),
                 Some(UnderWay { action: Action::Stop { .. }, .. })
             );
-            let ours = identity.instance == self.context.instance && &identity.stack == self.stack.name();
+            let is_this_stacks = identity.instance == self.context.instance && &identity.stack == self.stack.name();
+            let ours = is_this_stacks && is_kept(container);
             if let (true, false, Some(workload)) = (ours, stopping, self.stack.workload(&identity.key.name)) {
                 let running_for = std::time::Duration::try_from(wall.duration_since(*started_at)).unwrap_or_default();
                 let probes = workload.probes().clone();
@@ -157,6 +158,7 @@ impl Supervisor {
     /// Plans from what was seen last and begins what can be begun.
     pub(super) fn pass(&mut self) {
         let Some(observed) = self.observed.take() else { return };
+        self.note_due();
         let in_flight = self.in_flight();
         self.note_paces(&observed, &in_flight);
         let (made, excused) = self.with_inputs(&observed, &in_flight, |inputs| (plan(inputs), excused(inputs)));
@@ -218,6 +220,7 @@ impl Supervisor {
             verdicts: &self.verdicts,
             fingerprints: &fingerprints,
             provisions: &provisions,
+            backups: &self.care.due,
             families: &self.families,
             in_flight,
             now: self.context.clock.moment(),
@@ -241,6 +244,7 @@ impl Supervisor {
             report(&Report {
                 inputs,
                 plan: &self.plan,
+                care: &self.care,
                 progress: &self.progress,
                 engine: self.engine,
                 daemon: self.daemon.as_ref(),

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::backups::Care;
 use super::by_hand::{self, Part};
+use super::told_sets;
 use crate::model::health::Verdict;
 use crate::model::history::{Goal, Target};
 use crate::model::name::{ReplicaKey, WorkloadName};
@@ -23,7 +25,9 @@ pub struct Report<'a> {
     pub inputs: &'a Inputs<'a>,
     /// The plan.
     pub plan: &'a Plan,
-    /// Progress of pulls and builds, in words.
+    /// What is known of backup sets.
+    pub care: &'a Care,
+    /// Progress of pulls, builds and sets, in words.
     pub progress: &'a BTreeMap<Target, String>,
     /// Whether the engine answers.
     pub engine: EngineStatus,
@@ -57,7 +61,9 @@ pub fn report(report: &Report<'_>) -> Status {
 /// Whether nothing is left to do for those items that count, and for what is not of one item alone.
 fn is_so(report: &Report<'_>, items: &[ItemStatus], counts: impl Fn(&ItemStatus) -> bool) -> bool {
     let inputs = report.inputs;
-    let open = report.plan.blocked.iter().map(|blocked| &blocked.target).chain(inputs.in_flight.keys());
+    // A set that is taken holds nobody up.
+    let under_way = inputs.in_flight.keys().filter(|target| !matches!(target, Target::Backup(_)));
+    let open = report.plan.blocked.iter().map(|blocked| &blocked.target).chain(under_way);
     let (counted, others): (Vec<&ItemStatus>, Vec<&ItemStatus>) = items.iter().partition(|item| counts(item));
     let is_of = |target: &Target, some: &[&ItemStatus]| some.iter().any(|item| is_about(inputs, target, item));
     let mut open = open.filter(|target| is_of(target, &counted) || !is_of(target, &others));
@@ -72,7 +78,7 @@ fn is_about(inputs: &Inputs<'_>, target: &Target, item: &ItemStatus) -> bool {
     match target {
         Target::Replica(ReplicaKey { name, .. }) | Target::Workload(name) => name.as_str() == item.name,
         Target::Volume(_) => item.name.parse().is_ok_and(|name| volumes_of(inputs, &name).contains(target)),
-        Target::Network | Target::EngineVolume(_) => false,
+        Target::Network | Target::EngineVolume(_) | Target::Backup(_) => false,
     }
 }
 
@@ -149,7 +155,7 @@ fn blank(report: &Report<'_>, workload: &Workload, replica: u32) -> ItemStatus {
             oom: last.exit.oom,
             at: last.exit.at,
         }),
-        backup: None,
+        backup: told_sets::backup_status(report, workload),
     }
 }
 

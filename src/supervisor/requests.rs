@@ -19,6 +19,10 @@ impl Supervisor {
     pub(super) fn command(&mut self, command: Command) {
         // Who asked may be gone; what was asked stays so.
         match command {
+            Command::Errand(errand, answer) => {
+                self.accept_errand(errand, answer);
+                return self.pass();
+            }
             Command::Pulse(answer) => return answer.send(()).unwrap_or_default(),
             Command::Tell(answer) => return drop(answer.send(Box::new(self.known()))),
             Command::File(file) if file == self.file => return,
@@ -187,6 +191,7 @@ impl Supervisor {
         self.history.by_hand.forget_renewals();
         // Nobody waits for an image of a stack that is to be down.
         self.give_up_transfers(|_| true);
+        self.give_up_backups();
         self.journal.record("down", &"stack", if down.resumed { "a daemon died before it was done" } else { "asked by a user" });
         self.save();
     }

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::apply::Context;
+use super::backups::Care;
 use super::definitions::Definitions;
 use super::event::Event;
 use super::families::learn;
@@ -58,6 +59,8 @@ pub struct Supervisor {
     pub(super) excused: BTreeSet<Subject>,
     /// What containers were made from.
     pub(super) definitions: Definitions,
+    /// What is known of backup sets, and what is to be done with them.
+    pub(super) care: Care,
     /// Why what must be remembered is not on the disk, as it was told.
     pub(super) unwritten: BTreeMap<&'static str, String>,
     pub(super) under_way: BTreeMap<Target, UnderWay>,
@@ -209,6 +212,7 @@ impl Supervisor {
             verdicts: beginning.known.verdicts,
             excused: BTreeSet::new(),
             definitions,
+            care: Care::default(),
             unwritten: BTreeMap::new(),
             under_way: BTreeMap::new(),
             before: BTreeMap::new(),

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::backups::NoBackups;
 use super::commands::{BuildCommand, Commands};
 use super::handle::{Command, Ends};
 use super::keeper::{DataDirectory, Keeper, KeeperError, PostgresKeeper};
@@ -71,7 +72,7 @@ impl SimMachine {
         let outside = |machine: &Machine, passwords: &Arc<_>| {
             let keeper = SimKeeper { real: machine.keeper(passwords), engine: engine.clone() };
             let commands = SimCommands::new(engine);
-            (Hands { keeper: Arc::new(keeper), commands: Arc::new(commands) }, prober as Arc<_>)
+            (Hands { keeper: Arc::new(keeper), backups: Arc::new(NoBackups), commands: Arc::new(commands) }, prober as Arc<_>)
         };
         self.parts().supervise_with(outside, (stack, first), ends, std::future::pending()).await;
     }

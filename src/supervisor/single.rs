@@ -86,5 +86,11 @@ impl Single {
 }
 
 fn order(action: &Action) -> Order {
-    Order { action: action.clone(), data_directory: DataDirectory::default(), leaving: None, ports: Vec::new() }
+    Order {
+        action: action.clone(),
+        data_directory: DataDirectory::default(),
+        leaving: None,
+        ports: Vec::new(),
+        cause: String::new(),
+    }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::apply::{Context, PRIMITIVES, TRANSFERS};
+use super::backups::{Backups, PostgresBackups};
 use super::commands::{Commands, SystemCommands};
 use super::event::Event;
 use super::handle::{Command, Down, Ends, Up};
@@ -24,6 +25,7 @@ use crate::model::preview::Preview;
 use crate::model::stack::Stack;
 use crate::model::status::DaemonStatus;
 use crate::model::workload::Workload;
+use crate::postgres::backup::Sets;
 use crate::postgres::{Caretaker, Passwords};
 
 /// What is kept in the stack's `.witwd`, for who only looks; nothing where it can't be understood.
@@ -72,6 +74,8 @@ pub struct Machine {
 pub(super) struct Hands {
     /// Passwords and provisioning.
     pub keeper: Arc<dyn Keeper>,
+    /// Backup sets.
+    pub backups: Arc<dyn Backups>,
     /// Builds by a command.
     pub commands: Arc<dyn Commands>,
 }
@@ -138,6 +142,7 @@ impl Machine {
             kept_logs: KeptLogs::new(self.disk.clone(), &self.state_directory),
             disk: self.disk,
             keeper: hands.keeper.clone(),
+            backups: hands.backups.clone(),
             commands: hands.commands.clone(),
             instance: self.instance,
             secrets_directory: self.secrets_directory,
@@ -149,13 +154,25 @@ impl Machine {
 
     /// The hands of a real machine.
     pub(super) fn hands(&self, passwords: &Arc<Passwords>) -> Hands {
-        Hands { keeper: Arc::new(self.keeper(passwords)), commands: Arc::new(SystemCommands) }
+        let backups = PostgresBackups(self.sets(passwords));
+        Hands { keeper: Arc::new(self.keeper(passwords)), backups: Arc::new(backups), commands: Arc::new(SystemCommands) }
     }
 
     pub(super) fn passwords(&self) -> (Arc<Passwords>, Option<String>) {
         let path = self.state_directory.join(PASSWORDS);
         let (passwords, damage) = Passwords::open(self.disk.clone(), self.rng.clone(), path);
         (Arc::new(passwords), damage)
+    }
+
+    fn sets(&self, passwords: &Arc<Passwords>) -> Sets {
+        Sets {
+            engine: self.engine.clone(),
+            clock: self.clock.clone(),
+            disk: self.disk.clone(),
+            passwords: passwords.clone(),
+            instance: self.instance.clone(),
+            secrets_directory: self.secrets_directory.clone(),
+        }
     }
 
     pub(super) fn keeper(&self, passwords: &Arc<Passwords>) -> PostgresKeeper {

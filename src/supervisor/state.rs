@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::definitions::Definitions;
 use crate::host::sealed::{self, Copy};
 use crate::host::{Disk, DiskError};
+use crate::model::backup::BackupHistory;
 use crate::model::by_hand::ByHand;
 use crate::model::history::{AcceptedImage, Fresh, Goal, History, LastExit, Pace, PostgresHistory, ReplicaHistory};
 use crate::model::name::{ReplicaKey, WorkloadName};
@@ -67,6 +68,8 @@ struct Kept {
     images: BTreeMap<WorkloadName, AcceptedImage>,
     #[serde(default)]
     postgres: BTreeMap<WorkloadName, PostgresHistory>,
+    #[serde(default)]
+    backups: BTreeMap<WorkloadName, BackupHistory>,
     #[serde(default)]
     builds: BTreeMap<WorkloadName, String>,
     #[serde(default)]
@@ -173,6 +176,7 @@ impl Kept {
             replicas: history.replicas.iter().map(|(key, replica)| (key.clone(), replica.kept())).collect(),
             images: history.images.clone(),
             postgres: history.postgres.clone(),
+            backups: history.backups.clone(),
             builds: history.builds.clone(),
             begin_fresh: history.fresh.clone(),
             left: history.left.clone(),
@@ -192,6 +196,7 @@ impl Kept {
             replicas: self.replicas.into_iter().collect(),
             images: self.images,
             postgres: self.postgres,
+            backups: self.backups,
             builds: self.builds,
             fresh: self.begin_fresh,
             left: self.left,

@@ -7,6 +7,7 @@
 mod adopted;
 mod apps_fall;
 mod auto_port;
+mod backups;
 mod boot;
 mod browser;
 mod build;

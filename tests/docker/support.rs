@@ -135,6 +135,7 @@ impl TestEngine {
             directory: "/nowhere".to_owned(),
             of_image: false,
             data_of: None,
+            trial_of: None,
             driver: None,
             options: BTreeMap::new(),
             labels: BTreeMap::new(),

@@ -104,7 +104,7 @@ fn no_text_names_a_command_or_flag_that_is_not_there() {
             let below = words.get(at + 1).map_or("", String::as_str);
             let own = match verb {
                 "help" => help(&[]),
-                "db" if listed(&help(&["db"])).contains(below) => help(&["db"]) + &help(&["db", below]),
+                "db" | "backup" if listed(&help(&[verb])).contains(below) => help(&[verb]) + &help(&[verb, below]),
                 verb if verbs.contains(verb) => help(&[verb]),
                 _ => String::new(),
             };

@@ -127,6 +127,7 @@ fn volume(loading: &Loading) -> CreateVolume {
         directory: place.directory.display().to_string(),
         of_image: false,
         data_of: None,
+        trial_of: None,
         driver: None,
         options: BTreeMap::new(),
         labels: BTreeMap::new(),

@@ -154,7 +154,7 @@ impl<'c> Top<'c> {
             Some(Line::Ended { .. }) | None => {
                 return Err(Failure::new(Exit::Failed, "the daemon ended").hint("`witwd up -d` starts one"));
             }
-            Some(Line::Accepted { .. } | Line::Missed { .. } | Line::Alive | Line::Unknown) => {}
+            Some(Line::Accepted { .. } | Line::Missed { .. } | Line::Errand { .. } | Line::Alive | Line::Unknown) => {}
         }
         Ok(())
     }

@@ -220,7 +220,6 @@ fn what_this_version_leaves_out_is_said() {
         loaded.not_carried_out,
         [
             "jobs.migrate is not run by this version: what depends on it waits (web)",
-            "postgres.db: no backups are taken by this version",
             "secrets.k has no value in this version: what uses it waits",
         ]
     );

@@ -261,6 +261,7 @@ impl Bench {
             directory: "/srv/contract".to_owned(),
             of_image: false,
             data_of: None,
+            trial_of: None,
             driver: None,
             options: BTreeMap::new(),
             labels: BTreeMap::new(),

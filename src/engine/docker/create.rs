@@ -51,6 +51,7 @@ pub(super) fn kept_volumes(request: &CreateContainer, image: &ImageFacts) -> Vec
                 directory: identity.directory.clone(),
                 of_image: true,
                 data_of: None,
+                trial_of: None,
                 driver: None,
                 options: std::collections::BTreeMap::new(),
                 labels: std::collections::BTreeMap::new(),

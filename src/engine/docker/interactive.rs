@@ -76,12 +76,25 @@ impl Session {
         outcome.await
     }
 
+    /// The same in words that every engine has.
+    pub(super) fn joined(self) -> crate::engine::Joined {
+        let Self { input, output, engine, container, joined } = self;
+        let exit_code = Box::pin(async move { joined.exit_code(&engine, &container).await });
+        crate::engine::Joined { input, output, exit_code }
+    }
+
     /// How it ended. Ask when its output is over.
     pub async fn exit_code(&self) -> Result<i64, EngineError> {
-        match &self.joined {
-            Joined::Command(id) => exec::exit_code(&self.engine, &self.container, id).await,
-            Joined::Container(ending) => {
-                let lost = |_| EngineError::new("wait for", describe(&self.container), ErrorKind::Other, "nobody waits for it");
+        self.joined.exit_code(&self.engine, &self.container).await
+    }
+}
+
+impl Joined {
+    async fn exit_code(&self, engine: &DockerEngine, container: &ContainerId) -> Result<i64, EngineError> {
+        match self {
+            Self::Command(id) => exec::exit_code(engine, container, id).await,
+            Self::Container(ending) => {
+                let lost = |_| EngineError::new("wait for", describe(container), ErrorKind::Other, "nobody waits for it");
                 Ok((&mut *ending.lock().await).await.map_err(lost)??.code)
             }
         }

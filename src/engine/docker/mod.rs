@@ -50,7 +50,7 @@ pub use usage::Usage;
 
 use super::answer::{BuiltImage, EngineInfo, ExecOutput, FileSeen, ImageFacts, Reach, Waited};
 use super::request::{BuildImage, CreateContainer, CreateNetwork, CreateVolume, Exec, FileToPut, LogQuery, PullImage, Scope};
-use super::{Engine, EngineError, ErrorKind, EventStream, LogStream, ProgressSink};
+use super::{Engine, EngineError, ErrorKind, EventStream, Joined, LogStream, ProgressSink};
 use crate::host::Clock;
 use crate::model::name::{ContainerId, ImageId, InstanceId, StackName};
 use crate::model::observed::Observed;
@@ -279,6 +279,15 @@ impl Engine for DockerEngine {
 
     async fn is_up(&self, container: &ContainerId) -> Result<bool, EngineError> {
         containers::is_up(self, container).await
+    }
+
+    async fn join_container(&self, container: &ContainerId) -> Result<Joined, EngineError> {
+        Ok(interactive::attach(self, container, false).await?.joined())
+    }
+
+    async fn join_command(&self, container: &ContainerId, exec: &Exec) -> Result<Joined, EngineError> {
+        let Exec { command, user, env, .. } = exec.clone();
+        Ok(interactive::open(self, container, &ExecInteractive { command, user, env, tty: false }).await?.joined())
     }
 
     async fn wait(&self, container: &ContainerId) -> Result<Waited, EngineError> {

@@ -22,6 +22,7 @@ use crate::model::name::{ContainerId, ImageId};
 use crate::model::observed::{
     Attachments, Container, ContainerState, Exit, ImageHealth, Network, Observed, PublishedSeen, VolumeSeen,
 };
+use crate::model::workload::KindName;
 
 /// How many inspects are under way at once.
 const AT_ONCE: usize = 8;
@@ -292,7 +293,8 @@ async fn volumes(engine: &DockerEngine, scope: &Scope) -> Result<Vec<VolumeSeen>
                 owner,
                 of_image: labels.contains_key(labels::OF_IMAGE),
                 directory: labels.get(labels::DIRECTORY).cloned(),
-                data_of: labels::data_of(&labels),
+                data_of: labels::data_of(KindName::Postgres, &labels),
+                trial_of: labels::data_of(KindName::Verify, &labels),
                 created_at: volume.created_at.and_then(|text| text.parse().ok()),
                 driver: volume.driver,
             })

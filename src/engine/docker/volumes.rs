@@ -8,6 +8,7 @@ use bollard::query_parameters::RemoveVolumeOptions;
 use super::{Call, DockerEngine, QUICK, SLOW, fine};
 use crate::engine::request::CreateVolume;
 use crate::engine::{EngineError, ErrorKind, labels};
+use crate::model::workload::KindName;
 
 /// Makes a volume. One of ours of that name is fine; another's is a conflict.
 pub(super) async fn create(engine: &DockerEngine, request: &CreateVolume) -> Result<(), EngineError> {
@@ -22,8 +23,8 @@ pub(super) async fn create(engine: &DockerEngine, request: &CreateVolume) -> Res
     if request.of_image {
         all_labels.insert(labels::OF_IMAGE.to_owned(), "true".to_owned());
     }
-    if let Some(postgres) = &request.data_of {
-        all_labels.extend(labels::of_data(postgres));
+    for (kind, postgres) in [(KindName::Postgres, &request.data_of), (KindName::Verify, &request.trial_of)] {
+        all_labels.extend(postgres.iter().flat_map(|postgres| labels::of_data(kind, postgres)));
     }
     let body = VolumeCreateRequest {
         name: Some(request.name.clone()),

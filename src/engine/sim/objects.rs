@@ -15,7 +15,16 @@ const POOLS: usize = 31;
 impl SimVolume {
     pub(super) fn empty(owner: Option<(StackName, InstanceId)>, now: Now) -> Self {
         let (ledger, files) = (Vec::new(), BTreeMap::new());
-        Self { owner, of_image: false, data_of: None, created_at: now.wall, driver: "local".to_owned(), ledger, files }
+        Self {
+            owner,
+            of_image: false,
+            data_of: None,
+            trial_of: None,
+            created_at: now.wall,
+            driver: "local".to_owned(),
+            ledger,
+            files,
+        }
     }
 }
 
@@ -103,6 +112,7 @@ impl World {
         let mut volume = SimVolume::empty(owner, now);
         volume.of_image = request.of_image;
         volume.data_of.clone_from(&request.data_of);
+        volume.trial_of.clone_from(&request.trial_of);
         if let Some(driver) = &request.driver {
             volume.driver.clone_from(driver);
         }

@@ -55,6 +55,7 @@ impl World {
             of_image: volume.of_image,
             directory: None,
             data_of: volume.data_of.clone(),
+            trial_of: volume.trial_of.clone(),
             created_at: Some(volume.created_at),
             driver: volume.driver.clone(),
         });
@@ -92,6 +93,7 @@ impl World {
             there.of_image = volume.of_image;
             there.driver.clone_from(&volume.driver);
             there.data_of.clone_from(&volume.data_of);
+            there.trial_of.clone_from(&volume.trial_of);
             world.volumes.insert(volume.name.clone(), there);
         }
         for container in &observed.containers {

@@ -155,6 +155,8 @@ pub struct SimVolume {
     pub of_image: bool,
     /// The postgres whose data directory it was made for.
     pub data_of: Option<WorkloadName>,
+    /// The postgres of which a set is tried in it.
+    pub trial_of: Option<WorkloadName>,
     /// When it was made.
     pub created_at: Timestamp,
     /// Its driver.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use expect_test::Expect;
 
 use super::super::{Action, Containers, InFlight, Inputs, Plan, plan};
+use crate::model::backup::Due;
 use crate::model::container::{ContainerSettings, Mount, MountSource, Protocol, PublishedPort};
 use crate::model::family::{DataFound, Examined, Families, Family, Glibc, Library};
 use crate::model::hash::{Fingerprint, SpecHash};
@@ -32,6 +33,7 @@ pub struct World {
     pub fingerprints: BTreeMap<WorkloadName, Fingerprint>,
     pub volumes: BTreeMap<VolumeName, Volume>,
     pub provisions: BTreeMap<WorkloadName, String>,
+    pub backups: BTreeMap<WorkloadName, Due>,
     pub renamed_from: Option<StackName>,
 }
 
@@ -132,6 +134,7 @@ impl World {
             fingerprints: BTreeMap::new(),
             volumes: BTreeMap::new(),
             provisions: [(name("db"), "wanted".to_owned())].into(),
+            backups: BTreeMap::new(),
             renamed_from: None,
         }
     }
@@ -160,6 +163,7 @@ impl World {
             verdicts: &self.verdicts,
             fingerprints: &self.fingerprints,
             provisions: &self.provisions,
+            backups: &self.backups,
             families: &self.families,
             in_flight: &self.in_flight,
             now: NOW,
@@ -185,6 +189,7 @@ impl World {
             name: volume.to_owned(),
             owner: Some((stack.parse().expect("a name"), instance())),
             data_of: data_of.map(name),
+            trial_of: None,
             of_image: false,
             directory: None,
             created_at: None,

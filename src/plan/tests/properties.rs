@@ -112,7 +112,8 @@ fn touched(world: &World) -> Vec<String> {
         | Action::Stop { container, .. }
         | Action::Remove { container, .. }
         | Action::Disconnect { container, .. }
-        | Action::Provision { container, .. } => is_theirs(container),
+        | Action::Provision { container, .. }
+        | Action::Backup { container, .. } => is_theirs(container),
     };
     let actions = world.plan().actions;
     actions.iter().filter(|planned| touches(&planned.action)).map(|planned| format!("{:?}", planned.action)).collect()

@@ -26,6 +26,7 @@ use jiff::Timestamp;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::apply::{Context, PRIMITIVES, TRANSFERS};
+use super::backups::NoBackups;
 use super::families::learn;
 use super::handle::{Command, Up, channel};
 use super::keeper::Keeper;
@@ -103,6 +104,7 @@ async fn foresee(question: Question, clock: Arc<VirtualClock>) -> Preview {
         clock: clock.clone(),
         disk: disk.clone(),
         keeper: Arc::new(StillKeeper::of(keeper, clock.clone())),
+        backups: Arc::new(NoBackups),
         commands: Arc::new(SimCommands::new(engine.clone())),
         kept_logs: KeptLogs::new(disk.clone(), Path::new("/")),
         instance,

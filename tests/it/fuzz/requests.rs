@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use witwd::control::protocol::{Down, Failed, Hello, Line, Request, Up};
+use witwd::model::backup::{Errand, Work, WorkFailed};
 use witwd::model::wish::Wish;
 use witwd::supervisor::Command;
 
@@ -78,6 +79,7 @@ fn corpus() -> Corpus {
         Request::Plan(Box::new(up)),
         Request::Down(Down { volumes: ["demo_data".to_owned()].into() }),
         Request::Hand(scale),
+        Request::Errand(Errand { of: "db".parse().expect("a name"), work: Work::Take { slot: None, missed: 0, before: None } }),
         Request::Watch,
         Request::Events { follow: false },
         Request::Events { follow: true },
@@ -131,6 +133,10 @@ async fn agree(mut daemon: Played) {
         let _ = match command {
             Command::Up(_, answer) | Command::Down(_, answer) => answer.send(1).is_ok(),
             Command::Hand(_, answer) => answer.send(Ok((1, Vec::new()))).is_ok(),
+            Command::Errand(_, answer) => {
+                let failed = WorkFailed { reason: "none".to_owned(), words: "no sets here".to_owned() };
+                answer.send(Err(failed.into())).is_ok()
+            }
             Command::Pulse(answer) => answer.send(()).is_ok(),
             Command::File(_) | Command::Tell(_) => true,
         };

@@ -181,6 +181,7 @@ fn is_planned(loaded: &Loaded) -> Result<(), String> {
         verdicts: &BTreeMap::new(),
         fingerprints: &BTreeMap::new(),
         provisions: &BTreeMap::new(),
+        backups: &BTreeMap::new(),
         families: &Families::new(),
         in_flight: &InFlight::new(),
         now: Moment::default(),

@@ -17,6 +17,7 @@ fn volume(name: &str) -> CreateVolume {
         directory: String::new(),
         of_image: false,
         data_of: None,
+        trial_of: None,
         driver: None,
         options: std::collections::BTreeMap::default(),
         labels: std::collections::BTreeMap::default(),

@@ -1,0 +1,142 @@
+//! Which sets stay, which go, and whether those that stay are what they were.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::catalog::{Catalog, Entry, Lock};
+use super::check;
+use super::error::BackupError;
+use super::manifest::{Manifest, Verified};
+use super::retention::{Candidate, Decision, Policy, decide};
+use crate::model::backup::{Proof, SetId};
+use crate::model::postgres::BackupSchedule;
+use crate::model::workload::Workload;
+
+/// Every set is read anew within this time.
+const SCRUB: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// What became of old sets.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Pruned {
+    /// Those that went.
+    pub gone: Vec<SetId>,
+    /// Those that would have gone, and are held back: more than half of all.
+    pub held: Vec<SetId>,
+}
+
+/// Whether a set is one that could be restored: read whole, and not found damaged since.
+pub fn is_good(manifest: &Manifest) -> bool {
+    manifest.verify.level >= Proof::Read && manifest.verify.damaged.is_none()
+}
+
+/// Whose sets the rules are for, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope<'a> {
+    /// The Postgres.
+    pub workload: &'a Workload,
+    /// The data directory: sets of another one are left alone.
+    pub line: &'a str,
+    /// The wall clock.
+    pub now: Timestamp,
+}
+
+/// What the rules say of every set, newest first.
+pub fn judged(sets: &[Entry], scope: Scope<'_>) -> Option<Decision> {
+    let policy = Policy::new(&scope.workload.postgres()?.backup.keep).ok()?;
+    let candidates: Vec<Candidate> = sets.iter().map(candidate).collect();
+    Some(decide(&candidates, &policy, scope.now, scope.line))
+}
+
+fn candidate(set: &Entry) -> Candidate {
+    let blank = Candidate {
+        id: set.id,
+        proof: Proof::None,
+        pinned: false,
+        safe_until: None,
+        in_use: false,
+        line: String::new(),
+        unusable: None,
+    };
+    match &set.manifest {
+        Err(error) => Candidate { unusable: Some(error.to_string()), ..blank },
+        Ok(manifest) => Candidate {
+            proof: manifest.verify.level,
+            pinned: manifest.pinned,
+            safe_until: manifest.safe_until,
+            line: manifest.system_identifier.clone(),
+            unusable: manifest.verify.damaged.clone(),
+            ..blank
+        },
+    }
+}
+
+/// Removes the sets that no rule keeps. A plan that takes more than half is held back unless `meant`.
+pub fn prune(catalog: &Catalog, lock: &Lock, scope: Scope<'_>, meant: bool) -> Result<Pruned, BackupError> {
+    let Some(decision) = judged(&catalog.list()?, scope) else { return Ok(Pruned::default()) };
+    let goes: Vec<SetId> = decision.goes().collect();
+    if decision.held && !meant {
+        return Ok(Pruned { gone: Vec::new(), held: goes });
+    }
+    let mut gone = Vec::new();
+    for id in goes {
+        // One that somebody else removed meanwhile is no trouble.
+        if catalog.remove(lock, id)? {
+            gone.push(id);
+        }
+    }
+    Ok(Pruned { gone, held: Vec::new() })
+}
+
+/// Reads a share of the old sets anew, those first that were not read for the longest time.
+pub(super) async fn scrub(
+    catalog: &Catalog,
+    lock: &Lock,
+    workload: &Workload,
+    now: Timestamp,
+) -> Result<Vec<SetId>, BackupError> {
+    let sets = catalog.list()?;
+    let mut damaged = Vec::new();
+    for manifest in to_scrub(&sets, interval(workload), now) {
+        let set = catalog.directory().join(manifest.set_id.to_string());
+        let verify = match read_anew(&set, manifest).await {
+            Ok(()) => Verified { read_at: Some(now), ..manifest.verify.clone() },
+            Err(error @ BackupError::Damaged { .. }) => {
+                damaged.push(manifest.set_id);
+                Verified { read_at: Some(now), damaged: Some(error.to_string()), ..manifest.verify.clone() }
+            }
+            Err(error) => return Err(error),
+        };
+        catalog.rewrite(lock, &Manifest { verify, ..manifest.clone() })?;
+    }
+    Ok(damaged)
+}
+
+async fn read_anew(set: &std::path::Path, manifest: &Manifest) -> Result<(), BackupError> {
+    for stored in manifest.files() {
+        check::stored(set, stored).await?;
+    }
+    Ok(())
+}
+
+/// How often a set is taken, as far as that is regular.
+fn interval(workload: &Workload) -> Duration {
+    match workload.postgres().map(|postgres| &postgres.backup.schedule) {
+        Some(BackupSchedule::Every(every)) => *every,
+        _ => Duration::from_secs(3600),
+    }
+}
+
+/// The sets whose turn it is: enough each time that all are read within [`SCRUB`].
+fn to_scrub(sets: &[Entry], every: Duration, now: Timestamp) -> Vec<&Manifest> {
+    let mut known: Vec<&Manifest> = sets.iter().filter_map(|set| set.manifest.as_ref().ok()).filter(|set| is_good(set)).collect();
+    known.sort_by_key(|manifest| manifest.verify.read_at);
+    let runs = (SCRUB.as_secs() / i64::try_from(every.as_secs().max(1)).unwrap_or(i64::MAX)).max(1);
+    let share = known.len().div_ceil(usize::try_from(runs).unwrap_or(1)).max(1);
+    // What was read within the hour was read as it was written.
+    let is_old = |manifest: &&&Manifest| {
+        manifest.verify.read_at.is_none_or(|at| at > now || now.duration_since(at) >= SignedDuration::from_hours(1))
+    };
+    let turn: Vec<&Manifest> = known.iter().filter(is_old).take(share).copied().collect();
+    turn
+}

@@ -1,0 +1,72 @@
+//! What is told of the sets of one Postgres unasked. Pure.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::catalog::Entry;
+use super::keep::is_good;
+use super::manifest::Manifest;
+use crate::model::backup::{Known, Proof, Summary};
+
+/// So many sets before the newest are what is usual.
+const USUAL: usize = 7;
+/// How far clocks may differ (`postgres-facts.md`, 4.5).
+const AHEAD: SignedDuration = SignedDuration::from_mins(5);
+/// One set or two say nothing of what is usual.
+const ENOUGH: usize = 3;
+
+/// The summary of what is there, newest first. A set of a slot that has not come says nothing of the timetable: a
+/// clock that was years ahead for a moment must not end all backups.
+pub fn summary(sets: &[Entry], now: Timestamp) -> Summary {
+    let soon = now.saturating_add(AHEAD).unwrap_or(Timestamp::MAX);
+    let known: Vec<&Manifest> = sets.iter().filter_map(|set| set.manifest.as_ref().ok()).collect();
+    let good: Vec<&Manifest> = known.iter().copied().filter(|manifest| is_good(manifest)).collect();
+    let proven = good.iter().filter(|manifest| manifest.verify.level >= Proof::Restored);
+    let why = |set: &Entry| match &set.manifest {
+        Err(error) => Some((set.id, error.to_string())),
+        Ok(manifest) => manifest.verify.damaged.clone().map(|words| (set.id, words)),
+    };
+    Summary {
+        sets: sets.len(),
+        unusable: sets.iter().filter_map(why).collect(),
+        last_good: good.first().map(|manifest| of(manifest)),
+        proven: proven.max_by_key(|manifest| manifest.verify.at).map(|manifest| of(manifest)),
+        last_slot: good.iter().filter_map(|manifest| manifest.slot).filter(|slot| *slot <= soon).max(),
+        shrunk: shrunk(&good),
+    }
+}
+
+fn of(manifest: &Manifest) -> Known {
+    Known {
+        id: manifest.set_id,
+        finished: manifest.finished,
+        proof: manifest.verify.level,
+        proven_at: manifest.verify.at,
+        rows: manifest.rows(),
+        bytes: manifest.bytes(),
+        restore_seconds: manifest.verify.restore_seconds,
+        rows_equal: manifest.verify.rows_equal,
+        error: manifest.verify.error.clone(),
+    }
+}
+
+/// Whether the newest has less than half of the median of those before it, in rows or in bytes.
+fn shrunk(good: &[&Manifest]) -> Option<String> {
+    let (newest, before) = good.split_first()?;
+    let before: Vec<&&Manifest> =
+        before.iter().filter(|other| other.system_identifier == newest.system_identifier).take(USUAL).collect();
+    if before.len() < ENOUGH {
+        return None;
+    }
+    let rows = median(before.iter().map(|manifest| manifest.rows()).collect());
+    let bytes = median(before.iter().map(|manifest| manifest.bytes_plain()).collect());
+    if newest.rows() < rows / 2 {
+        return Some(format!("it has {} rows, and those before it had {rows}", newest.rows()));
+    }
+    let is_small = newest.bytes_plain() < bytes / 2;
+    is_small.then(|| format!("it has {} bytes, and those before it had {bytes}", newest.bytes_plain()))
+}
+
+fn median(mut numbers: Vec<u64>) -> u64 {
+    numbers.sort_unstable();
+    numbers.get(numbers.len() / 2).copied().unwrap_or_default()
+}

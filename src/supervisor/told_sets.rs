@@ -1,0 +1,40 @@
+//! What is told of the sets of a Postgres unasked: pure.
+
+use super::backups::Care;
+use super::report::Report;
+use crate::model::backup::{Due, Proof};
+use crate::model::history::Target;
+use crate::model::status::BackupStatus;
+use crate::model::workload::Workload;
+
+/// The sets of a Postgres of ours; `None` for what has none.
+pub(super) fn backup_status(report: &Report<'_>, workload: &Workload) -> Option<BackupStatus> {
+    let postgres = workload.postgres().filter(|postgres| !postgres.is_external())?;
+    let care: &Care = report.care;
+    let target = Target::Backup(workload.name.clone());
+    let history = report.inputs.history.backups.get(&workload.name).cloned().unwrap_or_default();
+    let summary = care.summaries.get(&workload.name).cloned().unwrap_or_default();
+    let is_under_way = report.inputs.in_flight.contains_key(&target);
+    let words = || report.progress.get(&target).cloned().unwrap_or_else(|| "begins".to_owned());
+    let next = care.due.get(&workload.name).and_then(|due| match due {
+        Due::Later(at) => Some(*at),
+        Due::Now { .. } => None,
+    });
+    let restored = summary.proven.filter(|proven| proven.proof >= Proof::Restored);
+    Some(BackupStatus {
+        last_good: summary.last_good.as_ref().map(|known| known.finished),
+        proven: restored.and_then(|proven| proven.proven_at),
+        offsite: None,
+        enabled: postgres.backup.enabled,
+        sets: summary.sets,
+        set: summary.last_good,
+        under_way: is_under_way.then(words),
+        failed: history.failed,
+        next,
+        missed: history.missed,
+        unusable: summary.unusable,
+        held: history.held,
+        shrunk: summary.shrunk,
+        unread: care.unread.get(&workload.name).cloned(),
+    })
+}
