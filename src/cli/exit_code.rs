@@ -11,6 +11,7 @@ use crate::engine::{EngineError, ErrorKind};
 use crate::host::DiskError;
 use crate::host::lock::LockError;
 use crate::host::runtime::RuntimeError;
+pub use crate::model::chain::chain;
 use crate::supervisor::PreviewError;
 
 /// How a command ended.
@@ -149,20 +150,6 @@ impl Failure {
         }
         text
     }
-}
-
-/// An error and what led to it, in one line; what an outer error repeats is said once.
-pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let words = error.to_string();
-        if !text.contains(&words) {
-            let _ = write!(text, ": {words}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 impl From<InvalidFile> for Failure {

@@ -8,6 +8,7 @@
 
 pub mod backup;
 pub mod by_hand;
+pub mod chain;
 pub mod container;
 pub mod family;
 pub mod hash;

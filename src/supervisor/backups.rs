@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::run::Supervisor;
 use crate::model::backup::{BackupFailure, Due, Errand, SetId, Summary, Work, WorkDone, WorkFailed};
+use crate::model::chain::chain;
 use crate::model::history::{Goal, Target};
 use crate::model::name::{ContainerId, ImageId, WorkloadName};
 use crate::model::stack::Stack;
@@ -76,7 +77,7 @@ pub struct PostgresBackups(pub Sets);
 impl Backups for PostgresBackups {
     fn look(&self, workload: &Workload, now: Timestamp) -> Option<Result<Summary, String>> {
         let sets = self.0.catalog(workload).list();
-        Some(sets.map(|sets| summary(&sets, now)).map_err(|error| super::keeper::chain(&error)))
+        Some(sets.map(|sets| summary(&sets, now)).map_err(|error| chain(&error)))
     }
 
     async fn carry_out(&self, task: BackupTask<'_>, progress: ProgressSink) -> Result<WorkDone, WorkFailed> {
@@ -97,7 +98,7 @@ impl Backups for PostgresBackups {
             },
         };
         let (set, gone, held, unproven) =
-            done.map_err(|error| WorkFailed { reason: error.reason().to_owned(), words: super::keeper::chain(&error) })?;
+            done.map_err(|error| WorkFailed { reason: error.reason().to_owned(), words: chain(&error) })?;
         let summary = self.look(workload, self.0.clock.wall()).and_then(Result::ok).unwrap_or_default();
         Ok(WorkDone { set, gone, held, unproven, summary })
     }

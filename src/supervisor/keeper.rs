@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use secrecy::ExposeSecret as _;
 
 use crate::engine::request::FileToPut;
+use crate::model::chain::chain;
 use crate::model::hash::Fingerprint;
 use crate::model::name::ContainerId;
 use crate::model::stack::Stack;
@@ -72,17 +73,6 @@ impl KeeperError {
     fn of(error: &dyn std::error::Error, needs_operator: bool) -> Self {
         Self { message: chain(error), needs_operator }
     }
-}
-
-/// An error and all that is behind it, as one text.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut message = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        message = format!("{message}: {cause}");
-        source = cause.source();
-    }
-    message
 }
 
 /// Passwords and provisioning of real servers.

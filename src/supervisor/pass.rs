@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::EngineError;
 use crate::health::Watched;
+use crate::model::chain::chain;
 use crate::model::family::Families;
 use crate::model::health::Subject;
 use crate::model::history::{Goal, Target};
@@ -14,7 +15,6 @@ use crate::plan::{Action, Containers, InFlight, Inputs, Plan, is_kept, is_ready,
 
 use super::event::Event;
 use super::handle::Published;
-use super::keeper::chain;
 use super::kept_logs::last_run;
 use super::last_lines::{Ended, last_lines};
 use super::note::{self, SeenExit};

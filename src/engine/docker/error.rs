@@ -1,13 +1,13 @@
 //! What bollard and the engine say, told apart once. The engine's texts are matched in lower case
 //! and in parts: they vary from version to version.
 
-use std::error::Error as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use bollard::errors::Error;
 
 use crate::engine::{EngineError, ErrorKind};
+use crate::model::chain::chain;
 
 /// The error of `operation` on `target`.
 pub(super) fn classify(operation: &'static str, target: &str, error: &Error) -> EngineError {
@@ -95,18 +95,4 @@ const TAKEN: &str = " is taken";
 /// The address of the port that an error is about.
 pub(super) fn taken_address(error: &EngineError) -> Option<SocketAddr> {
     error.message.strip_suffix(TAKEN)?.parse().ok()
-}
-
-/// What a failure of the connection is about, without saying anything twice.
-fn chain(error: &Error) -> String {
-    let mut words = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let text = cause.to_string();
-        if !words.contains(&text) {
-            words = format!("{words}: {text}");
-        }
-        source = cause.source();
-    }
-    words
 }

@@ -88,16 +88,5 @@ impl Sets {
     }
 }
 
-/// An error and all that is behind it, as one text.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut message = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        message = format!("{message}: {cause}");
-        source = cause.source();
-    }
-    message
-}
-
 #[cfg(test)]
 mod tests;

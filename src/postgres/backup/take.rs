@@ -15,6 +15,7 @@ use super::manifest::{self, Database, GLOBALS, Manifest, Verified};
 use super::progress::{Meter, ProgressSink};
 use super::{Sets, check, names};
 use crate::model::backup::Proof;
+use crate::model::chain::chain;
 use crate::model::name::{ContainerId, ImageId};
 use crate::model::postgres::Postgres;
 use crate::model::stack::Stack;
@@ -212,7 +213,7 @@ impl Sets {
         let set = catalog.directory().join(manifest.set_id.to_string());
         let (manifest, error) = self.try_out(order, &set, manifest).await;
         catalog.rewrite(lock, &manifest)?;
-        Ok((manifest, error.map(|error| super::chain(&error))))
+        Ok((manifest, error.map(|error| chain(&error))))
     }
 
     /// A trial restore, and what is known of the set after it.
@@ -228,7 +229,7 @@ impl Sets {
                 (Manifest { verify, ..manifest }, None)
             }
             Err(error) => {
-                let verify = Verified { error: Some(super::chain(&error)), ..verify };
+                let verify = Verified { error: Some(chain(&error)), ..verify };
                 (Manifest { verify, ..manifest }, Some(error))
             }
         }

@@ -3,8 +3,9 @@
 use super::error::BackupError;
 use super::manifest::{Manifest, Verified};
 use super::take::{Order, lock};
-use super::{Sets, chain, check};
+use super::{Sets, check};
 use crate::model::backup::{Proof, SetId};
+use crate::model::chain::chain;
 
 /// What a look at a set brought.
 #[derive(Debug, Clone, PartialEq)]
