@@ -23,9 +23,10 @@ down: ## stop the demo; its data stays
 ps: ## what runs, and why what does not
 	@$(RUN) $(WITWD) ps
 
+# Most of what they do is to wait for an engine: more of them than processors at a time.
 test: bootstrap-test ## every test, those against the real engine and browser too
 	@echo "== cargo test (from nothing some minutes, most of it for the crates; the engine tests make images)" >&2
-	$(RUN) cargo test --locked --workspace
+	RUST_TEST_THREADS=$(or $(RUST_TEST_THREADS),4) $(RUN) cargo test --locked --workspace
 
 soak: bootstrap ## simulated runs with new seeds, as long as told: make soak FOR=1h
 	WITWD_SOAK=$(or $(FOR),10m) cargo test --locked --test simulation -- --ignored --nocapture new_seeds
@@ -41,7 +42,7 @@ bench: bootstrap ## speed beside raw engine calls and docker compose, as ratios 
 
 chaos: bootstrap-test ## random faults for FOR=10m, SEED=1; writes the table of docs/reliability.md
 	WITWD_CHAOS_FOR=$(or $(FOR),10m) WITWD_CHAOS_SEED=$(or $(SEED),1) WITWD_CHAOS_PAGE=$(or $(PAGE),docs/reliability.md) \
-	  $(RUN) cargo test --locked --test chaos
+	  $(RUN) cargo test --locked --workspace --test chaos
 
 check: ## formatting and lints
 	cargo fmt --all --check
