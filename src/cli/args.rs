@@ -112,6 +112,8 @@ pub enum Verb {
     Run(run::RunArgs),
     /// Backup sets: take, list, verify, keep, remove
     Backup(backup::BackupArgs),
+    /// Databases as they were in a backup set, and back again
+    Restore(backup::restore::RestoreArgs),
     /// The databases of the stack
     Db(db::DbArgs),
     /// The same as `db psql`

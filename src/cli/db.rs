@@ -9,6 +9,7 @@ use super::assembly;
 use super::attach;
 use super::context::Context;
 use super::db_client;
+use super::db_reset::{self, ResetArgs};
 use super::db_url::{self, UrlArgs};
 use super::exec::request;
 use super::exit_code::{Exit, Failure};
@@ -33,6 +34,8 @@ enum DbVerb {
     Psql(PsqlArgs),
     /// An address of the database for a tool on this machine, with its password
     Url(UrlArgs),
+    /// Empty databases in the place of those that are there: a set is taken before, and it can be undone
+    Reset(ResetArgs),
     /// Anything else: answered with what is meant
     #[command(external_subcommand)]
     Other(Vec<String>),
@@ -58,6 +61,7 @@ pub(super) async fn run(context: &Context, args: DbArgs) -> Done {
     match args.verb {
         DbVerb::Psql(args) => psql(context, args).await,
         DbVerb::Url(args) => db_url::run(context, args).await,
+        DbVerb::Reset(args) => db_reset::run(context, args).await,
         DbVerb::Other(words) => Err(super::words::unknown_verb_of_db(words.first().map_or("", String::as_str))),
     }
 }

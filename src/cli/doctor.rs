@@ -59,7 +59,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn new(check: &'static str, level: Level, message: impl Into<String>, hint: &str) -> Self {
+    pub(super) fn new(check: &'static str, level: Level, message: impl Into<String>, hint: &str) -> Self {
         let hint = (level != Level::Ok && !hint.is_empty()).then(|| hint.to_owned());
         Self { check, level, message: message.into(), hint }
     }
@@ -74,6 +74,10 @@ pub(super) async fn run(context: &Context, _: DoctorArgs) -> Done {
     findings.push(file(&place, loaded.as_ref().err()));
     let stack = loaded.ok().map(|loaded| loaded.stack);
     findings.extend(disk("disk of the stack", &place.directory));
+    if let Some(stack) = &stack {
+        let is_kept = holder(&place.state).is_some();
+        findings.extend(super::backup::health::findings(stack, context.clock.wall(), is_kept));
+    }
     findings.extend(engine(context, &place, stack.as_ref()).await);
     report(context, &findings)
 }

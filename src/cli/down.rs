@@ -1,18 +1,19 @@
 //! `down`: stop and remove the stack. With no daemon the supervisor runs in this process.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use clap::Args;
 
 use super::Done;
 use super::background::{self, Own};
+use super::confirm::{can_ask, says_yes};
 use super::context::Context;
 use super::daemon::{Daemon, Signals};
 use super::exit_code::{Exit, Failure};
 use super::file;
 use super::follow::Follower;
+use super::last_set;
 use super::paint::printable;
 use super::place::Place;
 use super::progress::Progress;
@@ -23,6 +24,7 @@ use crate::engine::request::Scope;
 use crate::host::Clock;
 use crate::model::name::{InstanceId, StackName};
 use crate::model::observed::{Observed, Owner, VolumeSeen};
+use crate::model::stack::Stack;
 use crate::model::status::Status;
 
 /// Flags of `down`.
@@ -32,6 +34,9 @@ pub struct DownArgs {
     /// Remove the stack's volumes too: its data is lost
     #[arg(long)]
     volumes: bool,
+    /// With `--volumes`: take no set of the databases before
+    #[arg(long)]
+    without_last_set: bool,
     /// Don't ask
     #[arg(long)]
     yes: bool,
@@ -50,9 +55,12 @@ pub(super) async fn run(context: &Context, args: DownArgs) -> Done {
     let engine = context.engine().await?;
     let scope = Scope { instance: Some(instance.clone()), ..Scope::of(&stack) };
     let observed = engine.observe(&scope).await?;
-    let lost =
-        if args.volumes { volumes(&observed, (&stack, &instance), &Data::of(context, &place, &stack)?) } else { BTreeSet::new() };
+    let data = Data::of(context, &place, &stack)?;
+    let lost = if args.volumes { volumes(&observed, (&stack, &instance), &data) } else { BTreeSet::new() };
     confirm_loss(context, &args, &lost)?;
+    if let (Some(loaded), false) = (&data.loaded, args.without_last_set) {
+        last_set::take(context, running.as_ref(), last_set::of(loaded, &lost)).await?;
+    }
     if running.is_none() && lost.is_empty() && is_gone(&observed, &stack, &instance) {
         context.output.note(&format!("nothing of stack {stack} is there"));
         return Ok(Exit::Done);
@@ -145,6 +153,8 @@ struct Data {
     name: StackName,
     /// Volumes on the engine that are somebody else's, whoever made them.
     external: BTreeSet<String>,
+    /// The stack, where it can be read.
+    loaded: Option<Stack>,
 }
 
 impl Data {
@@ -156,8 +166,12 @@ impl Data {
         };
         let loaded = reading.map(|reading| reading.loaded.stack).filter(|loaded| loaded.name() == stack);
         Ok(loaded.map_or_else(
-            || Self { name: stack.clone(), external: BTreeSet::new() },
-            |loaded| Self { name: loaded.data_name().clone(), external: loaded.external_volumes().collect() },
+            || Self { name: stack.clone(), external: BTreeSet::new(), loaded: None },
+            |loaded| Self {
+                name: loaded.data_name().clone(),
+                external: loaded.external_volumes().collect(),
+                loaded: Some(loaded),
+            },
         ))
     }
 }
@@ -176,17 +190,12 @@ fn confirm_loss(context: &Context, args: &DownArgs, volumes: &BTreeSet<String>) 
         return Ok(());
     }
     let loss = format!("the data in {} will be lost", volumes.iter().map(String::as_str).collect::<Vec<_>>().join(", "));
-    context.output.error(&format!("{loss}; this version takes no last set before that"));
+    context.output.error(&loss);
     if args.yes {
         return Ok(());
     }
-    if !std::io::stdin().is_terminal() || context.output.json {
+    if !can_ask(context) {
         return Err(Failure::new(Exit::Refused, loss).hint("`witwd down --volumes --yes` says yes without a terminal"));
     }
-    let mut stderr = std::io::stderr();
-    // A question that can't be shown is answered with no below.
-    let _ = write!(stderr, "type yes to go on: ").and_then(|()| stderr.flush());
-    let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    if read.is_ok() && answer.trim() == "yes" { Ok(()) } else { Err(Failure::new(Exit::Refused, "nothing was removed")) }
+    if says_yes() { Ok(()) } else { Err(Failure::new(Exit::Refused, "nothing was removed")) }
 }

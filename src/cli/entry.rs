@@ -98,6 +98,7 @@ async fn dispatch(globals: Globals, verb: Verb, output: Output) -> Done {
         Verb::Completions(args) => completions::run(&context, &args),
         Verb::Enable(args) => enable::run(&context, args).await,
         Verb::Backup(args) => backup::run(&context, args).await,
+        Verb::Restore(args) => backup::restore::run(&context, args).await,
         Verb::Disable(args) => disable::run(&context, args).await,
         Verb::Daemon(args) => daemon::run(&context, args).await,
         Verb::Guardian(args) => guardian::run(args).await,

@@ -36,7 +36,15 @@ pub(super) async fn carry_out(context: &Context, errand: Errand) -> Result<WorkD
 /// Why it was not done; what was tried has a word for programs.
 fn refused(fault: Fault, reason: Option<&str>, work: &Work) -> Failure {
     let Some(reason) = reason else { return ClientError::Fault(Box::new(fault)).into() };
+    // What would have gone on with damaged or foreign data is refused.
+    let exit = match (work, reason) {
+        (Work::Restore(_), "damaged" | "unfit" | "no_safety_set") => Exit::Refused,
+        _ => Exit::Failed,
+    };
     let hint = match reason {
+        "no_safety_set" => "mend that, or say `--without-safety-set`: what is there is kept for 24 hours all the same",
+        "damaged" | "unfit" if exit == Exit::Refused => "nothing was changed; `witwd backup list` shows the other sets",
+        "not_healthy" => "`witwd restore latest --to DATABASE` makes a copy to look at; `witwd logs` shows what they said",
         "disk_low" => "make room, or say with `min_free` of `[postgres.NAME.backup]` how much is to stay free",
         "db_unavailable" => "`witwd ps` shows how the server is",
         _ => "`witwd logs witwd` shows what was tried; `witwd ps` when it is tried again",
@@ -44,6 +52,7 @@ fn refused(fault: Fault, reason: Option<&str>, work: &Work) -> Failure {
     let failure = match work {
         Work::Take { .. } => Failure::new(Exit::Failed, format!("failed to take a set: {}", fault.message)),
         Work::Verify { .. } => Failure::new(Exit::Failed, format!("failed to look at the set again: {}", fault.message)),
+        _ => Failure::new(exit, format!("failed to restore: {}", fault.message)),
     };
     failure.hint(hint)
 }

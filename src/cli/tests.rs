@@ -312,7 +312,7 @@ fn the_document_of_ps_has_the_fields_of_the_contract() {
     assert_eq!(fields(&item["last_exit"]), "at code oom signal");
     assert_eq!(
         fields(&item["backup"]),
-        "enabled failed held last_good missed next offsite proven set sets shrunk under_way unread unusable"
+        "enabled failed held last_good missed next offsite proven set sets shrunk under_way undo_until unread unusable"
     );
 }
 
@@ -370,7 +370,7 @@ fn words_are_told_apart() {
     let verbs = ["up".to_owned(), "logs".to_owned()];
     assert!(unknown_verb("lgos", &verbs).hint.is_some_and(|hint| hint.contains("`witwd logs`")));
     assert_eq!(super::words::nearest("wbe", ["web", "db"].into_iter()), Some("web"));
-    assert!(unknown_verb("restore", &verbs).message.contains("not in this version"));
+    assert!(unknown_verb("snapshot", &verbs).message.contains("not in this version"));
     assert!(unknown_verb("zzz", &verbs).hint.is_some_and(|hint| hint.contains("`witwd help`")));
     // What is said instead names only verbs that are there.
     let there = super::entry::verbs();

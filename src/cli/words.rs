@@ -19,10 +19,10 @@ const OTHERS: [(&str, &str); 12] = [
 ];
 
 /// Verbs of the contract that this version does not have.
-const LATER: [&str; 10] = ["restore", "snapshot", "job", "secret", "import", "history", "export", "bundle", "promote", "watch"];
+const LATER: [&str; 9] = ["snapshot", "job", "secret", "import", "history", "export", "bundle", "promote", "watch"];
 
 /// Verbs of `db` of the contract that this version does not have.
-const LATER_OF_DB: [&str; 2] = ["reset", "upgrade"];
+const LATER_OF_DB: [&str; 1] = ["upgrade"];
 
 /// Flags of the contract that this version does not have.
 const LATER_FLAGS: [&str; 1] = ["--host"];
@@ -55,7 +55,7 @@ pub fn unknown_verb_of_db(word: &str) -> Failure {
     } else {
         format!("`witwd db {word}` is not a command")
     };
-    Failure::new(Exit::Usage, message).hint("`witwd db psql` and `witwd db url` are what there is")
+    Failure::new(Exit::Usage, message).hint("`witwd db psql`, `witwd db url` and `witwd db reset` are what there is")
 }
 
 /// What is known of a flag that was refused where it stood.

@@ -6,6 +6,9 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::name::ContainerId;
+use super::restore::{Exchange, Restore, Restoring, Undoable};
+
 /// The name of a backup set: the second that it stands for, in UTC, and a number where there is more
 /// than one of that second. `20261120T210000Z`, `20261120T210000Z-2`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -163,6 +166,26 @@ pub enum Work {
         /// Whether also by a trial restore.
         by_restore: bool,
     },
+    /// Make databases like those of a set beside what is used.
+    Restore(Restore),
+    /// Undo the last restore: it becomes an exchange the other way round.
+    Undo,
+    /// Give names to other databases.
+    Exchange {
+        /// The data directory that the object ids are of.
+        line: String,
+        /// Which.
+        databases: Vec<Exchange>,
+        /// Whether `init` is to run in the new ones.
+        initialise: bool,
+    },
+    /// Remove what a restore made and did not end, and databases that it put aside.
+    Clear {
+        /// The data directory that the object ids are of.
+        line: String,
+        /// Those that were put aside.
+        databases: Vec<u32>,
+    },
 }
 
 impl Work {
@@ -171,6 +194,10 @@ impl Work {
         match self {
             Self::Take { .. } => "backup",
             Self::Verify { .. } => "verify",
+            Self::Restore(_) => "restore",
+            Self::Undo => "undo",
+            Self::Exchange { .. } => "exchange",
+            Self::Clear { .. } => "clear",
         }
     }
 }
@@ -195,12 +222,24 @@ pub struct BackupHistory {
     /// What failed last, until the next set.
     #[serde(default)]
     pub failed: Option<BackupFailure>,
+    /// The newest slot that a set was taken for: the set itself may have gone by the rules since.
+    #[serde(default)]
+    pub last_slot: Option<Timestamp>,
+    /// The last set that was taken before something: of which container, and before what.
+    #[serde(default)]
+    pub taken_before: Option<(ContainerId, String)>,
     /// How many slots passed without a set, in all; only grows.
     #[serde(default)]
     pub missed: u64,
     /// Old sets that would go by the rules, and are held back for they are more than half.
     #[serde(default)]
     pub held: Vec<SetId>,
+    /// A restore that is under way.
+    #[serde(default)]
+    pub restoring: Option<Restoring>,
+    /// The last restore, while it can be undone.
+    #[serde(default)]
+    pub undoable: Option<Undoable>,
 }
 
 /// A set that could not be taken.
@@ -221,8 +260,14 @@ pub struct BackupFailure {
 /// What came of a piece of work.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct WorkDone {
-    /// The set that it was about.
-    pub set: SetId,
+    /// The set that it was about, where it was about one.
+    pub set: Option<SetId>,
+    /// Of a restore: the data directory and the names that change hands.
+    #[serde(default)]
+    pub made: Option<(String, Vec<Exchange>)>,
+    /// Of a restore: the set that was taken before.
+    #[serde(default)]
+    pub safety: Option<SetId>,
     /// Old sets that went.
     pub gone: Vec<SetId>,
     /// Old sets that would have gone, and are held back.
@@ -230,8 +275,27 @@ pub struct WorkDone {
     /// Why the set is not proven as it should be, for people: a trial restore that was due and failed, or what
     /// was found when it was looked at again.
     pub unproven: Option<String>,
-    /// What is there now.
-    pub summary: Summary,
+    /// What went wrong after the set was good, for people.
+    #[serde(default)]
+    pub troubles: Vec<String>,
+    /// What is there now; `None`: nobody looked, or that failed.
+    pub summary: Option<Summary>,
+}
+
+impl WorkDone {
+    /// It is done, and there is nothing to tell of it.
+    pub fn of_none() -> Self {
+        Self {
+            set: None,
+            made: None,
+            safety: None,
+            gone: Vec::new(),
+            held: Vec::new(),
+            unproven: None,
+            troubles: Vec::new(),
+            summary: None,
+        }
+    }
 }
 
 /// Work that failed.

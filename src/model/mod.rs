@@ -21,6 +21,7 @@ pub mod observed;
 pub mod postgres;
 pub mod preview;
 pub mod probe;
+pub mod restore;
 pub mod snapshot;
 pub mod stack;
 pub mod status;

@@ -315,6 +315,9 @@ pub struct BackupStatus {
     /// Why the directory of the sets can't be read.
     #[serde(default)]
     pub unread: Option<String>,
+    /// Until when the last restore can be undone.
+    #[serde(default)]
+    pub undo_until: Option<Timestamp>,
 }
 
 /// One line of `events --json`.

@@ -8,6 +8,7 @@ use crate::model::backup::Work;
 use crate::model::health::Subject;
 use crate::model::history::Target;
 use crate::model::name::{ContainerId, ImageId, ReplicaKey, VolumeName, WorkloadName};
+use crate::model::restore::Restore;
 use crate::model::time::{Moment, seconds};
 
 /// One primitive of the engine, or one idempotent step of the caretaker.
@@ -257,6 +258,7 @@ impl fmt::Display for Planned {
                 write!(formatter, " {container}")?;
             }
             Action::Backup { work: Work::Verify { set, .. }, .. } => write!(formatter, " {set}")?,
+            Action::Backup { work: Work::Restore(Restore { source, .. }), .. } => write!(formatter, " {source}")?,
             _ => {}
         }
         write!(formatter, " | {}", self.cause)

@@ -1,16 +1,18 @@
 //! Sets of a Postgres: begun when they are due and its server is ready. Nothing waits for one, and one that can't
-//! be begun stands in nobody's way.
+//! be begun stands in nobody's way. Where names of databases change hands, those who need the server are stopped first.
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::action::Action;
-use super::gates::is_ready;
+use super::gates::{is_ready, verdict_of};
 use super::inputs::Inputs;
 use super::pass::Pass;
-use crate::model::backup::Due;
-use crate::model::observed::Container;
+use crate::model::backup::{Due, Work};
+use crate::model::history::Target;
+use crate::model::name::WorkloadName;
+use crate::model::observed::{Container, ContainerState};
 use crate::model::workload::Workload;
 
 /// The wall clock may jump, and timers stop while a machine sleeps: it is asked at least so often.
@@ -22,7 +24,10 @@ pub fn plan(pass: &mut Pass<'_>) {
     for workload in inputs.stack.in_order() {
         match inputs.backups.get(&workload.name) {
             Some(Due::Now { work, cause }) => {
-                if let Some(server) = server(inputs, workload) {
+                let needed = matches!(work, Work::Exchange { .. }).then(|| needed_by(inputs, workload)).flatten();
+                if let Some(dependent) = needed {
+                    pass.block(Target::Backup(workload.name.clone()), format!("waiting until {dependent} is stopped"));
+                } else if let Some(server) = server(inputs, workload, work) {
                     let (container, image) = (server.id.clone(), server.image.clone());
                     let action = Action::Backup { name: workload.name.clone(), container, image, work: work.clone() };
                     pass.act(action, cause.clone());
@@ -34,9 +39,64 @@ pub fn plan(pass: &mut Pass<'_>) {
     }
 }
 
-/// The container of a Postgres that can be dumped.
-fn server<'a>(inputs: &Inputs<'a>, workload: &Workload) -> Option<&'a Container> {
-    inputs.of_workload(&workload.name).iter().copied().find(|container| is_ready(inputs, workload, container))
+/// How long a set that failed waits before it is tried again where something waits for it.
+const RETRY: SignedDuration = SignedDuration::from_secs(60);
+
+/// Whether a server may be stopped for one of another image: a set of what it holds is taken first, and planned here.
+/// One that does not answer can't be dumped, and another image may be meant to mend it.
+pub fn may_leave(pass: &mut Pass<'_>, workload: &Workload, old: &Container, new: &Container) -> bool {
+    let inputs = pass.inputs;
+    let is_wanted = workload.postgres().is_some_and(|postgres| postgres.backup.enabled && !postgres.is_external());
+    if !is_wanted || old.image == new.image || !answers(inputs, workload, old) {
+        return true;
+    }
+    let before = format!("another image, in container {}", new.id);
+    let known = inputs.history.backups.get(&workload.name);
+    let taken = known.and_then(|known| known.taken_before.as_ref());
+    if taken.is_some_and(|(container, what)| *container == old.id && *what == before) {
+        return true;
+    }
+    let Some(identity) = &new.identity else { return true };
+    let target = Target::Replica(identity.key.clone());
+    let failed = known.and_then(|known| known.failed.as_ref());
+    if let Some(failed) = failed.filter(|failed| inputs.wall.duration_since(failed.at).abs() < RETRY) {
+        let words = format!("it gets another image, and no set of what is there could be taken before: {}", failed.words);
+        pass.block_until(target, words, inputs.now + ASKED);
+        return false;
+    }
+    let (container, image) = (old.id.clone(), old.image.clone());
+    let work = Work::Take { slot: None, missed: 0, before: Some(before) };
+    pass.act(Action::Backup { name: workload.name.clone(), container, image, work }, "it gets another image");
+    pass.block(target, "a set of what is there is taken before it gets another image");
+    false
+}
+
+/// One that needs a Postgres and is up.
+fn needed_by(inputs: &Inputs<'_>, workload: &Workload) -> Option<WorkloadName> {
+    let mut dependents = inputs.stack.dependents(&workload.name);
+    let is_up = |name: &WorkloadName| inputs.of_workload(name).iter().any(|container| container.state.is_up());
+    dependents.find(|dependent| is_up(&dependent.name)).map(|dependent| dependent.name.clone())
+}
+
+/// Whose databases change hands just now, of those that `workload` needs.
+pub fn changing<'a>(inputs: &Inputs<'_>, workload: &'a Workload) -> Option<&'a WorkloadName> {
+    let is_changing =
+        |name: &&WorkloadName| matches!(inputs.backups.get(name), Some(Due::Now { work: Work::Exchange { .. }, .. }));
+    workload.dependencies.iter().map(|dependency| &dependency.on).find(is_changing)
+}
+
+/// The container of a Postgres that can be dumped. A restore mends what is not ready, and needs only that it answers.
+fn server<'a>(inputs: &Inputs<'a>, workload: &Workload, work: &Work) -> Option<&'a Container> {
+    let can = |container: &&Container| match work {
+        Work::Take { .. } | Work::Verify { .. } | Work::Undo => is_ready(inputs, workload, container),
+        Work::Restore(_) | Work::Exchange { .. } | Work::Clear { .. } => answers(inputs, workload, container),
+    };
+    inputs.of_workload(&workload.name).iter().copied().find(can)
+}
+
+fn answers(inputs: &Inputs<'_>, workload: &Workload, container: &Container) -> bool {
+    let is_running = matches!(container.state, ContainerState::Running { .. });
+    is_running && verdict_of(inputs, workload, container).alive == Some(true)
 }
 
 fn until(wall: Timestamp, at: Timestamp) -> Duration {

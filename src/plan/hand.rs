@@ -2,11 +2,11 @@
 //! followed by another.
 
 use super::action::Action;
-use super::gates;
 use super::inputs::Inputs;
 use super::pass::Pass;
+use super::{backups, gates};
 use crate::model::history::Target;
-use crate::model::name::ReplicaKey;
+use crate::model::name::{ReplicaKey, WorkloadName};
 use crate::model::observed::Container;
 use crate::model::workload::Workload;
 
@@ -32,6 +32,28 @@ pub fn stop(pass: &mut Pass<'_>, workload: &Workload, containers: &[&Container])
     }
     let action = Action::Stop { key, container: up.id.clone(), grace: workload.container.stop_grace, failed: false };
     pass.act(action, "stopped by hand");
+}
+
+/// Plans the stop of a replica while databases that it needs change hands, after those that need it and are stopped
+/// too; it is started again when that is over.
+pub fn make_way(pass: &mut Pass<'_>, workload: &Workload, containers: &[&Container], (target, of): (&Target, &WorkloadName)) {
+    let up = containers.iter().find(|container| container.state.is_up());
+    let Some((up, identity)) = up.and_then(|up| Some((up, up.identity.as_ref()?))) else {
+        pass.block(target.clone(), format!("{of} gets restored databases"));
+        return;
+    };
+    let inputs = pass.inputs;
+    let is_first = |other: &&Workload| {
+        let is_up = inputs.of_workload(&other.name).iter().any(|container| container.state.is_up());
+        is_up && backups::changing(inputs, other).is_some()
+    };
+    if let Some(first) = inputs.stack.dependents(&workload.name).find(is_first) {
+        pass.block(target.clone(), format!("{of} gets restored databases: stopped after {}, which needs it", first.name));
+        return;
+    }
+    let key = identity.key.clone();
+    let action = Action::Stop { key, container: up.id.clone(), grace: workload.container.stop_grace, failed: false };
+    pass.act(action, format!("{of} gets restored databases"));
 }
 
 /// One that is stopped by hand too, needs `workload`, perhaps through others, and is still up.

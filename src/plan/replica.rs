@@ -10,7 +10,7 @@ use super::divergence::Divergence;
 use super::inputs::Inputs;
 use super::pass::Pass;
 use super::restart::{Decision, End, Times, decide};
-use super::{data, gates, hand};
+use super::{backups, data, gates, hand};
 use crate::model::history::Target;
 use crate::model::name::ReplicaKey;
 use crate::model::observed::{Container, ContainerState, Exit};
@@ -47,6 +47,10 @@ pub fn plan_replica(pass: &mut Pass<'_>, workload: &Workload, key: ReplicaKey, r
     let containers = inputs.of_replica(&key);
     if inputs.history.by_hand.is_stopped(&key) {
         hand::stop(pass, workload, containers);
+        return;
+    }
+    if let Some(of) = backups::changing(inputs, workload) {
+        hand::make_way(pass, workload, containers, (&target, of));
         return;
     }
     if inputs.history.by_hand.is_asked(&key) {
@@ -198,6 +202,9 @@ fn bring_up(pass: &mut Pass<'_>, replica: &Replica<'_>, current: &Container) {
         }
     }
     if let Some(old) = replica.others.iter().find(|other| other.state.is_up()) {
+        if !backups::may_leave(pass, replica.workload, old, current) {
+            return;
+        }
         let reason = pass.inputs.divergence(replica.workload, old).map_or("a newer container is there", Divergence::words);
         super::orphans::end(pass, old, reason);
         return;

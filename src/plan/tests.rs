@@ -1,5 +1,6 @@
 //! The planner's tables: a world in a few words, the plan as text.
 
+mod backups;
 mod fixture;
 mod hand;
 mod held;

@@ -8,8 +8,10 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::oneshot;
 
+use super::event::Event;
+use super::restore::Restores;
 use super::run::Supervisor;
-use crate::model::backup::{BackupFailure, Due, Errand, SetId, Summary, Work, WorkDone, WorkFailed};
+use crate::model::backup::{BackupFailure, Due, Errand, Known, SetId, Summary, Work, WorkDone, WorkFailed};
 use crate::model::chain::chain;
 use crate::model::history::{Goal, Target};
 use crate::model::name::{ContainerId, ImageId, WorkloadName};
@@ -19,7 +21,7 @@ use crate::model::wish::Refusal;
 use crate::model::workload::Workload;
 use crate::plan::Action;
 use crate::postgres::backup::schedule::{self, Failed, Record, Timetable};
-use crate::postgres::backup::{Order, ProgressSink, Sets, Wanted, summary};
+use crate::postgres::backup::{Made, Order, ProgressSink, Pruned, Sets, Taken, Wanted, last_slot, summary};
 
 /// How often the directories of sets are read: somebody else may change what lies there.
 const READ: Duration = Duration::from_secs(60);
@@ -31,8 +33,13 @@ const SAFE: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Sets of a Postgres. The real one is [`PostgresBackups`].
 #[async_trait]
 pub trait Backups: Send + Sync {
-    /// What lies in the directory of its sets at this time; `None`: nothing is known, and nothing is done.
-    fn look(&self, workload: &Workload, now: Timestamp) -> Option<Result<Summary, String>>;
+    /// Whether sets are looked after at all; where not, nothing is known of any and nothing is done.
+    fn are_kept(&self) -> bool {
+        true
+    }
+
+    /// What lies in the directory of the sets of a Postgres at this time. May wait for a disk.
+    fn look(&self, workload: &Workload, now: Timestamp) -> Result<Summary, String>;
 
     /// Takes a set, or looks at one again.
     async fn carry_out(&self, task: BackupTask<'_>, progress: ProgressSink) -> Result<WorkDone, WorkFailed>;
@@ -55,18 +62,23 @@ pub struct BackupTask<'a> {
     pub cause: String,
 }
 
-/// Nothing is known of sets, and none is taken: for who only looks ahead.
+/// Nothing is known of sets, and none is due; what is taken before something else is taken at once: for who only looks
+/// ahead.
 #[derive(Debug, Default)]
 pub struct NoBackups;
 
 #[async_trait]
 impl Backups for NoBackups {
-    fn look(&self, _: &Workload, _: Timestamp) -> Option<Result<Summary, String>> {
-        None
+    fn are_kept(&self) -> bool {
+        false
+    }
+
+    fn look(&self, _: &Workload, _: Timestamp) -> Result<Summary, String> {
+        Ok(Summary::default())
     }
 
     async fn carry_out(&self, _: BackupTask<'_>, _: ProgressSink) -> Result<WorkDone, WorkFailed> {
-        Err(WorkFailed { reason: "none".to_owned(), words: "no sets are taken here".to_owned() })
+        Ok(WorkDone::of_none())
     }
 }
 
@@ -75,32 +87,41 @@ pub struct PostgresBackups(pub Sets);
 
 #[async_trait]
 impl Backups for PostgresBackups {
-    fn look(&self, workload: &Workload, now: Timestamp) -> Option<Result<Summary, String>> {
+    fn look(&self, workload: &Workload, now: Timestamp) -> Result<Summary, String> {
         let sets = self.0.catalog(workload).list();
-        Some(sets.map(|sets| summary(&sets, now)).map_err(|error| chain(&error)))
+        sets.map(|sets| summary(&sets, now)).map_err(|error| chain(&error))
     }
 
     async fn carry_out(&self, task: BackupTask<'_>, progress: ProgressSink) -> Result<WorkDone, WorkFailed> {
         let BackupTask { stack, workload, container, image, work, cause } = task;
         let order = Order { stack, workload, container, image, progress };
+        let none = WorkDone::of_none();
         let done = match work {
             Work::Take { slot, before, .. } => {
                 let safe_for = before.map(|_| SAFE);
                 self.0.take(&order, &Wanted { slot, reason: cause, safe_for }).await.map(|taken| {
-                    let pruned = taken.pruned;
-                    (taken.manifest.set_id, pruned.gone, pruned.held, taken.trial_failed)
+                    let Taken { manifest, trial_failed: unproven, pruned: Pruned { gone, held }, troubles } = taken;
+                    WorkDone { set: Some(manifest.set_id), unproven, gone, held, troubles, ..none }
                 })
             }
             Work::Verify { set, by_restore } => match self.0.verify(&order, set, by_restore).await {
-                Ok(Some(checked)) => Ok((set, Vec::new(), Vec::new(), checked.error)),
+                Ok(Some(checked)) => Ok(WorkDone { set: Some(set), unproven: checked.error, ..none }),
                 Ok(None) => return Err(no_set(set)),
                 Err(error) => Err(error),
             },
+            Work::Restore(wanted) => self.0.restore(&order, &wanted).await.map(|made| {
+                let Made { line, databases, safety } = made;
+                WorkDone { made: Some((line, databases)), safety, ..none }
+            }),
+            Work::Exchange { line, databases, initialise } => {
+                self.0.exchange(&order, &line, &databases, initialise).await.map(|()| none)
+            }
+            Work::Clear { line, databases } => self.0.clear(&order, &line, &databases).await.map(|()| none),
+            // It is never planned: an exchange is.
+            Work::Undo => Ok(none),
         };
-        let (set, gone, held, unproven) =
-            done.map_err(|error| WorkFailed { reason: error.reason().to_owned(), words: chain(&error) })?;
-        let summary = self.look(workload, self.0.clock.wall()).and_then(Result::ok).unwrap_or_default();
-        Ok(WorkDone { set, gone, held, unproven, summary })
+        let done = done.map_err(|error| WorkFailed { reason: error.reason().to_owned(), words: chain(&error) })?;
+        Ok(WorkDone { summary: self.look(workload, self.0.clock.wall()).ok(), ..done })
     }
 }
 
@@ -131,9 +152,29 @@ pub struct Care {
     pub unread: BTreeMap<WorkloadName, String>,
     /// What is to be done.
     pub due: BTreeMap<WorkloadName, Due>,
-    errands: BTreeMap<WorkloadName, VecDeque<(Work, Answer)>>,
+    errands: BTreeMap<WorkloadName, VecDeque<Asked>>,
+    /// Restores that are under way.
+    pub(super) restores: Restores,
     read_at: Option<Moment>,
+    /// Whether the directories are being read.
+    is_reading: bool,
     awake: Option<Awake>,
+}
+
+impl Care {
+    /// Whether a restore is what is asked for next.
+    pub(super) fn is_asked_to_restore(&self, name: &WorkloadName) -> bool {
+        self.errands.get(name).is_some_and(|queue| queue.iter().any(|asked| matches!(asked.work, Work::Restore(_))))
+    }
+}
+
+/// An errand that waits.
+#[derive(Debug)]
+struct Asked {
+    /// When it was accepted: what was begun before is not what was asked for.
+    at: Moment,
+    work: Work,
+    answer: Answer,
 }
 
 /// Since when the machine is awake, as far as we saw.
@@ -157,30 +198,48 @@ impl Awake {
 }
 
 impl Supervisor {
-    /// Reads what lies in the directories of sets, where that was not done lately.
-    pub(super) fn read_sets(&mut self) {
+    /// Has the directories of sets read, where that was not done lately. A disk that hangs holds up nothing else.
+    fn read_sets(&mut self) {
         let now = self.context.clock.moment();
-        if self.care.read_at.is_some_and(|at| now.since(at) < READ) {
+        let is_fresh = self.care.read_at.is_some_and(|at| now.since(at) < READ);
+        if is_fresh || self.care.is_reading || !self.context.backups.are_kept() {
             return;
         }
-        self.care.read_at = Some(now);
-        let wall = self.context.clock.wall();
-        let stack = self.stack.clone();
-        for workload in stack.in_order().filter(|workload| is_cared_for(workload)) {
-            match self.context.backups.look(workload, wall) {
-                Some(Ok(summary)) => {
-                    self.care.unread.remove(&workload.name);
-                    self.care.summaries.insert(workload.name.clone(), summary);
-                }
-                Some(Err(words)) => {
-                    if self.care.unread.insert(workload.name.clone(), words.clone()).as_ref() != Some(&words) {
-                        self.journal.record("failed", &workload.name, words);
+        (self.care.read_at, self.care.is_reading) = (Some(now), true);
+        let (context, stack, wall) = (self.context.clone(), self.stack.clone(), self.context.clock.wall());
+        self.tasks.spawn(async move {
+            let events = context.events.clone();
+            let read = move || {
+                let cared = stack.in_order().filter(|workload| is_cared_for(workload));
+                cared.map(|workload| (workload.name.clone(), context.backups.look(workload, wall))).collect()
+            };
+            let read = tokio::task::spawn_blocking(read).await.unwrap_or_default();
+            let _ = events.send(Event::SetsRead(read));
+        });
+    }
+
+    /// The directories of sets were read.
+    pub(super) fn sets_read(&mut self, read: BTreeMap<WorkloadName, Result<Summary, String>>) {
+        self.care.is_reading = false;
+        for (name, read) in read {
+            // What a piece of work saw at its end is newer than a look that began before it was over.
+            let is_busy = self.under_way.contains_key(&Target::Backup(name.clone()));
+            match read {
+                Ok(summary) => {
+                    self.care.unread.remove(&name);
+                    if !is_busy {
+                        self.care.summaries.insert(name, summary);
                     }
-                    self.care.summaries.remove(&workload.name);
                 }
-                None => {}
+                Err(words) => {
+                    if self.care.unread.insert(name.clone(), words.clone()).as_ref() != Some(&words) {
+                        self.journal.record("failed", &name, words);
+                    }
+                    self.care.summaries.remove(&name);
+                }
             }
         }
+        self.pass();
     }
 
     /// Works out what is due.
@@ -196,9 +255,12 @@ impl Supervisor {
     }
 
     fn due_of(&self, workload: &Workload, now: Timestamp) -> Option<Due> {
+        if let Some(due) = self.restore_due(&workload.name, now) {
+            return Some(due);
+        }
         let record = self.record(workload, now);
         let errand = self.care.errands.get(&workload.name).and_then(VecDeque::front);
-        if let Some((work, _)) = errand {
+        if let Some(Asked { work, .. }) = errand {
             // A set that somebody asks for is that of the slot, where that has none: nothing waits for a retry.
             let at_once = record.map(|record| Record { failed: None, awake_since: Timestamp::MIN, ..record });
             let work = match (work.clone(), at_once.and_then(|record| self.scheduled(workload, &record, now))) {
@@ -222,9 +284,10 @@ impl Supervisor {
     /// What is known of the slots of a Postgres; `None` where its directory was not read.
     fn record(&self, workload: &Workload, now: Timestamp) -> Option<Record> {
         let summary = self.care.summaries.get(&workload.name)?;
-        let failed = self.history.backups.get(&workload.name).and_then(|history| history.failed.as_ref());
+        let history = self.history.backups.get(&workload.name);
+        let failed = history.and_then(|history| history.failed.as_ref());
         Some(Record {
-            last_slot: summary.last_slot,
+            last_slot: last_slot(summary, history.and_then(|history| history.last_slot), now),
             failed: failed.map(|failed| Failed { slot: failed.slot, times: failed.times, at: failed.at }),
             awake_since: self.care.awake.map_or(now, |awake| awake.since),
         })
@@ -243,7 +306,13 @@ impl Supervisor {
         if let Some(refusal) = self.refuse_errand(&errand) {
             return drop(answer.send(Err(refusal.into())));
         }
-        self.care.errands.entry(errand.of).or_default().push_back((errand.work, answer));
+        match &errand.work {
+            Work::Undo => return self.begin_undo(&errand.of, answer),
+            Work::Restore(wanted) => self.begin_restore(&errand.of, wanted),
+            _ => {}
+        }
+        let asked = Asked { at: self.context.clock.moment(), work: errand.work, answer };
+        self.care.errands.entry(errand.of).or_default().push_back(asked);
     }
 
     fn refuse_errand(&self, errand: &Errand) -> Option<Refusal> {
@@ -254,6 +323,11 @@ impl Supervisor {
             let words = format!("the daemon runs no postgres {}", errand.of);
             return Some(Refusal::state(words, "`witwd up -d` has it run what stack.toml says"));
         };
+        if matches!(errand.work, Work::Restore(_) | Work::Undo)
+            && let Some(refusal) = self.refuse_restore(errand, self.context.clock.wall())
+        {
+            return Some(refusal);
+        }
         let external = workload.postgres().is_some_and(crate::model::postgres::Postgres::is_external);
         external.then(|| {
             let words = format!("{} is an external server: no sets of it are taken by this version", errand.of);
@@ -265,7 +339,7 @@ impl Supervisor {
     pub(super) fn give_up_errands(&mut self, of: impl Fn(&WorkloadName) -> bool, why: &str) {
         let failed = || WorkFailed { reason: "given_up".to_owned(), words: why.to_owned() };
         let gone: Vec<WorkloadName> = self.care.errands.keys().filter(|name| of(name)).cloned().collect();
-        for (_, answer) in gone.iter().filter_map(|name| self.care.errands.remove(name)).flatten() {
+        for Asked { answer, .. } in gone.iter().filter_map(|name| self.care.errands.remove(name)).flatten() {
             let _ = answer.send(Err(failed().into()));
         }
     }
@@ -273,35 +347,66 @@ impl Supervisor {
     /// A piece of work is over: what came of it is remembered, told, and answered.
     pub(super) fn worked(&mut self, action: &Action, result: Result<WorkDone, WorkFailed>) {
         let Action::Backup { name, work, .. } = action else { return };
+        if matches!(work, Work::Exchange { .. } | Work::Clear { .. }) {
+            return self.stepped(name, work, result.map(|_| ()));
+        }
+        if let (Action::Backup { container, .. }, Work::Take { before: Some(before), .. }, Ok(_)) = (action, work, &result) {
+            let history = self.history.backups.entry(name.clone()).or_default();
+            history.taken_before = Some((container.clone(), before.clone()));
+        }
         match &result {
             Ok(done) => self.note_done(name, work, done),
             Err(failed) => self.note_failed(name, work, failed),
         }
+        let is_over = match (work, &result) {
+            (Work::Restore(wanted), Ok(done)) => self.restored(name, wanted, done),
+            (Work::Restore(_), Err(_)) => {
+                self.forget_restore(name);
+                true
+            }
+            _ => true,
+        };
+        let begun = self.under_way.get(&action.target()).map(|under_way| under_way.since);
         let Some(queue) = self.care.errands.get_mut(name) else { return };
-        // It was begun for the errand at the head, unless a slot was due before that came.
-        if queue.front().is_some_and(|(asked, _)| is_for(asked, work))
-            && let Some((_, answer)) = queue.pop_front()
+        // It was begun for the errand at the head, unless it was begun before that came.
+        let is_its = |asked: &Asked| begun.is_some_and(|begun| begun >= asked.at) && is_for(&asked.work, work);
+        if queue.front().is_some_and(is_its)
+            && let Some(Asked { answer, .. }) = queue.pop_front()
         {
-            let _ = answer.send(result.map_err(ErrandError::Failed));
+            // Who is told that it is done finds it so in what is shown.
+            self.publish();
+            match result {
+                Ok(done) if !is_over => self.wait_for_restore(name, answer, done),
+                result => drop(answer.send(result.map_err(ErrandError::Failed))),
+            }
         }
-        if queue.is_empty() {
+        if self.care.errands.get(name).is_some_and(VecDeque::is_empty) {
             self.care.errands.remove(name);
         }
     }
 
     fn note_done(&mut self, name: &WorkloadName, work: &Work, done: &WorkDone) {
-        self.care.summaries.insert(name.clone(), done.summary.clone());
+        self.care.summaries.extend(done.summary.clone().map(|summary| (name.clone(), summary)));
         let history = self.history.backups.entry(name.clone()).or_default();
-        if let Work::Take { missed, .. } = work {
+        if let Work::Take { slot, missed, .. } = work {
             history.failed = None;
+            history.last_slot = slot.or(history.last_slot);
             history.missed += missed;
             history.held.clone_from(&done.held);
         }
-        let detail = serde_json::json!({ "set": done.set, "gone": done.gone, "held": done.held, "last": done.summary.last_good });
-        let kind = if matches!(work, Work::Take { .. }) { "backed-up" } else { "verified" };
-        match &done.unproven {
-            None => self.journal.record_with(kind, name, format!("set {}", told(done)), detail),
-            Some(words) => self.journal.record_with("unproven", name, format!("set {}: {words}", done.set), detail),
+        let detail = serde_json::json!({ "set": done.set, "gone": done.gone, "held": done.held, "last": last_good(done) });
+        match (work, &done.unproven, done.set) {
+            (Work::Take { .. }, None, _) => self.journal.record_with("backed-up", name, format!("set {}", told(done)), detail),
+            (Work::Verify { .. }, None, _) => self.journal.record_with("verified", name, format!("set {}", told(done)), detail),
+            (_, Some(words), Some(set)) => self.journal.record_with("unproven", name, format!("set {set}: {words}"), detail),
+            (Work::Restore(wanted), _, _) => {
+                let words = wanted.to.as_ref().map_or("its databases are made".to_owned(), |to| format!("as database {to}"));
+                self.journal.record("restore", name, format!("{}: {words}", wanted.source));
+            }
+            _ => {}
+        }
+        for words in &done.troubles {
+            self.journal.record("failed", name, words.clone());
         }
         if !done.gone.is_empty() {
             let gone: Vec<String> = done.gone.iter().map(ToString::to_string).collect();
@@ -311,7 +416,7 @@ impl Supervisor {
             let words = "more than half of the sets would go by `keep`: `witwd backup prune --yes` says that this is meant";
             self.journal.record("held", name, words);
         }
-        if let Some(words) = &done.summary.shrunk {
+        if let Some(words) = done.summary.as_ref().and_then(|summary| summary.shrunk.as_ref()) {
             self.journal.record("shrunk", name, format!("the newest set is far smaller: {words}"));
         }
     }
@@ -334,6 +439,9 @@ impl Supervisor {
     /// labels, and what it was writing is no set.
     pub(super) fn give_up_backups(&mut self) {
         self.give_up_errands(|_| true, "the stack is taken down");
+        self.give_up_restores(
+            "the stack is taken down: the next `witwd up` goes on with the restore, or removes what was made for it",
+        );
         self.under_way.retain(|target, under_way| {
             let is_open = matches!(target, Target::Backup(_)) && under_way.over_since.is_none();
             if let (true, Some(task)) = (is_open, &under_way.task) {
@@ -353,15 +461,19 @@ fn is_cared_for(workload: &Workload) -> bool {
 /// Whether work that was begun is what was asked for.
 fn is_for(asked: &Work, begun: &Work) -> bool {
     match (asked, begun) {
-        (Work::Take { .. }, Work::Take { .. }) => true,
+        (Work::Take { before: asked, .. }, Work::Take { before: begun, .. }) => asked == begun,
         (asked, begun) => asked == begun,
     }
 }
 
+fn last_good(done: &WorkDone) -> Option<&Known> {
+    done.summary.as_ref()?.last_good.as_ref()
+}
+
 /// `20261130T001700Z: 48211 rows, restored in a trial in 3.4 s`.
 fn told(done: &WorkDone) -> String {
-    let known = done.summary.last_good.as_ref().filter(|known| known.id == done.set);
-    let Some(known) = known else { return done.set.to_string() };
+    let known = last_good(done).filter(|known| Some(known.id) == done.set);
+    let Some(known) = known else { return done.set.map(|set| set.to_string()).unwrap_or_default() };
     let proof = match (known.proof, known.restore_seconds) {
         (crate::model::backup::Proof::Restored, Some(seconds)) => format!("restored in a trial in {seconds} s"),
         (proof, _) => proof.to_string(),

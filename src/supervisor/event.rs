@@ -1,13 +1,14 @@
 //! Everything that can happen to the supervisor: a closed set.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::engine::{EngineError, ErrorKind};
-use crate::model::backup::{WorkDone, WorkFailed};
+use crate::model::backup::{Summary, WorkDone, WorkFailed};
 use crate::model::family::{Examined, Families};
 use crate::model::health::{Subject, Verdict};
 use crate::model::history::{FailureKind, Target};
-use crate::model::name::{ContainerId, ImageId, ReplicaKey};
+use crate::model::name::{ContainerId, ImageId, ReplicaKey, WorkloadName};
 use crate::model::observed::Observed;
 use crate::plan::Action;
 
@@ -47,6 +48,8 @@ pub enum Event {
         /// The lines, oldest first.
         lines: Vec<String>,
     },
+    /// The directories of backup sets were read.
+    SetsRead(BTreeMap<WorkloadName, Result<Summary, String>>),
     /// Something happened on the engine, or its event stream was opened anew: look.
     Wake,
     /// A pull or build went on.

@@ -29,6 +29,7 @@ mod pass;
 mod preview;
 mod report;
 mod requests;
+mod restore;
 mod run;
 mod scope;
 pub mod sim;

@@ -158,8 +158,9 @@ impl Supervisor {
     /// Plans from what was seen last and begins what can be begun.
     pub(super) fn pass(&mut self) {
         let Some(observed) = self.observed.take() else { return };
-        self.note_due();
         let in_flight = self.in_flight();
+        self.watch_restores(&observed, &in_flight);
+        self.note_due();
         self.note_paces(&observed, &in_flight);
         let (made, excused) = self.with_inputs(&observed, &in_flight, |inputs| (plan(inputs), excused(inputs)));
         self.monitor.excuse(&excused);
@@ -204,7 +205,7 @@ impl Supervisor {
         self.under_way.iter().map(|(target, under_way)| (target.clone(), under_way.action.clone())).collect()
     }
 
-    fn with_inputs<T>(&self, observed: &Observed, in_flight: &InFlight, ask: impl FnOnce(&Inputs<'_>) -> T) -> T {
+    pub(super) fn with_inputs<T>(&self, observed: &Observed, in_flight: &InFlight, ask: impl FnOnce(&Inputs<'_>) -> T) -> T {
         let keeper = &self.context.keeper;
         let each = |workload: &crate::model::workload::Workload| workload.name.clone();
         let fingerprints =

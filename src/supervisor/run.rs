@@ -256,6 +256,7 @@ impl Supervisor {
             Event::Wake => self.looks.want(),
             Event::Looked { number, result } => self.looked(number, result),
             Event::Done { action, result } => self.done(&action, result),
+            Event::SetsRead(read) => self.sets_read(read),
             Event::Verdict { subject, verdict } => {
                 // What fails may have ended, and the event that told of it may be lost.
                 let is_bad = verdict.shaken || verdict.ready == Some(false) || verdict.alive == Some(false);

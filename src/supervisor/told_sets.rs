@@ -15,7 +15,8 @@ pub(super) fn backup_status(report: &Report<'_>, workload: &Workload) -> Option<
     let history = report.inputs.history.backups.get(&workload.name).cloned().unwrap_or_default();
     let summary = care.summaries.get(&workload.name).cloned().unwrap_or_default();
     let is_under_way = report.inputs.in_flight.contains_key(&target);
-    let words = || report.progress.get(&target).cloned().unwrap_or_else(|| "begins".to_owned());
+    let restoring = history.restoring.as_ref().map(ToString::to_string);
+    let words = || report.progress.get(&target).cloned().or(restoring.clone()).unwrap_or_else(|| "begins".to_owned());
     let next = care.due.get(&workload.name).and_then(|due| match due {
         Due::Later(at) => Some(*at),
         Due::Now { .. } => None,
@@ -28,13 +29,14 @@ pub(super) fn backup_status(report: &Report<'_>, workload: &Workload) -> Option<
         enabled: postgres.backup.enabled,
         sets: summary.sets,
         set: summary.last_good,
-        under_way: is_under_way.then(words),
+        under_way: if is_under_way { Some(words()) } else { restoring },
         failed: history.failed,
         next,
         missed: history.missed,
         unusable: summary.unusable,
         held: history.held,
         shrunk: summary.shrunk,
+        undo_until: history.undoable.map(|undoable| undoable.until),
         unread: care.unread.get(&workload.name).cloned(),
     })
 }

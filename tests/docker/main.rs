@@ -51,6 +51,7 @@ mod reboot;
 mod recorder;
 mod refusals;
 mod registry;
+mod restore;
 mod run;
 mod saves;
 mod stack;

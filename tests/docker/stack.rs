@@ -178,7 +178,9 @@ impl TestStack {
 impl Drop for TestStack {
     fn drop(&mut self) {
         // The daemon first, or it would make anew what is removed.
-        let down = assert_cmd::Command::from_std(self.command(&["down", "--volumes", "--yes"])).timeout(ENDLESS).output();
+        let down = assert_cmd::Command::from_std(self.command(&["down", "--volumes", "--yes", "--without-last-set"]))
+            .timeout(ENDLESS)
+            .output();
         if std::thread::panicking() {
             eprintln!("the daemon's log:\n{}\nits end: {down:?}", self.log());
         }

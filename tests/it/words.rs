@@ -193,9 +193,9 @@ fn flags_of_the_program_stand_before_the_verb_and_two_in_either_place() {
 #[test]
 fn what_is_not_in_this_version_is_said_wherever_it_is_asked() {
     for (words, expected) in [
-        (&["db", "reset"][..], "`witwd db reset` is not in this version"),
+        (&["db", "upgrade"][..], "`witwd db upgrade` is not in this version"),
         (&["db", "wat"], "`witwd db wat` is not a command"),
-        (&["help", "restore"], "`witwd restore` is not in this version"),
+        (&["help", "snapshot"], "`witwd snapshot` is not in this version"),
         (&["help", "lgos"], "did you mean `witwd logs`?"),
     ] {
         let directory = tempfile::tempdir().expect("a temporary directory");

@@ -86,7 +86,8 @@ fn row(entry: &Entry, decision: Option<&Decision>, now: Timestamp) -> Vec<Cell> 
     let good = manifest.is_some_and(is_good);
     vec![
         (entry.id.to_string(), Ink::Plain),
-        (age(entry.id.slot(), now), Ink::Dim),
+        // A set of a slot that was made up for is younger than its name.
+        (age(manifest.map_or(entry.id.slot(), |manifest| manifest.finished), now), Ink::Dim),
         (manifest.map(|manifest| tell::size(manifest.bytes())).unwrap_or_default(), Ink::Plain),
         (manifest.map(|manifest| tell::thousands(manifest.rows())).unwrap_or_default(), Ink::Plain),
         (kept, Ink::Plain),

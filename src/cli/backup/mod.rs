@@ -2,10 +2,12 @@
 //! others look at the directory of the sets, and hold its lock where they change it.
 
 mod choose;
+pub(super) mod health;
 mod list;
 mod now;
 mod pin;
 mod prune;
+pub(super) mod restore;
 pub(super) mod tell;
 mod verify;
 

@@ -25,12 +25,12 @@ pub(super) async fn run(context: &Context, args: NowArgs) -> Done {
     let done = errand::carry_out(context, Errand { of: workload.name.clone(), work }).await?;
     let catalog = choose::catalog(workload);
     let sets = choose::sets(&catalog)?;
-    let entry = sets.iter().find(|entry| entry.id == done.set);
-    let entry =
-        entry.ok_or_else(|| Failure::new(Exit::Failed, format!("set {} was taken and is not there any more", done.set)))?;
+    let taken = done.set.map(|set| set.to_string()).unwrap_or_default();
+    let entry = sets.iter().find(|entry| Some(entry.id) == done.set);
+    let entry = entry.ok_or_else(|| Failure::new(Exit::Failed, format!("set {taken} was taken and is not there any more")))?;
     if let Some(words) = done.unproven {
-        let failure = Failure::new(Exit::Failed, format!("set {} was taken and read back, but not proven: {words}", done.set));
-        return Err(failure.hint(format!("`witwd backup verify {}` tries it again", done.set)));
+        let failure = Failure::new(Exit::Failed, format!("set {taken} was taken and read back, but not proven: {words}"));
+        return Err(failure.hint(format!("`witwd backup verify {taken}` tries it again")));
     }
     if context.output.json {
         let line = entry.manifest.as_ref().map(|manifest| manifest.system_identifier.clone()).unwrap_or_default();

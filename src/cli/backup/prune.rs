@@ -51,7 +51,7 @@ pub(super) fn run(context: &Context, args: &PruneArgs) -> Done {
     let pruned = prune(&catalog, &lock, Scope { workload, line: &line, now }, args.yes)
         .map_err(|error| Failure::new(Exit::Failed, chain(&error)))?;
     if !pruned.held.is_empty() {
-        let words = format!("{} of {} sets would go, more than half: nothing was removed", pruned.held.len(), sets.len());
+        let words = format!("{} of {} sets would go, more than half: nothing was removed", pruned.held.len(), counted(&decision));
         return Err(
             Failure::new(Exit::Refused, words).hint("`witwd backup prune --dry-run` shows them, `--yes` says that it is meant")
         );
@@ -62,6 +62,11 @@ pub(super) fn run(context: &Context, args: &PruneArgs) -> Done {
         context.output.data(&removed(&pruned.gone))?;
     }
     Ok(Exit::Done)
+}
+
+/// How many sets the rules are about.
+fn counted(decision: &Decision) -> usize {
+    decision.verdicts.iter().filter(|(_, verdict)| !matches!(verdict, Verdict::NotCounted(_))).count()
 }
 
 fn removed(gone: &[SetId]) -> String {

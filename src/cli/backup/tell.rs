@@ -153,8 +153,10 @@ fn restored(seconds: f64, rows: u64) -> String {
 pub(crate) fn status_lines(backup: &BackupStatus, now: Timestamp) -> Vec<String> {
     let mut lines = vec![last(backup, now)];
     if let Some(words) = &backup.under_way {
-        lines.push(format!("backup: {words}"));
+        let is_restore = words.starts_with("restoring ");
+        lines.push(if is_restore { words.clone() } else { format!("backup: {words}") });
     }
+    lines.extend(backup.undo_until.map(|until| format!("a restore can be undone for {}: `witwd restore undo`", age(now, until))));
     if let Some(failed) = &backup.failed {
         let next = backup.next.map(|next| format!("; next try in {}", age(now, next))).unwrap_or_default();
         lines.push(format!("backup failed {} ago: {}{next}", age(failed.at, now), failed.words));

@@ -30,6 +30,16 @@ pub(super) const ROWS: &[Outcome] = &[
     // Data
     refused("the data in {volumes} will be lost").hints(&["`witwd down --volumes --yes` says yes without a terminal"]),
     refused("nothing was removed").means("the answer was not yes"),
+    refused("nothing was reset").means("the answer was not yes"),
+    refused("all data in {databases} of {name} goes").hints(&["`--yes` says yes without a terminal"]),
+    refused("{name} is an external server: it is not reset").hints(&["`witwd db psql` reaches it"]),
+    refused("no last set of {name} can be taken: its database does not run")
+        .hints(&["`witwd up -d` starts it; `--without-last-set` goes on without one"]),
+    refused("no last set of {name} can be taken: its database is not ready")
+        .hints(&["`witwd ps` shows how it is; `--without-last-set` goes on without one"]),
+    refused("no last set of {name} could be taken: {why}")
+        .hints(&["mend that; `--without-last-set` goes on without one"])
+        .means("nothing was removed"),
     refused("the stack of this directory runs under the name {name}, and its data with it: {name} would begin with none")
         .hints(&["put the old name back, or end that one first: `witwd --name {name} down`"]),
     // Another one

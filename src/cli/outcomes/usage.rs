@@ -31,8 +31,10 @@ pub(super) const WORDS: &[Outcome] = &[
         "`witwd exec NAME cat FILE > HERE` copies a file out of a container",
     ]),
     usage("`witwd {word}` is not in this version").hints(&["`witwd help` lists what is; this is witwd {version}"]),
-    usage("`witwd db {word}` is not in this version").hints(&["`witwd db psql` and `witwd db url` are what there is"]),
-    usage("`witwd db {word}` is not a command").hints(&["`witwd db psql` and `witwd db url` are what there is"]),
+    usage("`witwd db {word}` is not in this version")
+        .hints(&["`witwd db psql`, `witwd db url` and `witwd db reset` are what there is"]),
+    usage("`witwd db {word}` is not a command")
+        .hints(&["`witwd db psql`, `witwd db url` and `witwd db reset` are what there is"]),
     usage("{flag} is not in this version").hints(&["`witwd help VERB` lists what is; this is witwd {version}"]),
     usage("{flag} stands before the verb").hints(&["`witwd {flag} … VERB`; only --json and -q stand in either place"]),
     usage("a verb is missing").hints(&["`witwd help` lists the verbs"]),

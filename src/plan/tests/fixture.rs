@@ -6,7 +6,7 @@ use std::time::Duration;
 use expect_test::Expect;
 
 use super::super::{Action, Containers, InFlight, Inputs, Plan, plan};
-use crate::model::backup::Due;
+use crate::model::backup::{Due, Work};
 use crate::model::container::{ContainerSettings, Mount, MountSource, Protocol, PublishedPort};
 use crate::model::family::{DataFound, Examined, Families, Family, Glibc, Library};
 use crate::model::hash::{Fingerprint, SpecHash};
@@ -119,6 +119,11 @@ pub fn postgres(text: &str) -> Workload {
         dependencies: Vec::new(),
         spec: spec(text),
     }
+}
+
+/// A set of the slot of now.
+fn set() -> Work {
+    Work::Take { slot: Some(time(900)), missed: 0, before: None }
 }
 
 impl World {
@@ -421,6 +426,43 @@ impl World {
         if let Kind::Service(service) = &mut self.workload(text).kind {
             service.replicas = count;
         }
+        self
+    }
+
+    /// A set of it is due.
+    pub fn set_due(mut self, text: &str) -> Self {
+        self.backups.insert(name(text), Due::Now { work: set(), cause: "the slot of now".to_owned() });
+        self
+    }
+
+    /// Names of its databases are to change hands.
+    pub fn exchange_due(mut self, text: &str) -> Self {
+        let work = Work::Exchange { line: "7000".to_owned(), databases: Vec::new(), initialise: false };
+        self.backups.insert(name(text), Due::Now { work, cause: "restored: set 1".to_owned() });
+        self
+    }
+
+    /// A set of it is taken just now.
+    pub fn taking_a_set(mut self, text: &str) -> Self {
+        let (container, image) = (ContainerId(format!("{text}-1")), ImageId("sha256:postgis:17".to_owned()));
+        let action = Action::Backup { name: name(text), container, image, work: set() };
+        self.in_flight.insert(action.target(), action);
+        self
+    }
+
+    /// A container that was made for a set of it by the process of this number.
+    pub fn helper(self, text: &str, kind: KindName, id: &str, volume: Option<&str>) -> Self {
+        let mut container = self.container(text, id, "running", 77);
+        container.identity.as_mut().expect("ours").kind = kind;
+        container.volumes = volume.into_iter().map(str::to_owned).collect();
+        self.add(container)
+    }
+
+    /// A volume in which a set of it was restored for a trial.
+    pub fn trial_volume(mut self, text: &str, volume: &str) -> Self {
+        self = self.made_under("demo", volume, None);
+        let seen = self.observed.volumes.iter_mut().find(|seen| seen.name == volume);
+        seen.expect("it was made").trial_of = Some(name(text));
         self
     }
 

@@ -94,9 +94,6 @@ impl Catalog {
         let manifest = match fs::read(path.join(manifest::FILE)) {
             Ok(content) => Manifest::parse(id, &content),
             Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_dir() => return Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                return Err(failed("read", &path.join(manifest::FILE), error));
-            }
             Err(error) => Err(ManifestError::Nonsense(error.to_string())),
         };
         Ok(Some(Entry { id, path, manifest }))

@@ -26,6 +26,8 @@ use crate::postgres::connect::within;
 const AT_LEAST: Duration = Duration::from_secs(60);
 /// How long it may take beyond what its dump took (`postgres-facts.md`, 4.4).
 const TIMES: u32 = 10;
+/// How much is read in a second at the least: the wall clock may have been set during the dump.
+const SLOWEST: u64 = 2 << 20;
 /// How long a program that reads nothing more is waited for.
 const SILENCE: Duration = Duration::from_secs(300);
 
@@ -128,7 +130,8 @@ impl Sets {
         let damaged = |words: String| BackupError::Damaged { file: database.stored.file.clone(), words };
         let path = set.join(&database.stored.file);
         let took = Duration::try_from(manifest.finished.duration_since(manifest.started)).unwrap_or_default();
-        let limit = AT_LEAST.max(took * TIMES);
+        let by_size = Duration::from_secs(database.stored.bytes_plain / SLOWEST);
+        let limit = AT_LEAST.max(took * TIMES).max(by_size);
         let meter =
             Meter::begin(self.clock.as_ref(), &order.progress, reading(&database.name), Some(database.stored.bytes_plain));
         let decoded = self.decode(container, &path, meter);
@@ -220,10 +223,10 @@ fn short(version: &str) -> &str {
     version.split_whitespace().next().unwrap_or(version)
 }
 
-/// A program that fails at an archive says that the archive is damaged.
+/// A program that ends with 1 at an archive says that the archive is damaged. Other codes say that it was ended.
 fn of_bytes(error: BackupError, damaged: &impl Fn(String) -> BackupError) -> BackupError {
     match error {
-        BackupError::Program { program, code, words } => damaged(format!("{program} ended with {code}: {words}")),
+        BackupError::Program { program, code: code @ 1, words } => damaged(format!("{program} ended with {code}: {words}")),
         BackupError::File { source, .. } if is_damage(&source) => damaged(format!("it can't be decompressed: {source}")),
         other => other,
     }

@@ -59,6 +59,8 @@ impl Sets {
     /// ended well, and all of whose output was read, leaves one that counts (L0).
     pub(super) async fn dump(&self, order: &Order<'_>, program: &Program<'_>, meter: Meter<'_>) -> Result<Sums, BackupError> {
         let (directory, mount) = self.password_mount(order)?;
+        // What the engine wrote there may be root's, in a directory that is ours.
+        let _directory = Removed(directory);
         let helper = Helper {
             kind: KindName::Dump,
             entrypoint: Some(vec![program.words[0].clone()]),
@@ -72,8 +74,6 @@ impl Sets {
         let container = self.make(order, helper).await?;
         let kept = self.run(order, &container, program, meter).await;
         self.end(&container).await;
-        // What the engine wrote there may be root's, in a directory that is ours.
-        let _ = std::fs::remove_dir_all(&directory);
         kept
     }
 
@@ -132,6 +132,15 @@ impl Sets {
         let code = exit_code.await.map_err(|error| BackupError::Cut(name.clone(), error))?;
         ended_well(name, code, &said)?;
         begins_well(program, &begun)
+    }
+}
+
+/// A directory that goes with whoever needs it, also where that is given up.
+pub(super) struct Removed(pub(super) PathBuf);
+
+impl Drop for Removed {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::catalog::CatalogError;
 use crate::engine::EngineError;
+use crate::model::backup::SetId;
 use crate::model::name::WorkloadName;
 use crate::model::time::seconds;
 use crate::postgres::connect::{Trouble, trouble};
@@ -37,6 +38,9 @@ pub enum BackupError {
     /// The server does not answer.
     #[error("{0} does not answer: {1}")]
     Unavailable(WorkloadName, String),
+    /// A database that was listed is not there any more.
+    #[error("database {0} is not there any more")]
+    Gone(String),
     /// No password is known for the superuser.
     #[error("no password is known for the superuser of {0}")]
     NoPassword(WorkloadName),
@@ -98,20 +102,33 @@ pub enum BackupError {
         /// What is different.
         words: String,
     },
-    /// There is no room for a trial restore.
-    #[error("not enough room for a trial restore: {free} are free, and {wanted} are wanted")]
-    NoRoomForTrial {
+    /// There is no room for what is restored.
+    #[error("not enough room for {what}: {free} are free, and {wanted} are wanted")]
+    NoRoom {
+        /// For what.
+        what: &'static str,
         /// What is free.
         free: bytesize::ByteSize,
         /// What is wanted.
         wanted: bytesize::ByteSize,
     },
+    /// A set can't be restored in this server.
+    #[error("set {set} can't be restored here: {words}")]
+    Unfit {
+        /// Which.
+        set: SetId,
+        /// Why.
+        words: String,
+    },
+    /// The set that was to be taken before could not be taken.
+    #[error("no set of what is there could be taken before: {0}")]
+    NoSafetySet(Box<BackupError>),
+    /// The data directory is not the one that was spoken of.
+    #[error("the server runs on another data directory than before")]
+    AnotherServer,
     /// The server of a trial restore did not come up.
     #[error("the server of a trial restore did not come up: {0}")]
     TrialServer(String),
-    /// The image has not what the set needs.
-    #[error("the image has no extension {0}, which the set needs")]
-    NoExtension(String),
 }
 
 fn said(words: &str) -> String {
@@ -142,12 +159,13 @@ impl BackupError {
             Self::Catalog(_) | Self::File { .. } => "disk",
             Self::Locked(_) => "locked",
             Self::DiskLow { .. } => "disk_low",
-            Self::Unavailable(..) | Self::NoPassword(_) => "db_unavailable",
+            Self::Unavailable(..) | Self::NoPassword(_) | Self::Gone(_) => "db_unavailable",
             Self::Statement { .. } | Self::Program { .. } | Self::Cut(..) | Self::Slow { .. } => "dump_failed",
             Self::Damaged { .. } => "damaged",
             Self::Differs { .. } | Self::TrialServer(_) => "trial_failed",
-            Self::NoRoomForTrial { .. } => "not_enough_space",
-            Self::NoExtension(_) => "no_extension",
+            Self::NoRoom { .. } => "not_enough_space",
+            Self::Unfit { .. } | Self::AnotherServer => "unfit",
+            Self::NoSafetySet(_) => "no_safety_set",
         }
     }
 }

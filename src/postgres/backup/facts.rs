@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::FromSqlOwned;
 use tokio_postgres::{Client, Row};
 
@@ -14,9 +15,15 @@ use crate::postgres::sql::identifier;
 /// How long the counting of rows may take in one database; what is left is estimated.
 pub const COUNTING: Duration = Duration::from_secs(5);
 
-/// The databases of a server, in order of name.
-const DATABASES: &str = "SELECT datname::text, datallowconn FROM pg_catalog.pg_database \
-     WHERE datname <> 'template0' AND datname <> 'template1' ORDER BY datname COLLATE \"C\"";
+/// The databases of a server, in order of name, and whether they can be dumped: not what lets nobody connect, nor
+/// what a `DROP DATABASE` that was interrupted left (-2). Those that a restore makes or put aside are no user's.
+const DATABASES: &str = "SELECT datname::text, datallowconn AND datconnlimit <> -2 FROM pg_catalog.pg_database \
+     WHERE datname <> 'template0' AND datname <> 'template1' AND datname !~ '^witwd_(new|old)_[0-9]+$' ORDER BY datname COLLATE \"C\"";
+
+/// Whether a database is one that a restore did not end.
+pub(super) fn is_unfinished(name: &str) -> bool {
+    name.strip_prefix("witwd_new_").is_some_and(|number| !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit()))
+}
 
 /// The row of the database we are in, as JSON: its columns differ between versions.
 const PROPERTIES: &str = "SELECT to_jsonb(d)::text, pg_catalog.pg_get_userbyid(d.datdba)::text, \
@@ -71,7 +78,8 @@ pub struct Server {
 
 /// Settings that decide whether a dump can be restored at all.
 const NEEDED: &str = "SELECT name, setting FROM pg_catalog.pg_settings WHERE name IN ('shared_preload_libraries', \
-     'max_locks_per_transaction', 'max_prepared_transactions', 'timezone_abbreviations') AND setting <> boot_val";
+     'max_locks_per_transaction', 'max_prepared_transactions', 'timezone_abbreviations') AND setting <> boot_val \
+     OR name LIKE '%.%' AND context = 'postmaster' AND setting IS DISTINCT FROM boot_val";
 
 /// Asks a server what it is and what is in it.
 pub async fn server(client: &Client) -> Result<Server, BackupError> {
@@ -111,8 +119,18 @@ pub struct Described {
     pub content: Content,
 }
 
+/// One moment, seen by all who are given its name.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+/// Begins a transaction of one moment: its name for others, and what the database is like in it.
+pub async fn snapshot(client: &Client) -> Result<(String, Described), BackupError> {
+    run(client, "begin a transaction", BEGIN).await?;
+    let name = get(&one(client, "export a snapshot", "SELECT pg_catalog.pg_export_snapshot()").await?, 0)?;
+    Ok((name, describe(client).await?))
+}
+
 /// Describes the database that `client` is in.
-pub async fn describe(client: &Client) -> Result<Described, BackupError> {
+pub(super) async fn describe(client: &Client) -> Result<Described, BackupError> {
     let row = one(client, "describe the database", PROPERTIES).await?;
     let oid: i64 = get(&row, 5)?;
     let settings = rows(client, "ask for settings of the database", SETTINGS).await?;
@@ -135,25 +153,37 @@ pub async fn describe(client: &Client) -> Result<Described, BackupError> {
 /// transaction of `client` goes on.
 pub async fn count(client: &Client, clock: &dyn Clock, tables: &mut [Table]) -> Result<(), BackupError> {
     let until = clock.moment() + COUNTING;
-    for table in tables.iter_mut() {
+    // Small ones first: one that is large must not keep all others from being counted.
+    let mut in_order: Vec<&mut Table> = tables.iter_mut().collect();
+    in_order.sort_by_key(|table| table.rows);
+    for table in in_order {
+        let left = until.since(clock.moment());
         if table.kind == TableKind::EmptyView {
             (table.rows, table.exact) = (0, true);
-        } else if let Some(rows) = count_one(client, until.since(clock.moment()), table).await? {
+        } else if let Some(rows) = count_one(client, left, &count_statement(table)).await? {
             (table.rows, table.exact) = (rows, true);
+        } else if count_one(client, LOOK, &is_there_statement(table)).await? == Some(0) {
+            // What the server estimates may be of yesterday.
+            (table.rows, table.exact) = (0, true);
         }
     }
     Ok(())
 }
 
-/// The rows of one table; `None` where they can't be counted in time.
-async fn count_one(client: &Client, left: Duration, table: &Table) -> Result<Option<u64>, BackupError> {
+/// How long is looked whether a table that was not counted has any row.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The number that a statement brings; `None` where that takes too long, or the table went meanwhile: a snapshot keeps
+/// rows, and not names.
+async fn count_one(client: &Client, left: Duration, statement: &str) -> Result<Option<u64>, BackupError> {
     let milliseconds = left.as_millis();
     if milliseconds == 0 {
         return Ok(None);
     }
     run(client, "begin to count", &format!("SAVEPOINT counting; SET LOCAL statement_timeout = {milliseconds}")).await?;
-    let counted = client.query_one(&count_statement(table), &[]).await;
-    let is_late = |error: &tokio_postgres::Error| error.code() == Some(&tokio_postgres::error::SqlState::QUERY_CANCELED);
+    let counted = client.query_one(statement, &[]).await;
+    let none = [SqlState::QUERY_CANCELED, SqlState::UNDEFINED_TABLE];
+    let is_late = |error: &tokio_postgres::Error| error.code().is_some_and(|code| none.contains(code));
     let rows: Option<i64> = match counted {
         Ok(row) => Some(get(&row, 0)?),
         Err(error) if is_late(&error) => None,
@@ -166,6 +196,15 @@ async fn count_one(client: &Client, left: Duration, table: &Table) -> Result<Opt
 /// Counts the rows that are its own: those of children are theirs.
 pub(super) fn count_statement(table: &Table) -> String {
     format!("SELECT count(*)::int8 FROM ONLY {}.{}", identifier(&table.schema), identifier(&table.name))
+}
+
+/// Whether it has any row of its own: 0 or 1.
+fn is_there_statement(table: &Table) -> String {
+    format!(
+        "SELECT count(*)::int8 FROM (SELECT FROM ONLY {}.{} LIMIT 1) AS one",
+        identifier(&table.schema),
+        identifier(&table.name)
+    )
 }
 
 fn table(row: &Row) -> Result<Table, BackupError> {
@@ -207,19 +246,19 @@ fn properties(row: &Row) -> Result<Properties, BackupError> {
     })
 }
 
-fn as_oid(oid: i64) -> u32 {
+pub(super) fn as_oid(oid: i64) -> u32 {
     u32::try_from(oid).unwrap_or_default()
 }
 
-async fn rows(client: &Client, what: &'static str, query: &str) -> Result<Vec<Row>, BackupError> {
+pub(super) async fn rows(client: &Client, what: &'static str, query: &str) -> Result<Vec<Row>, BackupError> {
     client.query(query, &[]).await.map_err(|error| BackupError::statement(what, &error))
 }
 
-async fn one(client: &Client, what: &'static str, query: &str) -> Result<Row, BackupError> {
+pub(super) async fn one(client: &Client, what: &'static str, query: &str) -> Result<Row, BackupError> {
     client.query_one(query, &[]).await.map_err(|error| BackupError::statement(what, &error))
 }
 
-async fn number(client: &Client, what: &'static str, query: &str) -> Result<u64, BackupError> {
+pub(super) async fn number(client: &Client, what: &'static str, query: &str) -> Result<u64, BackupError> {
     let number: i64 = get(&one(client, what, query).await?, 0)?;
     Ok(number.unsigned_abs())
 }
@@ -229,7 +268,7 @@ pub(super) async fn run(client: &Client, what: &'static str, statements: &str) -
     client.batch_execute(statements).await.map_err(|error| BackupError::statement(what, &error))
 }
 
-fn get<T: FromSqlOwned>(row: &Row, column: usize) -> Result<T, BackupError> {
+pub(super) fn get<T: FromSqlOwned>(row: &Row, column: usize) -> Result<T, BackupError> {
     row.try_get(column).map_err(|error| BackupError::statement("understand an answer of the server", &error))
 }
 

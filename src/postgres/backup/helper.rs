@@ -84,7 +84,8 @@ impl Sets {
             remembered: Vec::new(),
             asked: BTreeSet::new(),
             mounts: helper.mounts,
-            tmpfs: Vec::new(),
+            // What an image makes of a new data directory is in the set already.
+            tmpfs: if is_server { vec!["/docker-entrypoint-initdb.d".to_owned()] } else { Vec::new() },
             shm_size: workload.container.shm_size,
             ulimits: workload.container.ulimits.clone(),
             memory: workload.container.memory,

@@ -1,7 +1,5 @@
 //! Which sets stay, which go, and whether those that stay are what they were.
 
-use std::time::Duration;
-
 use jiff::{SignedDuration, Timestamp};
 
 use super::catalog::{Catalog, Entry, Lock};
@@ -9,8 +7,9 @@ use super::check;
 use super::error::BackupError;
 use super::manifest::{Manifest, Verified};
 use super::retention::{Candidate, Decision, Policy, decide};
+use super::schedule::Timetable;
 use crate::model::backup::{Proof, SetId};
-use crate::model::postgres::BackupSchedule;
+use crate::model::chain::chain;
 use crate::model::workload::Workload;
 
 /// Every set is read anew within this time.
@@ -88,28 +87,26 @@ pub fn prune(catalog: &Catalog, lock: &Lock, scope: Scope<'_>, meant: bool) -> R
     Ok(Pruned { gone, held: Vec::new() })
 }
 
-/// Reads a share of the old sets anew, those first that were not read for the longest time.
-pub(super) async fn scrub(
-    catalog: &Catalog,
-    lock: &Lock,
-    workload: &Workload,
-    now: Timestamp,
-) -> Result<Vec<SetId>, BackupError> {
+/// Reads a share of the old sets anew, those first that were not read for the longest time. One that can't be read
+/// just now is noted, and holds up no other.
+pub(super) async fn scrub(catalog: &Catalog, lock: &Lock, workload: &Workload, now: Timestamp) -> Result<(), BackupError> {
     let sets = catalog.list()?;
-    let mut damaged = Vec::new();
-    for manifest in to_scrub(&sets, interval(workload), now) {
+    for manifest in to_scrub(&sets, runs_in_time(workload, now), now) {
         let set = catalog.directory().join(manifest.set_id.to_string());
+        let before = manifest.verify.clone();
         let verify = match read_anew(&set, manifest).await {
-            Ok(()) => Verified { read_at: Some(now), ..manifest.verify.clone() },
+            Ok(()) => Verified { read_at: Some(now), ..before },
             Err(error @ BackupError::Damaged { .. }) => {
-                damaged.push(manifest.set_id);
-                Verified { read_at: Some(now), damaged: Some(error.to_string()), ..manifest.verify.clone() }
+                Verified { read_at: Some(now), damaged: Some(error.to_string()), ..before }
             }
-            Err(error) => return Err(error),
+            Err(error) => Verified { read_at: Some(now), error: Some(chain(&error)), ..before },
         };
-        catalog.rewrite(lock, &Manifest { verify, ..manifest.clone() })?;
+        // One that somebody removed meanwhile is no trouble.
+        if set.is_dir() {
+            catalog.rewrite(lock, &Manifest { verify, ..manifest.clone() })?;
+        }
     }
-    Ok(damaged)
+    Ok(())
 }
 
 async fn read_anew(set: &std::path::Path, manifest: &Manifest) -> Result<(), BackupError> {
@@ -119,24 +116,22 @@ async fn read_anew(set: &std::path::Path, manifest: &Manifest) -> Result<(), Bac
     Ok(())
 }
 
-/// How often a set is taken, as far as that is regular.
-fn interval(workload: &Workload) -> Duration {
-    match workload.postgres().map(|postgres| &postgres.backup.schedule) {
-        Some(BackupSchedule::Every(every)) => *every,
-        _ => Duration::from_secs(3600),
-    }
+/// How many sets are taken by the timetable within [`SCRUB`].
+fn runs_in_time(workload: &Workload, now: Timestamp) -> u64 {
+    let schedule = workload.postgres().map(|postgres| &postgres.backup.schedule);
+    let timetable = schedule.and_then(|schedule| Timetable::new(schedule, workload.name.as_str()).ok());
+    let since = now.saturating_sub(SCRUB).unwrap_or(Timestamp::MIN);
+    timetable.map_or(1, |timetable| timetable.between(since, now)).max(1)
 }
 
 /// The sets whose turn it is: enough each time that all are read within [`SCRUB`].
-fn to_scrub(sets: &[Entry], every: Duration, now: Timestamp) -> Vec<&Manifest> {
+fn to_scrub(sets: &[Entry], runs: u64, now: Timestamp) -> Vec<&Manifest> {
     let mut known: Vec<&Manifest> = sets.iter().filter_map(|set| set.manifest.as_ref().ok()).filter(|set| is_good(set)).collect();
     known.sort_by_key(|manifest| manifest.verify.read_at);
-    let runs = (SCRUB.as_secs() / i64::try_from(every.as_secs().max(1)).unwrap_or(i64::MAX)).max(1);
-    let share = known.len().div_ceil(usize::try_from(runs).unwrap_or(1)).max(1);
+    let share = known.len().div_ceil(usize::try_from(runs).unwrap_or(usize::MAX)).max(1);
     // What was read within the hour was read as it was written.
     let is_old = |manifest: &&&Manifest| {
         manifest.verify.read_at.is_none_or(|at| at > now || now.duration_since(at) >= SignedDuration::from_hours(1))
     };
-    let turn: Vec<&Manifest> = known.iter().filter(is_old).take(share).copied().collect();
-    turn
+    known.iter().filter(is_old).take(share).copied().collect()
 }

@@ -203,6 +203,12 @@ pub struct Verified {
     /// Why a higher level was not reached when it was tried last, for people.
     #[serde(default)]
     pub error: Option<String>,
+    /// When a restore was tried last, well or not.
+    #[serde(default)]
+    pub tried_at: Option<Timestamp>,
+    /// How long that took, in seconds.
+    #[serde(default)]
+    pub tried_seconds: Option<f64>,
     /// How long the trial restore took, in seconds.
     #[serde(default)]
     pub restore_seconds: Option<f64>,
@@ -276,6 +282,13 @@ impl Manifest {
 }
 
 impl Database {
+    /// Whether there is anything in it that a new one has not.
+    pub fn holds_something(&self) -> bool {
+        let content = &self.content;
+        let extensions = self.extensions.keys().filter(|name| *name != "plpgsql").count();
+        !content.tables.is_empty() || content.large_objects > 0 || extensions > 0 || !self.settings.is_empty()
+    }
+
     /// How many rows it holds.
     pub fn rows(&self) -> u64 {
         self.content.tables.iter().map(|table| table.rows).sum()

@@ -18,6 +18,7 @@ pub mod manifest;
 mod names;
 mod pipeline;
 mod progress;
+mod restore;
 pub mod retention;
 pub mod schedule;
 mod statements;
@@ -34,7 +35,8 @@ pub use catalog::{Catalog, CatalogError, Entry, Lock};
 pub use error::BackupError;
 pub use keep::{Pruned, Scope, is_good, judged, prune};
 pub use progress::ProgressSink;
-pub use summary::summary;
+pub use restore::Made;
+pub use summary::{last_slot, summary};
 pub use take::{Order, Taken, Wanted};
 pub use verify::Checked;
 
@@ -82,6 +84,9 @@ impl Sets {
         let opened = within(self.clock.as_ref(), PATIENCE, Session::open(&config)).await;
         let opened = opened.ok_or_else(|| unavailable("no answer to an attempt to connect".to_owned()))?;
         opened.map_err(|error| {
+            if error.code() == Some(&tokio_postgres::error::SqlState::INVALID_CATALOG_NAME) {
+                return BackupError::Gone(database.to_owned());
+            }
             let (Trouble::Answered(words) | Trouble::Silent(words)) = trouble(&error);
             unavailable(words)
         })

@@ -10,7 +10,7 @@ pub fn connection(database: &str) -> String {
 }
 
 /// Makes an empty database like one of a set, from the template that nobody changes.
-pub fn create(name: &str, properties: &Properties) -> String {
+pub fn create(name: &str, properties: &Properties, major: u32) -> String {
     let mut words = vec![
         format!("CREATE DATABASE {} TEMPLATE template0", identifier(name)),
         format!("OWNER {}", identifier(&properties.owner)),
@@ -21,6 +21,8 @@ pub fn create(name: &str, properties: &Properties) -> String {
     match (properties.locale_provider.as_str(), locale) {
         ("icu", Some(locale)) => words.push(format!("LOCALE_PROVIDER icu ICU_LOCALE {locale}")),
         ("builtin", Some(locale)) => words.push(format!("LOCALE_PROVIDER builtin BUILTIN_LOCALE {locale}")),
+        // A template of another provider would hand down its own; before 15 there is but one.
+        _ if major >= 15 => words.push("LOCALE_PROVIDER libc".to_owned()),
         _ => {}
     }
     words.extend(properties.icu_rules.as_deref().map(|rules| format!("ICU_RULES {}", literal(rules))));
@@ -28,9 +30,10 @@ pub fn create(name: &str, properties: &Properties) -> String {
 }
 
 /// The same in a trial, where a new server has a `postgres` of its own.
-pub fn create_for_trial(name: &str, properties: &Properties) -> String {
-    let own = if name == "postgres" { "DROP DATABASE postgres;\n" } else { "" };
-    format!("{own}{}", create(name, properties))
+pub fn create_for_trial(name: &str, properties: &Properties, major: u32) -> String {
+    // A worker that the image preloads may be connected to it.
+    let own = if name == "postgres" { "DROP DATABASE postgres WITH (FORCE);\n" } else { "" };
+    format!("{own}{}", create(name, properties, major))
 }
 
 #[cfg(test)]
@@ -53,12 +56,13 @@ mod tests {
     fn a_database_is_made_like_the_one_it_is_of() {
         let head = "CREATE DATABASE \"a\"\"b\" TEMPLATE template0 OWNER \"The \"\"App\"\"\" ENCODING 'UTF8' LC_COLLATE 'de_CH.utf8' LC_CTYPE 'C'";
         let table = [
-            (properties("libc", None), format!("{head};\n")),
-            (properties("icu", Some("de-CH")), format!("{head} LOCALE_PROVIDER icu ICU_LOCALE 'de-CH';\n")),
-            (properties("builtin", Some("C.UTF-8")), format!("{head} LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8';\n")),
+            (properties("libc", None), 14, format!("{head};\n")),
+            (properties("libc", None), 15, format!("{head} LOCALE_PROVIDER libc;\n")),
+            (properties("icu", Some("de-CH")), 15, format!("{head} LOCALE_PROVIDER icu ICU_LOCALE 'de-CH';\n")),
+            (properties("builtin", Some("C.UTF-8")), 17, format!("{head} LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8';\n")),
         ];
-        for (properties, want) in table {
-            assert_eq!(create("a\"b", &properties), want);
+        for (properties, major, want) in table {
+            assert_eq!(create("a\"b", &properties, major), want);
         }
     }
 

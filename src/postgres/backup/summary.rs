@@ -17,7 +17,6 @@ const ENOUGH: usize = 3;
 /// The summary of what is there, newest first. A set of a slot that has not come says nothing of the timetable: a
 /// clock that was years ahead for a moment must not end all backups.
 pub fn summary(sets: &[Entry], now: Timestamp) -> Summary {
-    let soon = now.saturating_add(AHEAD).unwrap_or(Timestamp::MAX);
     let known: Vec<&Manifest> = sets.iter().filter_map(|set| set.manifest.as_ref().ok()).collect();
     let good: Vec<&Manifest> = known.iter().copied().filter(|manifest| is_good(manifest)).collect();
     let proven = good.iter().filter(|manifest| manifest.verify.level >= Proof::Restored);
@@ -30,9 +29,21 @@ pub fn summary(sets: &[Entry], now: Timestamp) -> Summary {
         unusable: sets.iter().filter_map(why).collect(),
         last_good: good.first().map(|manifest| of(manifest)),
         proven: proven.max_by_key(|manifest| manifest.verify.at).map(|manifest| of(manifest)),
-        last_slot: good.iter().filter_map(|manifest| manifest.slot).filter(|slot| *slot <= soon).max(),
+        last_slot: good.iter().filter_map(|manifest| manifest.slot).filter(|slot| *slot <= soon(now)).max(),
         shrunk: shrunk(&good),
     }
+}
+
+/// The newest slot that needs no set any more: that of a set which is there, or of one that was taken and went by the
+/// rules since, for a newer one of its hour stays in its place. Where no good set is left nothing was ever done.
+pub fn last_slot(summary: &Summary, remembered: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+    summary.last_good.as_ref()?;
+    summary.last_slot.max(remembered.filter(|slot| *slot <= soon(now)))
+}
+
+/// A slot that comes later than this has not come.
+fn soon(now: Timestamp) -> Timestamp {
+    now.saturating_add(AHEAD).unwrap_or(Timestamp::MAX)
 }
 
 fn of(manifest: &Manifest) -> Known {
@@ -69,4 +80,47 @@ fn shrunk(good: &[&Manifest]) -> Option<String> {
 fn median(mut numbers: Vec<u64>) -> u64 {
     numbers.sort_unstable();
     numbers.get(numbers.len() / 2).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::backup::SetId;
+
+    fn at(hours: i64) -> Timestamp {
+        Timestamp::from_second(1_780_000_000 + hours * 3600).unwrap()
+    }
+
+    #[test]
+    fn a_slot_whose_set_went_by_the_rules_is_not_made_up_for() {
+        let known = |slot: Option<i64>| {
+            let id = SetId::new(at(10), 1);
+            let (finished, proof) = (at(10), Proof::Read);
+            let last_good = Known {
+                id,
+                finished,
+                proof,
+                proven_at: None,
+                rows: 0,
+                bytes: 0,
+                restore_seconds: None,
+                rows_equal: None,
+                error: None,
+            };
+            Summary { last_good: Some(last_good), last_slot: slot.map(at), ..Summary::default() }
+        };
+        let table = [
+            (known(Some(9)), None, Some(9)),
+            (known(Some(9)), Some(10), Some(10)),
+            (known(Some(10)), Some(9), Some(10)),
+            (known(None), Some(10), Some(10)),
+            // The clock was years ahead for a moment.
+            (known(Some(9)), Some(30_000), Some(9)),
+            // Somebody removed all of them.
+            (Summary::default(), Some(10), None),
+        ];
+        for (summary, remembered, want) in table {
+            assert_eq!(last_slot(&summary, remembered.map(at), at(10)), want.map(at), "{summary:?} {remembered:?}");
+        }
+    }
 }

@@ -21,12 +21,17 @@ use crate::model::postgres::Postgres;
 use crate::model::stack::Stack;
 use crate::model::workload::Workload;
 use crate::postgres::SUPERUSER;
-use crate::postgres::connect::Session;
+use crate::postgres::connect::{Session, within};
 
 /// What is free on the disk beside a set, in bytes.
 const BESIDE: u64 = 1 << 30;
 /// A trial restore that took so long last is not made after every dump.
 const LONG_TRIAL: f64 = 60.0;
+/// How long a server may take for an answer that costs it little.
+const ANSWER: Duration = Duration::from_secs(60);
+/// How long another who holds the lock is waited for, and how often it is tried.
+const LOCKED: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(250);
 /// Then it is made once in this time.
 const A_DAY: SignedDuration = SignedDuration::from_hours(24);
 
@@ -64,6 +69,8 @@ pub struct Taken {
     pub trial_failed: Option<String>,
     /// What became of old ones.
     pub pruned: Pruned,
+    /// What went wrong after the set was published, for people.
+    pub troubles: Vec<String>,
 }
 
 impl Order<'_> {
@@ -77,12 +84,11 @@ impl Sets {
     /// Takes a set. One that fails leaves nothing, and no old one goes.
     pub async fn take(&self, order: &Order<'_>, wanted: &Wanted) -> Result<Taken, BackupError> {
         let catalog = self.catalog(order.workload);
-        let lock = lock(&catalog, order)?;
+        let lock = self.lock(&catalog, order).await?;
         catalog.clear(&lock)?;
         let session = self.open(order, SUPERUSER).await?;
-        let server = facts::server(&session).await;
+        let server = self.soon("asking the server what is in it", ANSWER, facts::server(&session)).await?;
         session.close(self.clock.as_ref()).await;
-        let server = server?;
         let sets = catalog.list()?;
         let last = newest(&sets, &server.system_identifier);
         has_room(&catalog, order.postgres().and_then(|postgres| postgres.backup.min_free), last, &server)?;
@@ -98,16 +104,56 @@ impl Sets {
             }
         };
         catalog.publish(&lock, &draft, &manifest)?;
+        let is_safety = wanted.safe_for.is_some();
         let wanted = order.postgres().is_some_and(|postgres| postgres.backup.trial_restore);
-        let (manifest, trial_failed) = if wanted && trial_is_due(&sets, self.clock.wall()) {
-            self.prove(order, (&catalog, &lock), manifest).await?
-        } else {
-            (manifest, None)
-        };
-        let scope = Scope { workload: order.workload, line: &manifest.system_identifier, now: self.clock.wall() };
-        let pruned = keep::prune(&catalog, &lock, scope, false)?;
-        keep::scrub(&catalog, &lock, order.workload, self.clock.wall()).await?;
-        Ok(Taken { manifest, trial_failed, pruned })
+        let mut taken = Taken { manifest, trial_failed: None, pruned: Pruned::default(), troubles: Vec::new() };
+        // From here on there is a good set, whatever else goes wrong.
+        // What waits for this set waits for no trial, and what it restores must not go meanwhile.
+        if is_safety {
+            return Ok(taken);
+        }
+        let differs = wanted && trial_is_due(&sets, self.clock.wall()) && self.prove(order, (&catalog, &lock), &mut taken).await;
+        if !differs {
+            self.tidy(order, (&catalog, &lock), &mut taken).await;
+        }
+        Ok(taken)
+    }
+
+    /// What follows a good set: old ones go by the rules, and some of the others are read anew.
+    async fn tidy(&self, order: &Order<'_>, (catalog, lock): (&Catalog, &Lock), taken: &mut Taken) {
+        let now = self.clock.wall();
+        let scope = Scope { workload: order.workload, line: &taken.manifest.system_identifier, now };
+        match keep::prune(catalog, lock, scope, false) {
+            Ok(pruned) => taken.pruned = pruned,
+            Err(error) => taken.troubles.push(chain(&error)),
+        }
+        let scrubbed = keep::scrub(catalog, lock, order.workload, now).await;
+        taken.troubles.extend(scrubbed.err().map(|error| chain(&error)));
+    }
+
+    /// The lock of the sets. A person's own command holds it for a moment.
+    pub(super) async fn lock(&self, catalog: &Catalog, order: &Order<'_>) -> Result<Lock, BackupError> {
+        let until = self.clock.moment() + LOCKED;
+        loop {
+            if let Some(lock) = catalog.lock(order.stack.directory())? {
+                return Ok(lock);
+            }
+            if self.clock.moment() >= until {
+                return Err(BackupError::Locked(catalog.directory().display().to_string()));
+            }
+            self.clock.sleep(PAUSE).await;
+        }
+    }
+
+    /// What comes of something that takes no longer than this: a server that is paused answers nothing for ever.
+    async fn soon<T>(
+        &self,
+        what: &str,
+        limit: Duration,
+        asked: impl Future<Output = Result<T, BackupError>>,
+    ) -> Result<T, BackupError> {
+        let late = || BackupError::Slow { what: what.to_owned(), limit, silent: false };
+        within(self.clock.as_ref(), limit, asked).await.ok_or_else(late)?
     }
 
     /// Writes all that belongs to a set but its description, and reads it back.
@@ -119,16 +165,22 @@ impl Sets {
         draft: &Draft,
     ) -> Result<Manifest, BackupError> {
         let started = self.clock.wall();
-        let mut databases = Vec::new();
+        let closed = "it lets nobody connect (ALLOW_CONNECTIONS false), or its DROP DATABASE was interrupted";
+        let closed =
+            server.databases.iter().filter(|(_, connectable)| !**connectable).map(|(name, _)| (name.clone(), closed.to_owned()));
+        let (mut databases, mut skipped) = (Vec::new(), closed.collect::<std::collections::BTreeMap<_, _>>());
         for name in server.databases.iter().filter(|(_, connectable)| **connectable).map(|(name, _)| name) {
             let before = last.and_then(|last| last.databases.iter().find(|database| &database.name == name));
             let expected = before.map(|database| database.stored.bytes_plain);
-            databases.push(self.database(order, name, &draft.path, expected).await?);
+            match self.database(order, name, &draft.path, expected).await {
+                Ok(database) => databases.push(database),
+                Err(BackupError::Gone(name)) => drop(skipped.insert(name, "it was dropped meanwhile".to_owned())),
+                Err(error) => return Err(error),
+            }
         }
         let meter = Meter::begin(self.clock.as_ref(), &order.progress, "dumping roles", None);
         let globals = self.dump(order, &Program::of_globals(draft.path.join(GLOBALS)), meter).await?;
         let finished = self.clock.wall();
-        let closed = |name: &String| (name.clone(), "it lets nobody connect (ALLOW_CONNECTIONS false)".to_owned());
         let mut manifest = Manifest {
             format_version: manifest::FORMAT,
             set_id: draft.id,
@@ -149,7 +201,7 @@ impl Sets {
             server_settings: server.settings.clone(),
             bootstrap_role: server.bootstrap_role.clone(),
             databases,
-            skipped: server.databases.iter().filter(|(_, connectable)| !**connectable).map(|(name, _)| closed(name)).collect(),
+            skipped,
             globals: globals.stored(GLOBALS.to_owned()),
             verify: Verified::default(),
         };
@@ -175,16 +227,13 @@ impl Sets {
     /// A dump of one database and what it holds, both of one moment.
     async fn database(&self, order: &Order<'_>, name: &str, set: &Path, expected: Option<u64>) -> Result<Database, BackupError> {
         let session = self.open(order, name).await?;
-        facts::run(&session, "begin a transaction", BEGIN).await?;
-        let row = session.query_one("SELECT pg_catalog.pg_export_snapshot()", &[]).await;
-        let snapshot: String =
-            row.and_then(|row| row.try_get(0)).map_err(|error| BackupError::statement("export a snapshot", &error))?;
-        let mut described = facts::describe(&session).await?;
+        let (snapshot, mut described) = self.soon("describing a database", ANSWER, facts::snapshot(&session)).await?;
         let file = names::dump_file(name);
         let meter = Meter::begin(self.clock.as_ref(), &order.progress, format!("dumping {name}"), expected);
         let program = Program::of_database(name, &snapshot, set.join(&file));
         let dumping = self.dump(order, &program, meter);
         let counting = facts::count(&session, self.clock.as_ref(), &mut described.content.tables);
+        let counting = self.soon("counting rows", facts::COUNTING + ANSWER, counting);
         // Both to their end: a dump that is dropped would leave its container.
         let (dumped, counted) = tokio::join!(dumping, counting);
         session.close(self.clock.as_ref()).await;
@@ -203,36 +252,40 @@ impl Sets {
         })
     }
 
-    /// Tries the set by a restore, and notes what came of it.
-    async fn prove(
-        &self,
-        order: &Order<'_>,
-        (catalog, lock): (&Catalog, &Lock),
-        manifest: Manifest,
-    ) -> Result<(Manifest, Option<String>), BackupError> {
-        let set = catalog.directory().join(manifest.set_id.to_string());
-        let (manifest, error) = self.try_out(order, &set, manifest).await;
-        catalog.rewrite(lock, &manifest)?;
-        Ok((manifest, error.map(|error| chain(&error))))
+    /// Tries the set by a restore, and notes what came of it. Whether it brought something else than was dumped:
+    /// then no old set goes for it.
+    async fn prove(&self, order: &Order<'_>, (catalog, lock): (&Catalog, &Lock), taken: &mut Taken) -> bool {
+        let set = catalog.directory().join(taken.manifest.set_id.to_string());
+        let (manifest, error) = self.try_out(order, &set, taken.manifest.clone()).await;
+        let noted = catalog.rewrite(lock, &manifest);
+        taken.troubles.extend(noted.err().map(|error| chain(&error)));
+        taken.manifest = manifest;
+        taken.trial_failed = error.as_ref().map(|error| chain(error));
+        matches!(error, Some(BackupError::Differs { .. }))
     }
 
     /// A trial restore, and what is known of the set after it.
     pub(super) async fn try_out(&self, order: &Order<'_>, set: &Path, manifest: Manifest) -> (Manifest, Option<BackupError>) {
+        let began = self.clock.moment();
         let tried = self.trial(order, set, &manifest).await;
-        let now = Some(self.clock.wall());
-        let verify = manifest.verify.clone();
-        match tried {
-            Ok(trial) => {
-                let restore_seconds = Some((trial.took.as_secs_f64() * 10.0).round() / 10.0);
-                let rows_equal = Some(trial.rows);
-                let verify = Verified { level: Proof::Restored, at: now, error: None, restore_seconds, rows_equal, ..verify };
-                (Manifest { verify, ..manifest }, None)
+        let (now, took) = (Some(self.clock.wall()), self.clock.moment().since(began));
+        let before = Verified { tried_at: now, tried_seconds: Some(tenths(took)), ..manifest.verify.clone() };
+        let verify = match &tried {
+            Ok(trial) => Verified {
+                level: Proof::Restored,
+                at: now,
+                error: None,
+                restore_seconds: Some(tenths(trial.took)),
+                rows_equal: Some(trial.rows),
+                ..before
+            },
+            // What an earlier trial showed does not hold any more.
+            Err(error @ BackupError::Differs { .. }) => {
+                Verified { level: before.level.min(Proof::Read), error: Some(chain(error)), ..before }
             }
-            Err(error) => {
-                let verify = Verified { error: Some(chain(&error)), ..verify };
-                (Manifest { verify, ..manifest }, Some(error))
-            }
-        }
+            Err(error) => Verified { error: Some(chain(error)), ..before },
+        };
+        (Manifest { verify, ..manifest }, tried.err())
     }
 
     /// A connection of the superuser to a database.
@@ -246,14 +299,10 @@ impl Sets {
     }
 }
 
-/// The lock of the sets.
-pub(super) fn lock(catalog: &Catalog, order: &Order<'_>) -> Result<Lock, BackupError> {
-    let lock = catalog.lock(order.stack.directory())?;
-    lock.ok_or_else(|| BackupError::Locked(catalog.directory().display().to_string()))
+/// Seconds, to the tenth.
+fn tenths(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 10.0).round() / 10.0
 }
-
-/// One moment, seen by all who are given its name.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 /// The newest good set of a data directory.
 pub(super) fn newest<'a>(sets: &'a [Entry], line: &str) -> Option<&'a Manifest> {
@@ -276,7 +325,7 @@ fn has_room(catalog: &Catalog, min_free: Option<u64>, last: Option<&Manifest>, s
 /// Whether a trial restore is due after this dump: after every one while it is short, else once a day.
 fn trial_is_due(sets: &[Entry], now: Timestamp) -> bool {
     let known = sets.iter().filter_map(|set| set.manifest.as_ref().ok());
-    let tried = known.filter_map(|manifest| Some((manifest.verify.at?, manifest.verify.restore_seconds?)));
+    let tried = known.filter_map(|manifest| Some((manifest.verify.tried_at?, manifest.verify.tried_seconds?)));
     let Some((at, seconds)) = tried.max_by_key(|(at, _)| *at) else { return true };
     let is_future = at > now;
     seconds < LONG_TRIAL || is_future || now.duration_since(at) >= A_DAY

@@ -1,8 +1,10 @@
 //! Sets without an engine: descriptions, files, rules.
 
 mod daemon;
+mod directory;
 mod due;
 mod due_properties;
+mod files;
 mod oracle;
 mod retention;
 mod retention_properties;

@@ -2,7 +2,7 @@
 
 use super::error::BackupError;
 use super::manifest::{Manifest, Verified};
-use super::take::{Order, lock};
+use super::take::Order;
 use super::{Sets, check};
 use crate::model::backup::{Proof, SetId};
 use crate::model::chain::chain;
@@ -21,7 +21,7 @@ impl Sets {
     /// What was found is noted in the set. `None`: there is no such set, or it can't be understood.
     pub async fn verify(&self, order: &Order<'_>, id: SetId, by_restore: bool) -> Result<Option<Checked>, BackupError> {
         let catalog = self.catalog(order.workload);
-        let lock = lock(&catalog, order)?;
+        let lock = self.lock(&catalog, order).await?;
         let Some(entry) = catalog.read(id)? else { return Ok(None) };
         let Ok(manifest) = entry.manifest else { return Ok(None) };
         let (manifest, error) = self.look(order, &entry.path, manifest).await;
@@ -41,7 +41,12 @@ impl Sets {
     }
 
     /// L1 and L2.
-    async fn look(&self, order: &Order<'_>, set: &std::path::Path, manifest: Manifest) -> (Manifest, Option<BackupError>) {
+    pub(super) async fn look(
+        &self,
+        order: &Order<'_>,
+        set: &std::path::Path,
+        manifest: Manifest,
+    ) -> (Manifest, Option<BackupError>) {
         let (now, before) = (Some(self.clock.wall()), manifest.verify.clone());
         let looked = self.look_at(order, set, &manifest).await;
         let verify = match &looked {
@@ -64,6 +69,6 @@ impl Sets {
 
 /// Whether a failure says something of the set, and not of the machine that looks at it.
 fn is_of_the_set(error: &BackupError) -> bool {
-    use BackupError::{Damaged, Differs, NoExtension, Program, Statement};
-    matches!(error, Damaged { .. } | Differs { .. } | NoExtension(_) | Program { .. } | Statement { .. })
+    use BackupError::{Damaged, Differs, Program, Statement};
+    matches!(error, Damaged { .. } | Differs { .. } | Program { code: 1, .. } | Statement { .. })
 }

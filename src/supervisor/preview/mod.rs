@@ -51,6 +51,7 @@ use crate::model::stack::Stack;
 use crate::model::status::Status;
 use crate::model::time::Moment;
 use crate::model::workload::Workload;
+use crate::plan::is_throw_away;
 use course::Course;
 use twins::{StillKeeper, StillProber};
 
@@ -76,7 +77,10 @@ pub struct Question {
 /// What is there for a request's stack: one list, and what is not known yet of images of servers.
 /// What is learnt of them is known from then on.
 pub async fn look(engine: &dyn Engine, stack: &Stack, instance: &InstanceId, known: &mut Known) -> Result<Observed, EngineError> {
-    let observed = engine.observe(&scope(stack, instance, &known.history)).await?;
+    let mut observed = engine.observe(&scope(stack, instance, &known.history)).await?;
+    // A set may be under way: what it made for itself is none of what an `up` would change.
+    observed.containers.retain(|container| !is_throw_away(container));
+    observed.volumes.retain(|volume| volume.trial_of.is_none());
     let learnt = learn(engine, stack, &observed, &known.families).await?;
     known.families.extend(learnt);
     Ok(observed)

@@ -71,7 +71,7 @@ fn shown(action: &PreviewAction) -> Option<String> {
     let rest = words.strip_prefix(&format!("{} {}", action.action, action.target)).unwrap_or_default().trim();
     Some(match action.action.as_str() {
         // What is done inside, or only read, is no call that changes the engine.
-        "provision" | "examine" => return None,
+        "provision" | "examine" | "backup" => return None,
         "build-fallback" => format!("build {rest}"),
         "create-network" => "create-network".to_owned(),
         "create-volume" => format!("create-volume {}", action.target.trim_start_matches("volume ")),

@@ -1,0 +1,90 @@
+//! Sets: begun when they are due and the server is ready; what is left of them goes; nobody waits.
+
+use expect_test::expect;
+
+use super::fixture::World;
+use crate::model::workload::KindName;
+
+#[test]
+fn a_set_is_begun_when_it_is_due_and_its_server_is_ready() {
+    World::demo().ground().ready("db").ready("app").set_due("db").check(expect![[r#"
+        backup db | the slot of now
+    "#]]);
+    // It starts: the slot waits, and nobody is told that something is in the way.
+    World::demo().ground().running("db").ready("app").set_due("db").check(expect![[r#"
+        blocked db | no answer yet
+    "#]]);
+}
+
+#[test]
+fn a_set_that_is_taken_is_not_begun_again_and_holds_nobody_up() {
+    World::demo().ground().ready("db").created("app").set_due("db").taking_a_set("db").check(expect![[r#"
+        start app app-1 | created, all it needs is there
+    "#]]);
+}
+
+#[test]
+fn what_a_dead_daemon_left_of_a_set_goes_and_its_volume_after_it() {
+    let world = || World::demo().ground().ready("db").ready("app").trial_volume("db", "demo_trial");
+    world().helper("db", KindName::Verify, "left", Some("demo_trial")).check(expect![[r#"
+        stop db.77 left | left by a set that was given up
+    "#]]);
+    world().check(expect![[r#"
+        remove-volume volume demo_trial | left by a set that was given up
+    "#]]);
+}
+
+#[test]
+fn what_a_set_that_is_taken_uses_stays() {
+    let world = World::demo().ground().ready("db").ready("app").trial_volume("db", "demo_trial");
+    world.helper("db", KindName::Dump, "dump", None).taking_a_set("db").check(expect![""]);
+}
+
+#[test]
+fn a_stack_that_goes_down_takes_no_set_and_leaves_none_of_its_helpers() {
+    let world = World::demo().ground().ready("db").set_due("db").helper("db", KindName::Dump, "dump", None).down();
+    world.check(expect![[r#"
+        stop db db-1 | witwd down
+        stop db.77 dump | left by a set that was given up
+    "#]]);
+}
+
+#[test]
+fn names_change_hands_when_those_who_need_the_database_are_stopped_and_not_before() {
+    let world = || World::demo().ground().ready("db").exchange_due("db");
+    world().ready("app").check(expect![[r#"
+        stop app app-1 | db gets restored databases
+        blocked db | waiting until app is stopped
+    "#]]);
+    world().exited("app", 143, 0).check(expect![[r#"
+        exchange db | restored: set 1
+        blocked app | db gets restored databases
+    "#]]);
+    // It waits neither for a server that is not ready, which a restore may mend, nor for one that is silent.
+    World::demo().ground().running("db").alive("db").exited("app", 143, 0).exchange_due("db").check(expect![[r#"
+        provision db | databases and roles
+        exchange db | restored: set 1
+        blocked app | db gets restored databases
+    "#]]);
+    World::demo().ground().running("db").exited("app", 143, 0).exchange_due("db").check(expect![[r#"
+        blocked app | db gets restored databases
+        blocked db | no answer yet
+    "#]]);
+}
+
+#[test]
+fn nobody_who_needs_the_database_is_made_anew_or_healed_while_names_change_hands() {
+    let world = || World::demo().ground().ready("db").exchange_due("db");
+    world().sick("app").check(expect![[r#"
+        stop app app-1 | db gets restored databases
+        blocked db | waiting until app is stopped
+    "#]]);
+    world().created("app").check(expect![[r#"
+        exchange db | restored: set 1
+        blocked app | db gets restored databases
+    "#]]);
+    world().check(expect![[r#"
+        exchange db | restored: set 1
+        blocked app | db gets restored databases
+    "#]]);
+}

@@ -1,0 +1,316 @@
+//! A restore as the supervisor sees it: what of it is next, and what came of that. It is remembered in the state, so
+//! that a daemon that dies in the middle is followed by one that goes on.
+//!
+//! ```text
+//! Making -> Changing -> Watching -------------> Clearing -> over, can be undone for a day
+//!    |                     |  they do not come up    ^
+//!    '-> nothing           '-------> Returning ------'
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::backups::{Answer, ErrandError};
+use super::run::Supervisor;
+use crate::model::backup::{Due, Errand, Work, WorkDone, WorkFailed};
+use crate::model::history::Goal;
+use crate::model::name::{ReplicaKey, WorkloadName};
+use crate::model::observed::Observed;
+use crate::model::restore::{RISING, Restore, Restoring, Source, Step, UNDO};
+use crate::model::wish::{Chosen, Refusal, Wish};
+use crate::model::workload::Workload;
+use crate::plan::{InFlight, Inputs, is_ready, words_of};
+
+/// How long a step that failed waits before it is tried again.
+const RETRY: SignedDuration = SignedDuration::from_secs(5);
+/// So often names are tried to be changed before what was made is given up.
+const ATTEMPTS: u32 = 3;
+
+/// Restores that are under way, as far as they are of this daemon alone.
+#[derive(Debug, Default)]
+pub struct Restores {
+    /// Who waits for the end of one, and what is told then.
+    waiting: BTreeMap<WorkloadName, (Answer, Option<WorkDone>)>,
+    /// How often a step failed in a row, and when it is tried again.
+    failed: BTreeMap<WorkloadName, (u32, Timestamp)>,
+}
+
+impl Supervisor {
+    /// Why a restore, or its undoing, can't be begun.
+    pub(super) fn refuse_restore(&self, errand: &Errand, now: Timestamp) -> Option<Refusal> {
+        let known = self.history.backups.get(&errand.of);
+        if let Some(restoring) = known.and_then(|known| known.restoring.as_ref()) {
+            let words = format!("a restore of {} is under way: {}", errand.of, restoring.of);
+            return Some(Refusal::state(words, "`witwd ps` shows how far it is"));
+        }
+        let can_be_undone = known.and_then(|known| known.undoable.as_ref()).is_some_and(|undoable| undoable.until > now);
+        (errand.work == Work::Undo && !can_be_undone).then(|| {
+            let words = format!("there is no restore of {} that could be undone", errand.of);
+            Refusal::state(words, "what a restore replaced is kept for 24 hours; `witwd backup list` shows the sets")
+        })
+    }
+
+    fn restoring(&self, name: &WorkloadName) -> Option<&Restoring> {
+        self.history.backups.get(name)?.restoring.as_ref()
+    }
+
+    /// Its next step.
+    fn alter(&mut self, name: &WorkloadName, alter: impl FnOnce(&mut Restoring)) {
+        if let Some(restoring) = self.history.backups.get_mut(name).and_then(|history| history.restoring.as_mut()) {
+            alter(restoring);
+        }
+        self.care.restores.failed.remove(name);
+    }
+
+    fn step(&mut self, name: &WorkloadName, step: Step) {
+        self.alter(name, |restoring| restoring.step = step);
+    }
+
+    /// Remembers that databases are made, before any is.
+    pub(super) fn begin_restore(&mut self, of: &WorkloadName, wanted: &Restore) {
+        let begun = self.context.clock.wall();
+        let history = self.history.backups.entry(of.clone()).or_default();
+        history.restoring = Some(Restoring::begun(wanted.source.to_string(), begun));
+        self.save();
+    }
+
+    /// Puts back what the last restore replaced.
+    pub(super) fn begin_undo(&mut self, of: &WorkloadName, answer: Answer) {
+        let begun = self.context.clock.wall();
+        let Some(history) = self.history.backups.get_mut(of) else { return };
+        history.restoring = history.undoable.as_ref().map(|undoable| Restoring::undoing(undoable, begun));
+        self.care.restores.waiting.insert(of.clone(), (answer, None));
+        self.make_way(of);
+        self.journal.record("restore", of, "the last restore is undone: asked by a user");
+        self.save();
+    }
+
+    /// What of a restore is next; `None`: nothing, and sets can be taken.
+    pub(super) fn restore_due(&self, name: &WorkloadName, now: Timestamp) -> Option<Due> {
+        let Some(restoring) = self.restoring(name) else { return self.outdated(name, now) };
+        let retry = self.care.restores.failed.get(name).map(|(_, at)| *at);
+        if let Some(at) = retry.filter(|at| *at > now) {
+            return Some(Due::Later(at));
+        }
+        let of = &restoring.of;
+        let clear = |databases: Vec<u32>| Work::Clear { line: restoring.line.clone(), databases };
+        let (work, cause) = match &restoring.step {
+            Step::Making if self.care.is_asked_to_restore(name) => return None,
+            // The daemon that made them died.
+            Step::Making => (clear(Vec::new()), format!("the restore of {of} was not finished")),
+            Step::Changing => (exchange(restoring), format!("restored: {of}")),
+            Step::Returning { why } => (exchange(restoring), format!("taken back: {why}")),
+            Step::Watching { since } => return Some(Due::Later(self.deadline(*since, restoring))),
+            Step::Clearing => (clear(restoring.retired.clone()), "not used any more".to_owned()),
+        };
+        Some(Due::Now { work, cause })
+    }
+
+    /// What a restore replaced goes once it can't be undone any more.
+    fn outdated(&self, name: &WorkloadName, now: Timestamp) -> Option<Due> {
+        let undoable = self.history.backups.get(name)?.undoable.as_ref().filter(|undoable| undoable.until <= now)?;
+        let retry = self.care.restores.failed.get(name).map(|(_, at)| *at);
+        // Sets go on meanwhile.
+        if retry.is_some_and(|at| at > now) {
+            return None;
+        }
+        let work = Work::Clear { line: undoable.line.clone(), databases: undoable.spares() };
+        Some(Due::Now { work, cause: format!("the restore of {} can't be undone any more", undoable.of) })
+    }
+
+    fn deadline(&self, since: Timestamp, restoring: &Restoring) -> Timestamp {
+        let waited = restoring.waits_for.iter().filter_map(|name| self.stack.workload(name));
+        let starts = waited.filter_map(|workload| workload.probes().iter().map(|(_, probe)| probe.start_period).max());
+        let rising = RISING + starts.max().unwrap_or(Duration::ZERO);
+        since.saturating_add(SignedDuration::try_from(rising).unwrap_or(SignedDuration::MAX)).unwrap_or(Timestamp::MAX)
+    }
+
+    /// Databases were made: those who need them are stopped, and the names change hands. Whoever asked waits for
+    /// the end of it; `Some` where it is over already.
+    pub(super) fn restored(&mut self, name: &WorkloadName, wanted: &Restore, done: &WorkDone) -> bool {
+        let Some((line, databases)) = done.made.clone().filter(|(_, databases)| !databases.is_empty()) else {
+            self.forget_restore(name);
+            return true;
+        };
+        let is_empty = wanted.source == Source::Nothing;
+        // What an app finds in empty databases is not what it was ready with.
+        let waits_for = if is_empty { BTreeSet::new() } else { self.ready_dependents(name) };
+        self.alter(name, |restoring| {
+            (restoring.line, restoring.databases, restoring.waits_for) = (line, databases, waits_for);
+            (restoring.initialise, restoring.step) = (is_empty, Step::Changing);
+        });
+        self.make_way(name);
+        false
+    }
+
+    /// Whoever asked is told at the end.
+    pub(super) fn wait_for_restore(&mut self, name: &WorkloadName, answer: Answer, done: WorkDone) {
+        self.care.restores.waiting.insert(name.clone(), (answer, Some(done)));
+    }
+
+    pub(super) fn forget_restore(&mut self, name: &WorkloadName) {
+        if let Some(history) = self.history.backups.get_mut(name) {
+            history.restoring = None;
+        }
+        self.care.restores.failed.remove(name);
+    }
+
+    /// A step of a restore beside the making of databases is over.
+    pub(super) fn stepped(&mut self, name: &WorkloadName, work: &Work, result: Result<(), WorkFailed>) {
+        match (work, result) {
+            (Work::Exchange { .. }, Ok(())) => self.exchanged(name),
+            (_, Ok(())) if self.restoring(name).is_some() => self.forget_restore(name),
+            (_, Ok(())) => drop(self.history.backups.get_mut(name).and_then(|history| history.undoable.take())),
+            (work, Err(failed)) => self.step_failed(name, work, failed),
+        }
+        self.save();
+    }
+
+    fn exchanged(&mut self, name: &WorkloadName) {
+        // Roles, rights and extensions of the file are seen to in the other database, too.
+        if let Some((_, digest)) = self.history.postgres.get_mut(name).and_then(|known| known.provisioned.as_mut()) {
+            digest.clear();
+        }
+        let Some(restoring) = self.restoring(name).cloned() else { return };
+        match restoring.step {
+            Step::Returning { why } => {
+                self.journal.record("restore", name, format!("what was there before is back: {why}"));
+                self.step(name, Step::Clearing);
+                let words = format!("{why}; what was there before is back");
+                self.answer_restore(name, Err(WorkFailed { reason: "not_healthy".to_owned(), words }));
+            }
+            _ => self.step(name, Step::Watching { since: self.context.clock.wall() }),
+        }
+    }
+
+    fn step_failed(&mut self, name: &WorkloadName, work: &Work, failed: WorkFailed) {
+        let times = self.care.restores.failed.get(name).map_or(0, |(times, _)| *times) + 1;
+        let at = self.context.clock.wall().saturating_add(RETRY).unwrap_or(Timestamp::MAX);
+        self.journal.record("failed", name, failed.words.clone());
+        let is_changing = self.restoring(name).is_some_and(|restoring| restoring.step == Step::Changing);
+        let is_lost = failed.reason == "unfit";
+        if is_lost && matches!(work, Work::Exchange { .. }) {
+            self.forget_restore(name);
+            self.answer_restore(name, Err(failed));
+        } else if is_changing && times >= ATTEMPTS {
+            // The names are as they were: all of them change, or none.
+            self.alter(name, |restoring| restoring.turn(failed.words));
+        } else {
+            self.care.restores.failed.insert(name.clone(), (times, at));
+        }
+    }
+
+    /// Looks whether those who need restored databases came up with them.
+    pub(super) fn watch_restores(&mut self, observed: &Observed, in_flight: &InFlight) {
+        let now = self.context.clock.wall();
+        let watching = self.history.backups.iter().filter_map(|(name, history)| {
+            let restoring = history.restoring.as_ref()?;
+            match restoring.step {
+                Step::Watching { since } => Some((name.clone(), restoring.clone(), self.deadline(since, restoring))),
+                _ => None,
+            }
+        });
+        for (name, restoring, deadline) in watching.collect::<Vec<_>>() {
+            let waits_for = std::iter::once(&name).chain(&restoring.waits_for);
+            let away = self.with_inputs(observed, in_flight, |inputs| away(inputs, waits_for));
+            match away {
+                None => self.end_restore(&name, now),
+                Some(words) if now >= deadline && !restoring.waits_for.is_empty() => self.take_back(&name, &words),
+                Some(_) if now >= deadline => self.end_restore(&name, now),
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn end_restore(&mut self, name: &WorkloadName, now: Timestamp) {
+        let undo = SignedDuration::try_from(UNDO).unwrap_or(SignedDuration::MAX);
+        let until = now.saturating_add(undo).unwrap_or(Timestamp::MAX);
+        let Some(history) = self.history.backups.get_mut(name) else { return };
+        let Some(restoring) = history.restoring.as_mut() else { return };
+        let words = format!("{}: {}; `witwd restore undo` until {until:.0}", restoring.names(), restoring.of);
+        history.undoable = Some(restoring.end(history.undoable.as_ref(), until));
+        self.journal.record("restored", name, words);
+        self.answer_restore(name, Ok(()));
+        self.save();
+    }
+
+    fn take_back(&mut self, name: &WorkloadName, words: &str) {
+        let why = format!("not well with what was restored: {}", self.told_of(words));
+        self.journal.record("restore", name, why.clone());
+        self.alter(name, |restoring| restoring.turn(why));
+        self.make_way(name);
+        self.save();
+    }
+
+    /// What `ps` says of one that is not ready says more than that it is not.
+    fn told_of(&self, away: &str) -> String {
+        let published = self.ends.published.borrow();
+        let name = away.split(": ").next().unwrap_or_default();
+        let item = published.status.items.iter().find(|item| item.name == name && !item.cause.is_empty());
+        item.map_or_else(|| away.to_owned(), |item| format!("{name}: {}", item.cause))
+    }
+
+    fn answer_restore(&mut self, name: &WorkloadName, ended: Result<(), WorkFailed>) {
+        let Some((answer, done)) = self.care.restores.waiting.remove(name) else { return };
+        let done = done.unwrap_or_else(WorkDone::of_none);
+        let _ = answer.send(ended.map(|()| done).map_err(ErrandError::Failed));
+    }
+
+    /// Nobody waits any more: the stack is taken down. The next `up` goes on with it.
+    pub(super) fn give_up_restores(&mut self, why: &str) {
+        for (answer, _) in std::mem::take(&mut self.care.restores.waiting).into_values() {
+            let failed = WorkFailed { reason: "given_up".to_owned(), words: why.to_owned() };
+            let _ = answer.send(Err(failed.into()));
+        }
+    }
+
+    /// Those who need a Postgres and are stopped for a moment are no failures: each is started again as if by hand.
+    fn make_way(&mut self, name: &WorkloadName) {
+        let stack = self.stack.clone();
+        for dependent in stack.dependents(name) {
+            let wish = Wish::Restart { of: [Chosen::all(&dependent.name)].into() };
+            // One that is stopped by hand stays so.
+            if let Ok(accepted) = self.history.by_hand.accept(&stack, &wish) {
+                for key in &accepted.renewed {
+                    self.history.replicas.entry(key.clone()).or_default().forgive();
+                }
+            }
+        }
+        self.looks.want();
+    }
+
+    fn ready_dependents(&self, name: &WorkloadName) -> BTreeSet<WorkloadName> {
+        let published = self.ends.published.borrow();
+        let is_ready = |workload: &Workload| {
+            let items = &published.status.items;
+            let mut own = items.iter().filter(|item| item.name == workload.name.as_str()).peekable();
+            own.peek().is_some() && own.all(|item| item.ready)
+        };
+        let dependents = self.stack.dependents(name).filter(|workload| self.history.goal == Goal::Up && is_ready(workload));
+        dependents.map(|workload| workload.name.clone()).collect()
+    }
+}
+
+fn exchange(restoring: &Restoring) -> Work {
+    Work::Exchange { line: restoring.line.clone(), databases: restoring.databases.clone(), initialise: restoring.initialise }
+}
+
+/// The first of them that is not ready, and why.
+fn away<'a>(inputs: &Inputs<'_>, names: impl Iterator<Item = &'a WorkloadName>) -> Option<String> {
+    let workloads = names.filter_map(|name| inputs.stack.workload(name));
+    let mut wanted = workloads.flat_map(|workload| (1..=inputs.replicas(workload)).map(move |replica| (workload, replica)));
+    wanted.find_map(|(workload, replica)| {
+        let key = ReplicaKey { name: workload.name.clone(), replica };
+        if inputs.history.by_hand.is_stopped(&key) {
+            return None;
+        }
+        let containers = inputs.of_replica(&key);
+        if containers.iter().any(|container| is_ready(inputs, workload, container)) {
+            return None;
+        }
+        let words = containers.iter().find_map(|container| words_of(inputs, workload, container));
+        Some(format!("{key}: {}", words.unwrap_or_else(|| "not ready".to_owned())))
+    })
+}
