@@ -19,7 +19,7 @@
 //! | [`plan`] | desired x observed x history x health x in flight x now -> `Plan` | model |
 //! | [`engine`] | `trait Engine`, `docker` (the only place that names bollard), `sim`, labels | model, host |
 //! | [`health`] | `trait Prober`, probe I/O; pure hysteresis | model, engine, host, postgres: what a server answers to a probe |
-//! | [`postgres`] | readiness, databases, roles, extensions, `init`; `backup`: sets, their proof, when and how long | model, engine, host |
+//! | [`postgres`] | readiness, databases, roles, extensions, `init`; `backup`: sets, their proof, when and how long, and their restore | model, engine, host |
 //! | [`supervisor`] | the loop; `apply` is one `match` without decisions; `preview` is the same loop on the simulator | all above |
 //! | [`control`] | the Unix socket: protocol, server, client | model, host: the events on disk; the server also the supervisor's handle |
 //! | [`cli`] | a file per verb: parse, call, render; exit codes | all above |
@@ -50,6 +50,9 @@
 //! | no action removes a volume that no user named | `a_plan_has_one_action_a_target_and_never_removes_a_volume` |
 //! | a set is whole, read back and synced before it has a name | `a_daemon_that_is_killed_while_it_takes_a_set_leaves_none_and_the_next_one_is_good` |
 //! | a set goes only by a rule, and never the last good one | `old_sets_go_by_the_rules_and_pinned_ones_stay`, `the_newest_stays_and_with_it_the_last`, `nothing_goes_that_does_not_count` |
+//! | a restore ends with all of the old or all of the new | `a_daemon_that_is_killed_at_any_step_leaves_all_of_the_old_or_all_of_the_new`, `an_app_that_does_not_come_up_with_the_restored_data_gets_its_own_back` |
+//! | a damaged set comes nowhere near what is used | `a_damaged_set_never_gets_near_the_live_database` |
+//! | a set is taken before what could lose data | `a_set_is_taken_before_another_image_and_before_data_goes_and_without_one_nothing_goes` |
 //! | nothing runs twice | `from_any_world_the_loop_comes_to_rest` |
 //! | what is not ours is never changed | `what_is_not_ours_is_never_touched` |
 //! | a daemon may be killed between any two steps and at any write | `a_kill_after_any_call_of_an_up_changes_nothing_in_the_end`, `a_kill_at_any_write_of_an_up_changes_nothing_in_the_end` |
