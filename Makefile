@@ -23,10 +23,14 @@ down: ## stop the demo; its data stays
 ps: ## what runs, and why what does not
 	@$(RUN) $(WITWD) ps
 
+# It counts what is left of commands that were given up in time, and has the engine to itself.
+ALONE := thousands_of_commands_leave_nothing_behind
+
 # Most of what they do is to wait for an engine: more of them than processors at a time.
 test: bootstrap-test ## every test, those against the real engine and browser too
 	@echo "== cargo test (from nothing some minutes, most of it for the crates; the engine tests make images)" >&2
-	RUST_TEST_THREADS=$(or $(RUST_TEST_THREADS),4) $(RUN) cargo test --locked --workspace
+	RUST_TEST_THREADS=$(or $(RUST_TEST_THREADS),4) $(RUN) cargo test --locked --workspace -- --skip $(ALONE)
+	$(RUN) cargo test --locked --workspace --test docker -- $(ALONE)
 
 soak: bootstrap ## simulated runs with new seeds, as long as told: make soak FOR=1h
 	WITWD_SOAK=$(or $(FOR),10m) cargo test --locked --test simulation -- --ignored --nocapture new_seeds
