@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::Done;
-use super::confirm::{can_ask, says_yes};
+use super::confirm::agree;
 use super::context::Context;
 use super::db::postgres;
 use super::errand;
@@ -37,16 +37,10 @@ pub(super) async fn run(context: &Context, args: ResetArgs) -> Done {
     }
     let names = std::iter::once(&settings.database).chain(&settings.databases);
     let names = names.map(SqlName::as_str).collect::<Vec<_>>().join(", ");
-    if !args.yes {
-        let loss = format!("all data in {names} of {} goes", workload.name);
-        if !can_ask(context) {
-            return Err(Failure::new(Exit::Refused, loss).hint("`--yes` says yes without a terminal"));
-        }
-        context.output.note(&format!("{loss}; `witwd restore undo` brings it back, within 24 hours"));
-        if !says_yes() {
-            return Err(Failure::new(Exit::Refused, "nothing was reset"));
-        }
-    }
+    let loss = format!("all data in {names} of {} goes", workload.name);
+    context.output.note(&format!("{loss}; `witwd restore undo` brings it back, within 24 hours"));
+    let unasked = Failure::new(Exit::Refused, loss).hint("`--yes` says yes without a terminal");
+    agree(context, args.yes, unasked, Failure::new(Exit::Refused, "nothing was reset"))?;
     let restore = Restore { source: Source::Nothing, database: None, to: None, with_safety_set: !args.without_safety_set };
     let done = errand::carry_out(context, Errand { of: workload.name.clone(), work: Work::Restore(restore) }).await?;
     if context.output.json {

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::Done;
 use super::background::{self, Own};
-use super::confirm::{can_ask, says_yes};
+use super::confirm::agree;
 use super::context::Context;
 use super::daemon::{Daemon, Signals};
 use super::exit_code::{Exit, Failure};
@@ -191,11 +191,6 @@ fn confirm_loss(context: &Context, args: &DownArgs, volumes: &BTreeSet<String>) 
     }
     let loss = format!("the data in {} will be lost", volumes.iter().map(String::as_str).collect::<Vec<_>>().join(", "));
     context.output.error(&loss);
-    if args.yes {
-        return Ok(());
-    }
-    if !can_ask(context) {
-        return Err(Failure::new(Exit::Refused, loss).hint("`witwd down --volumes --yes` says yes without a terminal"));
-    }
-    if says_yes() { Ok(()) } else { Err(Failure::new(Exit::Refused, "nothing was removed")) }
+    let unasked = Failure::new(Exit::Refused, loss).hint("`witwd down --volumes --yes` says yes without a terminal");
+    agree(context, args.yes, unasked, Failure::new(Exit::Refused, "nothing was removed"))
 }

@@ -77,8 +77,6 @@ pub struct Restoring {
     /// The data directory that the object ids are of.
     #[serde(default)]
     pub line: String,
-    /// When it was asked for.
-    pub begun: Timestamp,
     /// The names that change hands.
     #[serde(default)]
     pub databases: Vec<Exchange>,
@@ -158,11 +156,10 @@ impl std::fmt::Display for Restoring {
 
 impl Restoring {
     /// One that begins.
-    pub fn begun(of: String, begun: Timestamp) -> Self {
+    pub fn begun(of: String) -> Self {
         Self {
             of,
             line: String::new(),
-            begun,
             databases: Vec::new(),
             waits_for: BTreeSet::new(),
             initialise: false,
@@ -172,10 +169,10 @@ impl Restoring {
     }
 
     /// The way back of one that is over.
-    pub fn undoing(undoable: &Undoable, begun: Timestamp) -> Self {
+    pub fn undoing(undoable: &Undoable) -> Self {
         let of = format!("what was there before {}", undoable.of);
         let databases = undoable.databases.iter().map(Exchange::reverse).collect();
-        Self { line: undoable.line.clone(), databases, step: Step::Changing, ..Self::begun(of, begun) }
+        Self { line: undoable.line.clone(), databases, step: Step::Changing, ..Self::begun(of) }
     }
 
     /// It is taken back, for this reason: what was made for it goes then.
@@ -189,8 +186,8 @@ impl Restoring {
     /// It is over, and what an earlier one kept goes unless it is used: what can be undone from now on.
     pub fn end(&mut self, earlier: Option<&Undoable>, until: Timestamp) -> Undoable {
         let is_used = |oid: &u32| self.databases.iter().any(|one| one.live == Some(*oid) || one.spare == Some(*oid));
-        self.retired = earlier.filter(|earlier| earlier.line == self.line).map(Undoable::spares).unwrap_or_default();
-        self.retired = std::mem::take(&mut self.retired).into_iter().filter(|oid| !is_used(oid)).collect();
+        let earlier = earlier.filter(|earlier| earlier.line == self.line).map(Undoable::spares).unwrap_or_default();
+        self.retired = earlier.into_iter().filter(|oid| !is_used(oid)).collect();
         self.step = Step::Clearing;
         Undoable { of: self.of.clone(), line: self.line.clone(), databases: self.databases.clone(), until }
     }
@@ -208,7 +205,7 @@ mod tests {
     fn done(live: u32, spare: u32) -> Restoring {
         let databases = vec![Exchange { name: "app".to_owned(), live: Some(live), spare: Some(spare) }];
         let line = "7000".to_owned();
-        Restoring { line, databases, ..Restoring::begun("set 1".to_owned(), Timestamp::UNIX_EPOCH) }
+        Restoring { line, databases, ..Restoring::begun("set 1".to_owned()) }
     }
 
     #[test]
@@ -231,7 +228,7 @@ mod tests {
     #[test]
     fn an_undo_can_be_undone_and_removes_nothing() {
         let first = done(9, 5).end(None, Timestamp::MAX);
-        let mut undoing = Restoring::undoing(&first, Timestamp::UNIX_EPOCH);
+        let mut undoing = Restoring::undoing(&first);
         assert_eq!(undoing.databases, done(5, 9).databases);
         let undoable = undoing.end(Some(&first), Timestamp::MAX);
         assert_eq!((undoing.retired, undoable.spares()), (Vec::new(), vec![9]));

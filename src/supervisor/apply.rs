@@ -16,7 +16,7 @@ use crate::model::workload::Workload;
 use crate::plan::Action;
 use crate::postgres::backup::ProgressSink;
 
-use super::backups::{BackupTask, Backups};
+use super::caretaker::{BackupTask, Backups};
 use super::commands::Commands;
 use super::event::{ActionError, Effect, Event, Latest};
 use super::keeper::{DataDirectory, Keeper};

@@ -1,134 +1,29 @@
-//! What the supervisor needs of the caretaker of backup sets, and when it needs it. What is due is worked out here
-//! from the timetable and given to the planner; what came of it is remembered and told.
+//! When the supervisor needs something of the caretaker of backup sets. What is due is worked out here from the
+//! timetable and given to the planner; what came of it is remembered and told.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::oneshot;
 
 use super::event::Event;
 use super::restore::Restores;
 use super::run::Supervisor;
-use crate::model::backup::{BackupFailure, Due, Errand, Known, SetId, Summary, Work, WorkDone, WorkFailed};
-use crate::model::chain::chain;
+use crate::model::backup::{BackupFailure, Due, Errand, Known, Summary, Work, WorkDone, WorkFailed};
 use crate::model::history::{Goal, Target};
-use crate::model::name::{ContainerId, ImageId, WorkloadName};
-use crate::model::stack::Stack;
+use crate::model::name::WorkloadName;
 use crate::model::time::Moment;
 use crate::model::wish::Refusal;
 use crate::model::workload::Workload;
 use crate::plan::Action;
+use crate::postgres::backup::last_slot;
 use crate::postgres::backup::schedule::{self, Failed, Record, Timetable};
-use crate::postgres::backup::{Made, Order, ProgressSink, Pruned, Sets, Taken, Wanted, last_slot, summary};
 
 /// How often the directories of sets are read: somebody else may change what lies there.
 const READ: Duration = Duration::from_secs(60);
 /// A wall clock that is so much further than ours tells that the machine slept.
 const SLEPT: SignedDuration = SignedDuration::from_secs(5);
-/// How long a set that was taken before something stays whatever the rules say.
-const SAFE: Duration = Duration::from_secs(7 * 24 * 3600);
-
-/// Sets of a Postgres. The real one is [`PostgresBackups`].
-#[async_trait]
-pub trait Backups: Send + Sync {
-    /// Whether sets are looked after at all; where not, nothing is known of any and nothing is done.
-    fn are_kept(&self) -> bool {
-        true
-    }
-
-    /// What lies in the directory of the sets of a Postgres at this time. May wait for a disk.
-    fn look(&self, workload: &Workload, now: Timestamp) -> Result<Summary, String>;
-
-    /// Takes a set, or looks at one again.
-    async fn carry_out(&self, task: BackupTask<'_>, progress: ProgressSink) -> Result<WorkDone, WorkFailed>;
-}
-
-/// Work that is begun.
-#[derive(Debug, Clone)]
-pub struct BackupTask<'a> {
-    /// The stack.
-    pub stack: &'a Stack,
-    /// The Postgres.
-    pub workload: &'a Workload,
-    /// Its container, running.
-    pub container: ContainerId,
-    /// The image of that.
-    pub image: ImageId,
-    /// What is to be done.
-    pub work: Work,
-    /// Why, for people.
-    pub cause: String,
-}
-
-/// Nothing is known of sets, and none is due; what is taken before something else is taken at once: for who only looks
-/// ahead.
-#[derive(Debug, Default)]
-pub struct NoBackups;
-
-#[async_trait]
-impl Backups for NoBackups {
-    fn are_kept(&self) -> bool {
-        false
-    }
-
-    fn look(&self, _: &Workload, _: Timestamp) -> Result<Summary, String> {
-        Ok(Summary::default())
-    }
-
-    async fn carry_out(&self, _: BackupTask<'_>, _: ProgressSink) -> Result<WorkDone, WorkFailed> {
-        Ok(WorkDone::of_none())
-    }
-}
-
-/// Sets of real servers.
-pub struct PostgresBackups(pub Sets);
-
-#[async_trait]
-impl Backups for PostgresBackups {
-    fn look(&self, workload: &Workload, now: Timestamp) -> Result<Summary, String> {
-        let sets = self.0.catalog(workload).list();
-        sets.map(|sets| summary(&sets, now)).map_err(|error| chain(&error))
-    }
-
-    async fn carry_out(&self, task: BackupTask<'_>, progress: ProgressSink) -> Result<WorkDone, WorkFailed> {
-        let BackupTask { stack, workload, container, image, work, cause } = task;
-        let order = Order { stack, workload, container, image, progress };
-        let none = WorkDone::of_none();
-        let done = match work {
-            Work::Take { slot, before, .. } => {
-                let safe_for = before.map(|_| SAFE);
-                self.0.take(&order, &Wanted { slot, reason: cause, safe_for }).await.map(|taken| {
-                    let Taken { manifest, trial_failed: unproven, pruned: Pruned { gone, held }, troubles } = taken;
-                    WorkDone { set: Some(manifest.set_id), unproven, gone, held, troubles, ..none }
-                })
-            }
-            Work::Verify { set, by_restore } => match self.0.verify(&order, set, by_restore).await {
-                Ok(Some(checked)) => Ok(WorkDone { set: Some(set), unproven: checked.error, ..none }),
-                Ok(None) => return Err(no_set(set)),
-                Err(error) => Err(error),
-            },
-            Work::Restore(wanted) => self.0.restore(&order, &wanted).await.map(|made| {
-                let Made { line, databases, safety } = made;
-                WorkDone { made: Some((line, databases)), safety, ..none }
-            }),
-            Work::Exchange { line, databases, initialise } => {
-                self.0.exchange(&order, &line, &databases, initialise).await.map(|()| none)
-            }
-            Work::Clear { line, databases } => self.0.clear(&order, &line, &databases).await.map(|()| none),
-            // It is never planned: an exchange is.
-            Work::Undo => Ok(none),
-        };
-        let done = done.map_err(|error| WorkFailed { reason: error.reason().to_owned(), words: chain(&error) })?;
-        Ok(WorkDone { summary: self.look(workload, self.0.clock.wall()).ok(), ..done })
-    }
-}
-
-fn no_set(set: SetId) -> WorkFailed {
-    WorkFailed { reason: "no_set".to_owned(), words: format!("there is no set {set} that this witwd understands") }
-}
-
 /// How an errand ended.
 pub type Answer = oneshot::Sender<Result<WorkDone, ErrandError>>;
 

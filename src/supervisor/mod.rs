@@ -10,6 +10,7 @@
 mod apply;
 mod backups;
 mod by_hand;
+mod caretaker;
 mod commands;
 mod create;
 mod definitions;
@@ -39,7 +40,8 @@ mod state;
 mod told_sets;
 
 pub use apply::{Context, PRIMITIVES, TRANSFERS};
-pub use backups::{BackupTask, Backups, Care, ErrandError, NoBackups, PostgresBackups};
+pub use backups::{Care, ErrandError};
+pub use caretaker::{BackupTask, Backups, NoBackups, PostgresBackups};
 pub use commands::{BuildCommand, Commands, SystemCommands};
 pub use create::OneOff;
 pub use event::{ActionError, Effect, Event};

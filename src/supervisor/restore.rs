@@ -19,6 +19,7 @@ use crate::model::history::Goal;
 use crate::model::name::{ReplicaKey, WorkloadName};
 use crate::model::observed::Observed;
 use crate::model::restore::{RISING, Restore, Restoring, Source, Step, UNDO};
+use crate::model::status::ItemStatus;
 use crate::model::wish::{Chosen, Refusal, Wish};
 use crate::model::workload::Workload;
 use crate::plan::{InFlight, Inputs, is_ready, words_of};
@@ -70,17 +71,15 @@ impl Supervisor {
 
     /// Remembers that databases are made, before any is.
     pub(super) fn begin_restore(&mut self, of: &WorkloadName, wanted: &Restore) {
-        let begun = self.context.clock.wall();
         let history = self.history.backups.entry(of.clone()).or_default();
-        history.restoring = Some(Restoring::begun(wanted.source.to_string(), begun));
+        history.restoring = Some(Restoring::begun(wanted.source.to_string()));
         self.save();
     }
 
     /// Puts back what the last restore replaced.
     pub(super) fn begin_undo(&mut self, of: &WorkloadName, answer: Answer) {
-        let begun = self.context.clock.wall();
         let Some(history) = self.history.backups.get_mut(of) else { return };
-        history.restoring = history.undoable.as_ref().map(|undoable| Restoring::undoing(undoable, begun));
+        history.restoring = history.undoable.as_ref().map(Restoring::undoing);
         self.care.restores.waiting.insert(of.clone(), (answer, None));
         self.make_way(of);
         self.journal.record("restore", of, "the last restore is undone: asked by a user");
@@ -128,7 +127,7 @@ impl Supervisor {
     }
 
     /// Databases were made: those who need them are stopped, and the names change hands. Whoever asked waits for
-    /// the end of it; `Some` where it is over already.
+    /// the end of it; true where it is over already.
     pub(super) fn restored(&mut self, name: &WorkloadName, wanted: &Restore, done: &WorkDone) -> bool {
         let Some((line, databases)) = done.made.clone().filter(|(_, databases)| !databases.is_empty()) else {
             self.forget_restore(name);
@@ -217,7 +216,7 @@ impl Supervisor {
             let away = self.with_inputs(observed, in_flight, |inputs| away(inputs, waits_for));
             match away {
                 None => self.end_restore(&name, now),
-                Some(words) if now >= deadline && !restoring.waits_for.is_empty() => self.take_back(&name, &words),
+                Some((key, words)) if now >= deadline && !restoring.waits_for.is_empty() => self.take_back(&name, &key, &words),
                 Some(_) if now >= deadline => self.end_restore(&name, now),
                 Some(_) => {}
             }
@@ -236,20 +235,18 @@ impl Supervisor {
         self.save();
     }
 
-    fn take_back(&mut self, name: &WorkloadName, words: &str) {
-        let why = format!("not well with what was restored: {}", self.told_of(words));
+    fn take_back(&mut self, name: &WorkloadName, away: &ReplicaKey, words: &str) {
+        // What `ps` says of it says more than that it is not ready.
+        let told = {
+            let items = &self.ends.published.borrow().status.items;
+            let is_it = |item: &&ItemStatus| item.name == away.name.as_str() && item.replica == away.replica;
+            items.iter().find(is_it).map(|item| item.cause.clone()).filter(|cause| !cause.is_empty())
+        };
+        let why = format!("not well with what was restored: {away}: {}", told.as_deref().unwrap_or(words));
         self.journal.record("restore", name, why.clone());
         self.alter(name, |restoring| restoring.turn(why));
         self.make_way(name);
         self.save();
-    }
-
-    /// What `ps` says of one that is not ready says more than that it is not.
-    fn told_of(&self, away: &str) -> String {
-        let published = self.ends.published.borrow();
-        let name = away.split(": ").next().unwrap_or_default();
-        let item = published.status.items.iter().find(|item| item.name == name && !item.cause.is_empty());
-        item.map_or_else(|| away.to_owned(), |item| format!("{name}: {}", item.cause))
     }
 
     fn answer_restore(&mut self, name: &WorkloadName, ended: Result<(), WorkFailed>) {
@@ -298,7 +295,7 @@ fn exchange(restoring: &Restoring) -> Work {
 }
 
 /// The first of them that is not ready, and why.
-fn away<'a>(inputs: &Inputs<'_>, names: impl Iterator<Item = &'a WorkloadName>) -> Option<String> {
+fn away<'a>(inputs: &Inputs<'_>, names: impl Iterator<Item = &'a WorkloadName>) -> Option<(ReplicaKey, String)> {
     let workloads = names.filter_map(|name| inputs.stack.workload(name));
     let mut wanted = workloads.flat_map(|workload| (1..=inputs.replicas(workload)).map(move |replica| (workload, replica)));
     wanted.find_map(|(workload, replica)| {
@@ -311,6 +308,6 @@ fn away<'a>(inputs: &Inputs<'_>, names: impl Iterator<Item = &'a WorkloadName>) 
             return None;
         }
         let words = containers.iter().find_map(|container| words_of(inputs, workload, container));
-        Some(format!("{key}: {}", words.unwrap_or_else(|| "not ready".to_owned())))
+        Some((key, words.unwrap_or_else(|| "not ready".to_owned())))
     })
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::backups::NoBackups;
+use super::caretaker::NoBackups;
 use super::commands::{BuildCommand, Commands};
 use super::handle::{Command, Ends};
 use super::keeper::{DataDirectory, Keeper, KeeperError, PostgresKeeper};

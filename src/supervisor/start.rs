@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::apply::{Context, PRIMITIVES, TRANSFERS};
-use super::backups::{Backups, PostgresBackups};
+use super::caretaker::{Backups, PostgresBackups};
 use super::commands::{Commands, SystemCommands};
 use super::event::Event;
 use super::handle::{Command, Down, Ends, Up};

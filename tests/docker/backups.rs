@@ -29,7 +29,7 @@ async fn stack(name: &str, text: &str) -> TestStack {
 }
 
 /// Waits for the set that is taken once the server is ready.
-async fn first(stack: &TestStack) {
+pub async fn first(stack: &TestStack) {
     eventually(SOON * 2, "the first set", async || {
         let backup = stack.item("db")["backup"].clone();
         assert_eq!(backup["failed"], Value::Null, "{backup}");
@@ -38,7 +38,7 @@ async fn first(stack: &TestStack) {
     .await;
 }
 
-fn sets(stack: &TestStack) -> Vec<Value> {
+pub fn sets(stack: &TestStack) -> Vec<Value> {
     let document: Value = serde_json::from_str(&stack.done(&["backup", "list", "--json"])).expect("JSON");
     document["items"].as_array().expect("items").clone()
 }
@@ -52,7 +52,7 @@ fn path_of(set: &Value) -> PathBuf {
 }
 
 /// What dumps and trial restores leave on the engine: nothing.
-fn nothing_is_left(stack: &TestStack) {
+pub fn nothing_is_left(stack: &TestStack) {
     for kind in ["dump", "verify"] {
         let mine = format!("label=dev.witwd.directory={}", stack.path().display());
         let kind = format!("label=dev.witwd.kind={kind}");
@@ -200,7 +200,7 @@ async fn a_daemon_that_is_killed_while_it_takes_a_set_leaves_none_and_the_next_o
     nothing_is_left(&stack);
 }
 
-fn kill(pid: u64) -> Command {
+pub fn kill(pid: u64) -> Command {
     let mut command = Command::new("kill");
     command.args(["-9", &pid.to_string()]);
     command

@@ -75,7 +75,7 @@ async fn passwords_that_were_lost_are_made_anew_for_the_server_and_for_the_app()
 }
 
 /// An image made from another, removed with the test.
-struct Derived(String);
+pub struct Derived(pub String);
 
 impl Derived {
     fn new(stack: &TestStack, tag: &str, environment: &str) -> Self {
@@ -83,7 +83,7 @@ impl Derived {
     }
 
     /// With an instruction of a Dockerfile more; `libc` is a file that says it is another glibc.
-    fn with(stack: &TestStack, tag: &str, instruction: &str) -> Self {
+    pub fn with(stack: &TestStack, tag: &str, instruction: &str) -> Self {
         let name = format!("localhost/{}-pg:{tag}", stack.name);
         let directory = tempfile::tempdir().expect("a directory");
         let dockerfile = format!("FROM {IMAGE}\n{instruction}\n");

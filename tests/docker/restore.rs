@@ -1,10 +1,12 @@
 //! A restore on a real server: in the place of what is there and back, beside it, damaged, not well, interrupted.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde_json::Value;
 
+use crate::backups::{self, first, kill, sets};
 use crate::postgres::{IMAGE, image};
+use crate::postgres_data::Derived;
 use crate::stack::{TestStack, text};
 use crate::support::{SOON, docker, end_of, ended, eventually};
 
@@ -33,11 +35,7 @@ async fn stack(name: &str) -> TestStack {
     eventually(SOON * 2, "the database", async || (stack.item("db")["ready"] == true).then_some(())).await;
     sql(&stack, "CREATE TABLE must (n int); GRANT SELECT ON must TO public");
     assert!(end_of(&mut up).success());
-    eventually(SOON * 2, "the first set", async || {
-        let backup = stack.item("db")["backup"].clone();
-        (backup["sets"].as_u64() > Some(0) && backup["under_way"].is_null()).then_some(())
-    })
-    .await;
+    first(&stack).await;
     stack
 }
 
@@ -47,11 +45,6 @@ fn sql(stack: &TestStack, statements: &str) -> String {
 
 fn sql_in(stack: &TestStack, database: &str, statements: &str) -> String {
     stack.done(&["psql", "--superuser", "--", "-d", database, "-v", "ON_ERROR_STOP=1", "-XAtqc", statements]).trim().to_owned()
-}
-
-fn sets(stack: &TestStack) -> Vec<Value> {
-    let document: Value = serde_json::from_str(&stack.done(&["backup", "list", "--json"])).expect("JSON");
-    document["items"].as_array().expect("items").clone()
 }
 
 /// A set of what is there now: its id.
@@ -76,11 +69,7 @@ fn databases(stack: &TestStack) -> String {
 }
 
 fn nothing_is_left(stack: &TestStack) {
-    for kind in ["dump", "verify"] {
-        let mine = format!("label=dev.witwd.directory={}", stack.path().display());
-        let kind = format!("label=dev.witwd.kind={kind}");
-        assert_eq!(text(&docker(&["ps", "-aq", "--filter", &mine, "--filter", &kind]).stdout), "", "{kind}");
-    }
+    backups::nothing_is_left(stack);
     assert!(!databases(stack).contains("witwd_new_"), "{}", databases(stack));
 }
 
@@ -227,9 +216,7 @@ async fn a_daemon_that_is_killed_at_any_step_leaves_all_of_the_old_or_all_of_the
             (step(&stack).as_deref() == Some(at) && is_made).then_some(())
         })
         .await;
-        let mut kill = Command::new("kill");
-        kill.args(["-9", &stack.daemon_pid().to_string()]);
-        ended(kill);
+        ended(kill(stack.daemon_pid()));
         assert_ne!(end_of(&mut asked).code(), Some(0), "who asked is not told that it is done");
         eventually(SOON * 2, "the next daemon is done with it", async || {
             let ready = |name: &str| stack.item(name)["ready"] == true;
@@ -273,16 +260,9 @@ async fn a_reset_empties_the_databases_runs_init_anew_and_can_be_undone() {
 async fn a_set_is_taken_before_another_image_and_before_data_goes_and_without_one_nothing_goes() {
     let stack = stack("restore-before").await;
     sql(&stack, "CREATE TABLE t AS SELECT generate_series(1, 500) AS n");
-    // Another image of the same family: what differs is a label.
-    let other = format!("localhost/witwd-test-other-{}:17", std::process::id());
-    let mut build = Command::new("docker");
-    build.args(["build", "-q", "-t", &other, "-"]).stdin(Stdio::piped()).stdout(Stdio::null());
-    let mut build = build.spawn().expect("docker");
-    let dockerfile = format!("FROM {IMAGE}\nLABEL other=1\n");
-    std::io::Write::write_all(&mut build.stdin.take().expect("an input"), dockerfile.as_bytes()).expect("it reads");
-    assert!(end_of(&mut build).success());
+    let other = Derived::with(&stack, "17-other", "LABEL other=1");
     let before = sets(&stack).len();
-    stack.write(&TEXT.replacen("IMAGE", &other, 1).replace("IMAGE", IMAGE));
+    stack.write(&TEXT.replacen("IMAGE", &other.0, 1).replace("IMAGE", IMAGE));
     let planned = stack.done(&["plan", "--json"]);
     assert!(planned.contains("it gets another image"), "{planned}");
     stack.done(&["up", "-d"]);
@@ -303,5 +283,4 @@ async fn a_set_is_taken_before_another_image_and_before_data_goes_and_without_on
     assert!(said.status.success() && text(&said.stderr).contains("of db is the last one"), "{}", text(&said.stderr));
     let last = std::fs::read_dir(backups).expect("sets").flatten().filter(|entry| entry.path().join("manifest.json").exists());
     assert_eq!(last.count(), before + 2);
-    docker(&["image", "rm", "-f", &other]);
 }

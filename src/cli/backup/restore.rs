@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::{choose, tell};
 use crate::cli::Done;
-use crate::cli::confirm::{can_ask, says_yes};
+use crate::cli::confirm::agree;
 use crate::cli::context::Context;
 use crate::cli::errand;
 use crate::cli::exit_code::{Exit, Failure};
@@ -60,7 +60,7 @@ pub(in crate::cli) async fn run(context: &Context, args: RestoreArgs) -> Done {
         (None, word) => choose::set(&sets, word.unwrap_or_default(), workload)?,
     };
     let entry = sets.iter().find(|entry| entry.id == set);
-    let manifest = entry.and_then(|entry| entry.manifest.as_ref().ok()).ok_or_else(|| unusable(&set.to_string()))?;
+    let manifest = entry.and_then(|entry| entry.manifest.as_ref().ok()).ok_or_else(|| unusable(set))?;
     let wanted = Restore {
         source: Source::Set(set),
         database: which(&args, manifest, workload)?,
@@ -68,7 +68,7 @@ pub(in crate::cli) async fn run(context: &Context, args: RestoreArgs) -> Done {
         with_safety_set: !args.without_safety_set,
     };
     tell_what_comes(context, &wanted, manifest, now);
-    agree(context, &args, &wanted)?;
+    agreed(context, args.yes || wanted.to.is_some())?;
     let done = errand::carry_out(context, Errand { of: workload.name.clone(), work: Work::Restore(wanted.clone()) }).await?;
     told(context, &wanted, set, &done)
 }
@@ -127,7 +127,7 @@ fn which(args: &RestoreArgs, manifest: &Manifest, workload: &Workload) -> Result
     }
 }
 
-fn unusable(set: &str) -> Failure {
+fn unusable(set: SetId) -> Failure {
     let failure = Failure::new(Exit::Refused, format!("set {set} can't be used: its manifest can't be understood"));
     failure.hint("`witwd backup list` shows the others")
 }
@@ -154,15 +154,11 @@ fn tell_what_comes(context: &Context, wanted: &Restore, manifest: &Manifest, now
     context.output.note(&format!("{safety}what is there now is kept for 24 hours: `witwd restore undo`"));
 }
 
-fn agree(context: &Context, args: &RestoreArgs, wanted: &Restore) -> Result<(), Failure> {
-    if args.yes || wanted.to.is_some() {
-        return Ok(());
-    }
-    if !can_ask(context) {
-        let failure = Failure::new(Exit::Refused, "a restore takes the place of the data that is there");
-        return Err(failure.hint("`--yes` says yes without a terminal; `--to DATABASE` makes a copy beside"));
-    }
-    if says_yes() { Ok(()) } else { Err(Failure::new(Exit::Refused, "nothing was restored")) }
+/// A yes to what takes the place of data.
+fn agreed(context: &Context, yes: bool) -> Result<(), Failure> {
+    let unasked = Failure::new(Exit::Refused, "a restore takes the place of the data that is there")
+        .hint("`--yes` says yes without a terminal; `--to DATABASE` makes a copy beside");
+    agree(context, yes, unasked, Failure::new(Exit::Refused, "nothing was restored"))
 }
 
 async fn undo(context: &Context, args: &RestoreArgs, workload: &Workload) -> Done {
@@ -170,16 +166,8 @@ async fn undo(context: &Context, args: &RestoreArgs, workload: &Workload) -> Don
         let failure = Failure::new(Exit::Usage, "`witwd restore undo` takes back the whole of the last restore");
         return Err(failure.hint("leave out `--database` and `--to`"));
     }
-    if !args.yes {
-        context.output.note("what was there before the last restore comes back; what is there now is kept for 24 hours");
-        if !can_ask(context) {
-            let failure = Failure::new(Exit::Refused, "a restore takes the place of the data that is there");
-            return Err(failure.hint("`--yes` says yes without a terminal; `--to DATABASE` makes a copy beside"));
-        }
-        if !says_yes() {
-            return Err(Failure::new(Exit::Refused, "nothing was restored"));
-        }
-    }
+    context.output.note("what was there before the last restore comes back; what is there now is kept for 24 hours");
+    agreed(context, args.yes)?;
     errand::carry_out(context, Errand { of: workload.name.clone(), work: Work::Undo }).await?;
     if context.output.json {
         context.output.document(&serde_json::json!({ "v": 1, "undone": true }))?;
@@ -196,16 +184,12 @@ fn told(context: &Context, wanted: &Restore, set: SetId, done: &WorkDone) -> Don
         context.output.document(&document)?;
         return Ok(Exit::Done);
     }
-    let words = match (&wanted.to, done.safety) {
-        (Some(to), _) => format!("database {to} is set {set}\n"),
-        (None, Some(safety)) => format!(
-            "restored {} from set {set}; what was there is set {safety}, and `witwd restore undo` brings it back within 24 hours\n",
-            names.join(", ")
-        ),
-        (None, None) => format!(
-            "restored {} from set {set}; `witwd restore undo` brings back what was there within 24 hours\n",
-            names.join(", ")
-        ),
+    let words = if let Some(to) = &wanted.to {
+        format!("database {to} is set {set}\n")
+    } else {
+        let safety = done.safety.map(|safety| format!("what was there is set {safety}, and ")).unwrap_or_default();
+        let names = names.join(", ");
+        format!("restored {names} from set {set}; {safety}`witwd restore undo` brings it back within 24 hours\n")
     };
     context.output.data(&words)?;
     Ok(Exit::Done)

@@ -17,9 +17,8 @@ use super::pipeline::{self, Reading};
 use super::progress::Meter;
 use super::take::Order;
 use crate::engine::Joined;
-use crate::engine::request::{Exec, Streams};
+use crate::engine::request::Exec;
 use crate::model::name::ContainerId;
-use crate::model::workload::KindName;
 use crate::postgres::connect::within;
 
 /// How long the reading of a set may take whatever its dump took.
@@ -78,16 +77,7 @@ pub(super) struct Fed {
 impl Sets {
     /// Makes and starts a container without a network in which archives are read.
     pub(super) async fn reader(&self, order: &Order<'_>) -> Result<ContainerId, BackupError> {
-        let helper = Helper {
-            kind: KindName::Verify,
-            entrypoint: Some(vec!["sleep".to_owned()]),
-            command: vec!["86400".to_owned()],
-            env: [("LC_ALL".to_owned(), "C".to_owned())].into(),
-            mounts: Vec::new(),
-            on_network: false,
-            streams: Streams::Log,
-            has_log: false,
-        };
+        let helper = Helper::idle([("LC_ALL".to_owned(), "C".to_owned())].into(), Vec::new(), false);
         let container = self.make(order, helper).await?;
         match self.engine.start(&container).await {
             Ok(()) => Ok(container),

@@ -76,6 +76,13 @@ pub struct Server {
     pub bytes: u64,
 }
 
+impl Server {
+    /// Its major version.
+    pub fn major(&self) -> u32 {
+        self.version_num / 10_000
+    }
+}
+
 /// Settings that decide whether a dump can be restored at all.
 const NEEDED: &str = "SELECT name, setting FROM pg_catalog.pg_settings WHERE name IN ('shared_preload_libraries', \
      'max_locks_per_transaction', 'max_prepared_transactions', 'timezone_abbreviations') AND setting <> boot_val \

@@ -42,6 +42,22 @@ pub(super) struct Helper {
     pub has_log: bool,
 }
 
+impl Helper {
+    /// One that waits for commands, for a day at most.
+    pub fn idle(env: BTreeMap<String, String>, mounts: Vec<MountRequest>, on_network: bool) -> Self {
+        Self {
+            kind: KindName::Verify,
+            entrypoint: Some(vec!["sleep".to_owned()]),
+            command: vec!["86400".to_owned()],
+            env,
+            mounts,
+            on_network,
+            streams: Streams::Log,
+            has_log: false,
+        }
+    }
+}
+
 impl Sets {
     /// Makes a throw-away container; it is not started.
     pub(super) async fn make(&self, order: &Order<'_>, helper: Helper) -> Result<ContainerId, BackupError> {

@@ -37,7 +37,7 @@ pub use keep::{Pruned, Scope, is_good, judged, prune};
 pub use progress::ProgressSink;
 pub use restore::Made;
 pub use summary::{last_slot, summary};
-pub use take::{Order, Taken, Wanted};
+pub use take::{Order, SAFE, Taken, Wanted};
 pub use verify::Checked;
 
 use super::connect::{Session, Trouble, config, trouble, within};

@@ -23,6 +23,8 @@ use crate::model::workload::Workload;
 use crate::postgres::SUPERUSER;
 use crate::postgres::connect::{Session, within};
 
+/// How long a set that was taken before something stays whatever the rules say.
+pub const SAFE: Duration = Duration::from_secs(7 * 24 * 3600);
 /// What is free on the disk beside a set, in bytes.
 const BESIDE: u64 = 1 << 30;
 /// A trial restore that took so long last is not made after every dump.

@@ -190,8 +190,7 @@ impl Sets {
         let extensions =
             self.psql(server, &statements::connection(&database.name), "list extensions", facts::EXTENSIONS.to_owned()).await?;
         let restored: Vec<&str> = extensions.lines().filter_map(|line| line.split('|').next()).collect();
-        let lacks = database.extensions.keys().find(|name| !restored.contains(&name.as_str()));
-        lacks.map_or(Ok(equal), |name| Err(differs(format!("it has no extension {name}"))))
+        has_extensions(database, &restored).map(|()| equal).map_err(differs)
     }
 
     /// Runs statements in a database of the trial; returns what they bring, without heads.
@@ -333,6 +332,13 @@ pub(super) fn compare(database: &Database, numbers: &[u64]) -> Result<u64, Strin
         equal += if table.exact { *found } else { 0 };
     }
     Ok(equal)
+}
+
+/// Whether every extension of a database was restored.
+pub(super) fn has_extensions(database: &Database, restored: &[impl AsRef<str>]) -> Result<(), String> {
+    let is_there = |name: &String| restored.iter().any(|found| found.as_ref() == name);
+    let lacks = database.extensions.keys().find(|name| !is_there(name));
+    lacks.map_or(Ok(()), |name| Err(format!("it has no extension {name}")))
 }
 
 /// The text that a small file of a set holds.

@@ -26,7 +26,7 @@ use jiff::Timestamp;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::apply::{Context, PRIMITIVES, TRANSFERS};
-use super::backups::NoBackups;
+use super::caretaker::NoBackups;
 use super::families::learn;
 use super::handle::{Command, Up, channel};
 use super::keeper::Keeper;

@@ -2,17 +2,17 @@
 
 use super::super::Sets;
 use super::super::error::BackupError;
-use super::super::facts::{self, Described};
+use super::super::facts::{self, Described, run};
 use super::super::manifest::{Content, Database, Stored};
 use super::super::statements;
 use super::super::take::Order;
-use super::{exchange, like, run};
+use super::{exchange, like};
 use crate::model::restore::Exchange;
 use crate::postgres::SUPERUSER;
 
 impl Sets {
     /// Makes an empty database like each that the file names and that is there: what is not there is made anyway.
-    pub(super) async fn make_empty(&self, order: &Order<'_>) -> Result<Vec<Exchange>, BackupError> {
+    pub(super) async fn make_empty(&self, order: &Order<'_>, major: u32) -> Result<Vec<Exchange>, BackupError> {
         let mut exchanges = Vec::new();
         for (index, name) in names(order).iter().enumerate() {
             let session = match self.open(order, name).await {
@@ -21,7 +21,6 @@ impl Sets {
                 Err(error) => return Err(error),
             };
             let described = facts::describe(&session).await?;
-            let major = facts::server(&session).await?.version_num / 10_000;
             session.close(self.clock.as_ref()).await;
             let new = format!("witwd_new_{}", index + 1);
             let session = self.open(order, SUPERUSER).await?;

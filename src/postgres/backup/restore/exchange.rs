@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::super::Sets;
 use super::super::error::BackupError;
-use super::super::facts;
+use super::super::facts::{self, run};
 use super::super::take::Order;
-use super::{MAINTENANCE, run};
+use super::MAINTENANCE;
 use crate::model::restore::Exchange;
 use crate::postgres::SUPERUSER;
 use crate::postgres::connect::Session;
@@ -26,8 +26,7 @@ type Names = BTreeMap<u32, String>;
 
 impl Sets {
     /// Gives every name to the database that is to have it, all at once. Who had it before is closed, and named
-    /// after its object id; who has it now is open.
-    /// Where they are to be initialised, that is noted in the same moment.
+    /// after its object id; who has it now is open. That `init` is to run in them is noted in the same moment.
     pub async fn exchange(
         &self,
         order: &Order<'_>,
@@ -60,8 +59,7 @@ impl Sets {
             return Ok(());
         }
         for (oid, name) in names(&session).await? {
-            let is_aside = name == aside(oid) || facts::is_unfinished(&name);
-            if facts::is_unfinished(&name) || (is_aside && databases.contains(&oid)) {
+            if facts::is_unfinished(&name) || (name == aside(oid) && databases.contains(&oid)) {
                 let name = identifier(&name);
                 run(&session, "unmark a template", &format!("ALTER DATABASE {name} IS_TEMPLATE false")).await?;
                 run(&session, "remove what is not used any more", &format!("DROP DATABASE {name} WITH (FORCE)")).await?;

@@ -13,25 +13,21 @@ use super::catalog::Catalog;
 use super::check::Feeding;
 use super::dump::ended_well;
 use super::error::BackupError;
-use super::facts::{self, Server};
+use super::facts::{self, Server, run};
 use super::helper::{Helper, client_environment};
 use super::manifest::{Database, Manifest};
 use super::progress::Meter;
-use super::take::{Order, Wanted};
+use super::take::{Order, SAFE, Wanted};
 use super::{Sets, statements, trial};
-use crate::engine::request::Streams;
 use crate::model::backup::SetId;
 use crate::model::name::ContainerId;
 use crate::model::restore::{Exchange, Restore, Source};
-use crate::model::workload::KindName;
 use crate::postgres::SUPERUSER;
 use crate::postgres::connect::{Session, within};
 use crate::postgres::sql::identifier;
 
 /// How long the restore of one database may take.
 const LIMIT: Duration = Duration::from_secs(6 * 3600);
-/// How long the set stays that was taken before.
-const SAFE: Duration = Duration::from_secs(7 * 24 * 3600);
 /// A database that every server has; where a set has nothing in it, it stays as it is.
 const MAINTENANCE: &str = "postgres";
 
@@ -61,7 +57,7 @@ impl Sets {
         let session = self.open(order, SUPERUSER).await?;
         let server = facts::server(&session).await?;
         session.close(self.clock.as_ref()).await;
-        let line = server.system_identifier.clone();
+        let (line, major) = (server.system_identifier.clone(), server.major());
         let chosen = match wanted.source {
             Source::Set(set) => Some(self.choose(order, &catalog, (set, wanted), server).await?),
             Source::Nothing => None,
@@ -72,7 +68,7 @@ impl Sets {
         self.clear(order, &line, &[]).await?;
         let made = match &chosen {
             Some(chosen) => self.make_all(order, wanted, chosen).await,
-            None => self.make_empty(order).await,
+            None => self.make_empty(order, major).await,
         };
         if made.is_err() {
             self.clear_or_leave(order, &line).await;
@@ -133,17 +129,7 @@ impl Sets {
         session.close(self.clock.as_ref()).await;
         let (directory, mount) = self.password_mount(order)?;
         let _directory = super::dump::Removed(directory);
-        let helper = Helper {
-            kind: KindName::Verify,
-            entrypoint: Some(vec!["sleep".to_owned()]),
-            command: vec!["86400".to_owned()],
-            env: client_environment(order, SUPERUSER),
-            mounts: vec![mount],
-            on_network: true,
-            streams: Streams::Log,
-            has_log: false,
-        };
-        let container = self.make(order, helper).await?;
+        let container = self.make(order, Helper::idle(client_environment(order, SUPERUSER), vec![mount], true)).await?;
         let made = self.in_container(order, wanted, chosen, &container).await;
         self.end(&container).await;
         made
@@ -181,7 +167,7 @@ impl Sets {
         database: &Database,
     ) -> Result<(), BackupError> {
         let session = self.open(order, SUPERUSER).await?;
-        let make = statements::create(name, &database.properties, chosen.server.version_num / 10_000);
+        let make = statements::create(name, &database.properties, chosen.server.major());
         run(&session, "make a database like that of the set", &make).await?;
         // Nobody but a superuser gets in before it is whole.
         run(&session, "keep others out", &format!("ALTER DATABASE {} CONNECTION LIMIT 0", identifier(name))).await?;
@@ -235,7 +221,7 @@ async fn lacking(
     if let Some(words) = &manifest.verify.damaged {
         return Ok(Some(format!("it is damaged: {words}")));
     }
-    if manifest.major() > server.version_num / 10_000 {
+    if manifest.major() > server.major() {
         let words = format!("it is of PostgreSQL {}, and the server is {}", manifest.server_version, server.version);
         return Ok(Some(words));
     }
@@ -264,11 +250,5 @@ async fn compare(session: &Session, database: &Database) -> Result<u64, BackupEr
     let equal = trial::compare(database, &numbers).map_err(differs)?;
     let restored = facts::rows(session, "list extensions", facts::EXTENSIONS).await?;
     let restored: Vec<String> = restored.iter().map(|row| facts::get(row, 0)).collect::<Result<_, _>>()?;
-    let lacks = database.extensions.keys().find(|name| !restored.contains(name));
-    lacks.map_or(Ok(equal), |name| Err(differs(format!("it has no extension {name}"))))
-}
-
-/// Runs statements that bring nothing.
-async fn run(session: &Session, what: &'static str, statements: &str) -> Result<(), BackupError> {
-    facts::run(session, what, statements).await
+    trial::has_extensions(database, &restored).map(|()| equal).map_err(differs)
 }
