@@ -126,10 +126,7 @@ pub enum Step {
     /// Those who need the server are stopped; then the names change hands.
     Changing,
     /// Those who need the server are started and waited for.
-    Watching {
-        /// Since when.
-        since: Timestamp,
-    },
+    Watching,
     /// They did not come up: the names change back.
     Returning {
         /// Why.
@@ -146,8 +143,8 @@ impl std::fmt::Display for Restoring {
         match &self.step {
             Step::Making => write!(formatter, "restoring {of}"),
             Step::Changing => write!(formatter, "restoring {of}, those who need the database are stopped"),
-            Step::Watching { .. } if self.waits_for.is_empty() => write!(formatter, "restoring {of}, nearly done"),
-            Step::Watching { .. } => write!(formatter, "restoring {of}, waiting until {} is ready", all()),
+            Step::Watching if self.waits_for.is_empty() => write!(formatter, "restoring {of}, nearly done"),
+            Step::Watching => write!(formatter, "restoring {of}, waiting until {} is ready", all()),
             Step::Returning { .. } => write!(formatter, "restoring what was there before {of}"),
             Step::Clearing => write!(formatter, "restoring {of}, what is not used any more is removed"),
         }

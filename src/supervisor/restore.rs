@@ -15,19 +15,20 @@ use jiff::{SignedDuration, Timestamp};
 use super::backups::{Answer, ErrandError};
 use super::run::Supervisor;
 use crate::model::backup::{Due, Errand, Work, WorkDone, WorkFailed};
-use crate::model::history::Goal;
+use crate::model::history::{Goal, retry_delay};
 use crate::model::name::{ReplicaKey, WorkloadName};
 use crate::model::observed::Observed;
 use crate::model::restore::{RISING, Restore, Restoring, Source, Step, UNDO};
 use crate::model::status::ItemStatus;
+use crate::model::time::Moment;
 use crate::model::wish::{Chosen, Refusal, Wish};
 use crate::model::workload::Workload;
 use crate::plan::{InFlight, Inputs, is_ready, words_of};
 
-/// How long a step that failed waits before it is tried again.
-const RETRY: SignedDuration = SignedDuration::from_secs(5);
 /// So often names are tried to be changed before what was made is given up.
 const ATTEMPTS: u32 = 3;
+/// So often what is not used any more is tried to be removed: nothing waits for it for ever.
+const CLEAR_ATTEMPTS: u32 = 6;
 
 /// Restores that are under way, as far as they are of this daemon alone.
 #[derive(Debug, Default)]
@@ -35,7 +36,9 @@ pub struct Restores {
     /// Who waits for the end of one, and what is told then.
     waiting: BTreeMap<WorkloadName, (Answer, Option<WorkDone>)>,
     /// How often a step failed in a row, and when it is tried again.
-    failed: BTreeMap<WorkloadName, (u32, Timestamp)>,
+    failed: BTreeMap<WorkloadName, (u32, Moment)>,
+    /// Since when those who need a Postgres are waited for. A daemon that begins gives them their time anew.
+    watched: BTreeMap<WorkloadName, Moment>,
 }
 
 impl Supervisor {
@@ -63,6 +66,7 @@ impl Supervisor {
             alter(restoring);
         }
         self.care.restores.failed.remove(name);
+        self.care.restores.watched.remove(name);
     }
 
     fn step(&mut self, name: &WorkloadName, step: Step) {
@@ -88,10 +92,11 @@ impl Supervisor {
 
     /// What of a restore is next; `None`: nothing, and sets can be taken.
     pub(super) fn restore_due(&self, name: &WorkloadName, now: Timestamp) -> Option<Due> {
-        let Some(restoring) = self.restoring(name) else { return self.outdated(name, now) };
-        let retry = self.care.restores.failed.get(name).map(|(_, at)| *at);
-        if let Some(at) = retry.filter(|at| *at > now) {
-            return Some(Due::Later(at));
+        let moment = self.context.clock.moment();
+        let retry = self.care.restores.failed.get(name).map(|(_, at)| *at).filter(|at| *at > moment);
+        let Some(restoring) = self.restoring(name) else { return self.outdated(name, now).filter(|_| retry.is_none()) };
+        if let Some(at) = retry {
+            return Some(Due::Later(later(now, at.since(moment))));
         }
         let of = &restoring.of;
         let clear = |databases: Vec<u32>| Work::Clear { line: restoring.line.clone(), databases };
@@ -101,7 +106,10 @@ impl Supervisor {
             Step::Making => (clear(Vec::new()), format!("the restore of {of} was not finished")),
             Step::Changing => (exchange(restoring), format!("restored: {of}")),
             Step::Returning { why } => (exchange(restoring), format!("taken back: {why}")),
-            Step::Watching { since } => return Some(Due::Later(self.deadline(*since, restoring))),
+            Step::Watching => {
+                let since = self.care.restores.watched.get(name).copied().unwrap_or(moment);
+                return Some(Due::Later(later(now, (since + self.patience(restoring)).since(moment))));
+            }
             Step::Clearing => (clear(restoring.retired.clone()), "not used any more".to_owned()),
         };
         Some(Due::Now { work, cause })
@@ -110,20 +118,15 @@ impl Supervisor {
     /// What a restore replaced goes once it can't be undone any more.
     fn outdated(&self, name: &WorkloadName, now: Timestamp) -> Option<Due> {
         let undoable = self.history.backups.get(name)?.undoable.as_ref().filter(|undoable| undoable.until <= now)?;
-        let retry = self.care.restores.failed.get(name).map(|(_, at)| *at);
-        // Sets go on meanwhile.
-        if retry.is_some_and(|at| at > now) {
-            return None;
-        }
         let work = Work::Clear { line: undoable.line.clone(), databases: undoable.spares() };
         Some(Due::Now { work, cause: format!("the restore of {} can't be undone any more", undoable.of) })
     }
 
-    fn deadline(&self, since: Timestamp, restoring: &Restoring) -> Timestamp {
+    /// How long those who need the server may take to be ready again.
+    fn patience(&self, restoring: &Restoring) -> Duration {
         let waited = restoring.waits_for.iter().filter_map(|name| self.stack.workload(name));
         let starts = waited.filter_map(|workload| workload.probes().iter().map(|(_, probe)| probe.start_period).max());
-        let rising = RISING + starts.max().unwrap_or(Duration::ZERO);
-        since.saturating_add(SignedDuration::try_from(rising).unwrap_or(SignedDuration::MAX)).unwrap_or(Timestamp::MAX)
+        RISING + starts.max().unwrap_or(Duration::ZERO)
     }
 
     /// Databases were made: those who need them are stopped, and the names change hands. Whoever asked waits for
@@ -160,11 +163,20 @@ impl Supervisor {
     pub(super) fn stepped(&mut self, name: &WorkloadName, work: &Work, result: Result<(), WorkFailed>) {
         match (work, result) {
             (Work::Exchange { .. }, Ok(())) => self.exchanged(name),
-            (_, Ok(())) if self.restoring(name).is_some() => self.forget_restore(name),
-            (_, Ok(())) => drop(self.history.backups.get_mut(name).and_then(|history| history.undoable.take())),
+            (_, Ok(())) => self.cleared(name),
             (work, Err(failed)) => self.step_failed(name, work, failed),
         }
         self.save();
+    }
+
+    /// What was to be removed is gone, or is left: of a restore that is over, or of the last one, which can't be undone
+    /// any more.
+    fn cleared(&mut self, name: &WorkloadName) {
+        if self.restoring(name).is_some() {
+            return self.forget_restore(name);
+        }
+        self.care.restores.failed.remove(name);
+        drop(self.history.backups.get_mut(name).and_then(|history| history.undoable.take()));
     }
 
     fn exchanged(&mut self, name: &WorkloadName) {
@@ -180,14 +192,18 @@ impl Supervisor {
                 let words = format!("{why}; what was there before is back");
                 self.answer_restore(name, Err(WorkFailed { reason: "not_healthy".to_owned(), words }));
             }
-            _ => self.step(name, Step::Watching { since: self.context.clock.wall() }),
+            _ => self.step(name, Step::Watching),
         }
     }
 
     fn step_failed(&mut self, name: &WorkloadName, work: &Work, failed: WorkFailed) {
         let times = self.care.restores.failed.get(name).map_or(0, |(times, _)| *times) + 1;
-        let at = self.context.clock.wall().saturating_add(RETRY).unwrap_or(Timestamp::MAX);
+        let at = self.context.clock.moment() + retry_delay(times);
         self.journal.record("failed", name, failed.words.clone());
+        if matches!(work, Work::Clear { .. }) && times >= CLEAR_ATTEMPTS {
+            self.journal.record("left", name, "databases that a restore made or put aside (`witwd_new_...`, `witwd_old_...`)");
+            return self.cleared(name);
+        }
         let is_changing = self.restoring(name).is_some_and(|restoring| restoring.step == Step::Changing);
         let is_lost = failed.reason == "unfit";
         if is_lost && matches!(work, Work::Exchange { .. }) {
@@ -203,29 +219,30 @@ impl Supervisor {
 
     /// Looks whether those who need restored databases came up with them.
     pub(super) fn watch_restores(&mut self, observed: &Observed, in_flight: &InFlight) {
-        let now = self.context.clock.wall();
+        // Who is being stopped says nothing of the data.
+        if self.history.goal == Goal::Down {
+            return;
+        }
+        let now = self.context.clock.moment();
         let watching = self.history.backups.iter().filter_map(|(name, history)| {
-            let restoring = history.restoring.as_ref()?;
-            match restoring.step {
-                Step::Watching { since } => Some((name.clone(), restoring.clone(), self.deadline(since, restoring))),
-                _ => None,
-            }
+            let restoring = history.restoring.as_ref().filter(|restoring| restoring.step == Step::Watching)?;
+            Some((name.clone(), restoring.clone()))
         });
-        for (name, restoring, deadline) in watching.collect::<Vec<_>>() {
+        for (name, restoring) in watching.collect::<Vec<_>>() {
+            let since = *self.care.restores.watched.entry(name.clone()).or_insert(now);
+            let is_late = now.since(since) >= self.patience(&restoring);
             let waits_for = std::iter::once(&name).chain(&restoring.waits_for);
-            let away = self.with_inputs(observed, in_flight, |inputs| away(inputs, waits_for));
-            match away {
-                None => self.end_restore(&name, now),
-                Some((key, words)) if now >= deadline && !restoring.waits_for.is_empty() => self.take_back(&name, &key, &words),
-                Some(_) if now >= deadline => self.end_restore(&name, now),
+            match self.with_inputs(observed, in_flight, |inputs| away(inputs, waits_for)) {
+                None => self.end_restore(&name),
+                Some((key, words)) if is_late && !restoring.waits_for.is_empty() => self.take_back(&name, &key, &words),
+                Some(_) if is_late => self.end_restore(&name),
                 Some(_) => {}
             }
         }
     }
 
-    fn end_restore(&mut self, name: &WorkloadName, now: Timestamp) {
-        let undo = SignedDuration::try_from(UNDO).unwrap_or(SignedDuration::MAX);
-        let until = now.saturating_add(undo).unwrap_or(Timestamp::MAX);
+    fn end_restore(&mut self, name: &WorkloadName) {
+        let until = later(self.context.clock.wall(), UNDO);
         let Some(history) = self.history.backups.get_mut(name) else { return };
         let Some(restoring) = history.restoring.as_mut() else { return };
         let words = format!("{}: {}; `witwd restore undo` until {until:.0}", restoring.names(), restoring.of);
@@ -288,6 +305,11 @@ impl Supervisor {
         let dependents = self.stack.dependents(name).filter(|workload| self.history.goal == Goal::Up && is_ready(workload));
         dependents.map(|workload| workload.name.clone()).collect()
     }
+}
+
+fn later(now: Timestamp, after: Duration) -> Timestamp {
+    let after = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
+    now.saturating_add(after).unwrap_or(Timestamp::MAX)
 }
 
 fn exchange(restoring: &Restoring) -> Work {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::caretaker::NoBackups;
+use super::caretaker::{Backups, NoBackups};
 use super::commands::{BuildCommand, Commands};
 use super::handle::{Command, Ends};
 use super::keeper::{DataDirectory, Keeper, KeeperError, PostgresKeeper};
@@ -49,6 +49,8 @@ pub struct SimMachine {
     pub disk: Arc<SimDisk>,
     /// What apps answer.
     pub prober: Arc<SimProber>,
+    /// Who takes sets; nobody where nothing else is put here.
+    pub backups: Arc<dyn Backups>,
     rng: Arc<SimRng>,
 }
 
@@ -57,7 +59,7 @@ impl SimMachine {
     pub fn new(clock: Arc<dyn Clock>, seed: u64) -> Self {
         let engine = Arc::new(SimEngine::new(clock.clone()));
         let prober = Arc::new(SimProber::new(engine.clone()));
-        Self { engine, clock, prober, disk: Arc::default(), rng: Arc::new(SimRng::new(seed)) }
+        Self { engine, clock, prober, backups: Arc::new(NoBackups), disk: Arc::default(), rng: Arc::new(SimRng::new(seed)) }
     }
 
     /// Who its daemons are.
@@ -68,11 +70,11 @@ impl SimMachine {
     /// Runs a daemon's supervisor of `stack` for ever, `first` asked of it before anything else.
     /// Dropping it is `kill -9`.
     pub async fn supervise(&self, stack: Arc<Stack>, first: Option<Command>, ends: Ends) {
-        let (engine, prober) = (self.engine.clone(), self.prober.clone());
+        let (engine, prober, backups) = (self.engine.clone(), self.prober.clone(), self.backups.clone());
         let outside = |machine: &Machine, passwords: &Arc<_>| {
             let keeper = SimKeeper { real: machine.keeper(passwords), engine: engine.clone() };
             let commands = SimCommands::new(engine);
-            (Hands { keeper: Arc::new(keeper), backups: Arc::new(NoBackups), commands: Arc::new(commands) }, prober as Arc<_>)
+            (Hands { keeper: Arc::new(keeper), backups, commands: Arc::new(commands) }, prober as Arc<_>)
         };
         self.parts().supervise_with(outside, (stack, first), ends, std::future::pending()).await;
     }

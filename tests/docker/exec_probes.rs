@@ -16,9 +16,9 @@ use crate::stack::TestStack;
 use crate::support::{SOON, TestEngine, eventually, kind, words};
 
 /// How many probes are made.
-const PROBES: usize = 2_000;
+const PROBES: usize = 5_000;
 /// How long they may take: five times what they take on two cores that have nothing else to do.
-const TAKE: Duration = Duration::from_secs(4 * 60);
+const TAKE: Duration = Duration::from_secs(8 * 60);
 /// The engine closes some streams only when it next looks for memory that nobody uses, at the latest
 /// after two minutes.
 const TIDIED_UP: Duration = Duration::from_secs(150);

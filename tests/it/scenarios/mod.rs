@@ -8,6 +8,7 @@ mod kept_logs;
 mod killed;
 mod layers;
 mod renamed;
+mod restores;
 #[path = "../../simulation/stacks.rs"]
 pub mod stacks;
 mod unwritten;

@@ -11,7 +11,7 @@ use witwd::model::name::InstanceId;
 use witwd::model::stack::Stack;
 use witwd::model::status::{ItemStatus, Status};
 use witwd::supervisor::sim::SimMachine;
-use witwd::supervisor::{Down, Handle, Known, Occasion, Up, channel};
+use witwd::supervisor::{Backups, Down, Handle, Known, Occasion, Up, channel};
 
 /// The stack that most scenarios run.
 pub const DEMO: &str = r#"
@@ -52,6 +52,12 @@ impl Machine {
         }
         simulated.engine.guard(&"demo".parse().expect("a name"), &instance());
         Self { clock, simulated }
+    }
+
+    /// The same machine with somebody who takes sets.
+    pub fn with_backups(mut self, backups: Arc<dyn Backups>) -> Self {
+        self.simulated.backups = backups;
+        self
     }
 
     /// What a daemon would begin with.
