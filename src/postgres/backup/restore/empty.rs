@@ -2,8 +2,7 @@
 
 use super::super::Sets;
 use super::super::error::BackupError;
-use super::super::facts::{self, Described, run};
-use super::super::manifest::{Content, Database, Stored};
+use super::super::facts::{self, run};
 use super::super::statements;
 use super::super::take::Order;
 use super::{exchange, like};
@@ -25,7 +24,7 @@ impl Sets {
             let new = format!("witwd_new_{}", index + 1);
             let session = self.open(order, SUPERUSER).await?;
             run(&session, "make an empty database", &statements::create(&new, &described.properties, major)).await?;
-            like::give(&session, &new, &empty(name, described)).await?;
+            like::give(&session, &new, &described.properties, &described.settings).await?;
             exchanges.push(exchange::between(&session, &new, name).await?);
             session.close(self.clock.as_ref()).await;
         }
@@ -37,19 +36,4 @@ impl Sets {
 fn names(order: &Order<'_>) -> Vec<String> {
     let Some(postgres) = order.postgres() else { return Vec::new() };
     std::iter::once(&postgres.database).chain(&postgres.databases).map(ToString::to_string).collect()
-}
-
-/// What is known of a database but what it holds.
-fn empty(name: &str, described: Described) -> Database {
-    Database {
-        name: name.to_owned(),
-        oid: described.oid,
-        lsn: described.lsn,
-        stored: Stored::default(),
-        toc_entries: 0,
-        properties: described.properties,
-        settings: described.settings,
-        extensions: std::collections::BTreeMap::new(),
-        content: Content::default(),
-    }
 }

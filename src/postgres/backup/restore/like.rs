@@ -1,11 +1,12 @@
 //! What a database has that its archive does not bring back under another name: rights, settings, a limit of
 //! connections, a comment (`postgres-facts.md`, M8).
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::super::error::BackupError;
 use super::super::facts;
-use super::super::manifest::{Database, Properties};
+use super::super::manifest::Properties;
 use crate::postgres::connect::Session;
 use crate::postgres::sql::{identifier, literal};
 
@@ -19,14 +20,17 @@ const LISTS: [&str; 6] = [
     "unix_socket_directories",
 ];
 
-/// Gives a database what the one of the set had.
-pub async fn give(session: &Session, name: &str, database: &Database) -> Result<(), BackupError> {
-    facts::run(session, "give the database its settings", &settings(name, database)).await?;
-    if let Some(rights) = &database.properties.rights {
-        give_rights(session, name, &database.properties, rights).await?;
+/// Settings of a database by role; `""`: for all.
+pub type Settings = BTreeMap<String, Vec<String>>;
+
+/// Gives a database what another one had.
+pub async fn give(session: &Session, name: &str, had: &Properties, settings: &Settings) -> Result<(), BackupError> {
+    facts::run(session, "give the database its settings", &setting_statements(name, settings)).await?;
+    if let Some(rights) = &had.rights {
+        give_rights(session, name, had, rights).await?;
     }
     // Last: from here on others get in who know its name.
-    facts::run(session, "give the database its properties", &properties(name, &database.properties)).await
+    facts::run(session, "give the database its properties", &properties(name, had)).await
 }
 
 /// The server itself reads what rights mean: `"odd role"=c*T/owner`.
@@ -55,9 +59,9 @@ fn properties(name: &str, properties: &Properties) -> String {
     format!("{template}{}ALTER DATABASE {database} CONNECTION LIMIT {limit}", comment.unwrap_or_default())
 }
 
-fn settings(name: &str, database: &Database) -> String {
+fn setting_statements(name: &str, settings: &Settings) -> String {
     let mut statements = String::new();
-    for (role, settings) in &database.settings {
+    for (role, settings) in settings {
         let of = match role.as_str() {
             "" => format!("ALTER DATABASE {}", identifier(name)),
             role => format!("ALTER ROLE {} IN DATABASE {}", identifier(role), identifier(name)),
@@ -104,23 +108,6 @@ fn names(value: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::postgres::backup::manifest::{Content, Stored};
-
-    fn database(settings: &[(&str, &[&str])]) -> Database {
-        let settings =
-            settings.iter().map(|(role, all)| ((*role).to_owned(), all.iter().map(|setting| (*setting).to_owned()).collect()));
-        Database {
-            name: "app".to_owned(),
-            oid: 5,
-            lsn: String::new(),
-            stored: Stored::default(),
-            toc_entries: 0,
-            properties: Properties::default(),
-            settings: settings.collect(),
-            extensions: std::collections::BTreeMap::new(),
-            content: Content::default(),
-        }
-    }
 
     #[test]
     fn settings_are_spelled_so_that_the_server_keeps_what_it_kept_before() {
@@ -132,7 +119,8 @@ mod tests {
             (("", "work_mem=4MB"), "ALTER DATABASE \"n\" SET \"work_mem\" TO '4MB';"),
         ];
         for ((role, setting), want) in table {
-            assert_eq!(settings("n", &database(&[(role, &[setting])])), want);
+            let settings = BTreeMap::from([(role.to_owned(), vec![setting.to_owned()])]);
+            assert_eq!(setting_statements("n", &settings), want);
         }
     }
 

@@ -177,7 +177,7 @@ impl Sets {
         (order.progress)(format!("comparing {}", database.name));
         compare(&session, database).await?;
         run(&session, "collect statistics", "VACUUM (ANALYZE)").await?;
-        like::give(&session, name, database).await?;
+        like::give(&session, name, &database.properties, &database.settings).await?;
         session.close(self.clock.as_ref()).await;
         Ok(())
     }
