@@ -51,6 +51,7 @@
 //! | a set is whole, read back and synced before it has a name | `a_daemon_that_is_killed_while_it_takes_a_set_leaves_none_and_the_next_one_is_good` |
 //! | a set goes only by a rule, and never the last good one | `old_sets_go_by_the_rules_and_pinned_ones_stay`, `the_newest_stays_and_with_it_the_last`, `nothing_goes_that_does_not_count` |
 //! | a restore ends with all of the old or all of the new | `a_daemon_that_is_killed_at_any_step_leaves_all_of_the_old_or_all_of_the_new`, `an_app_that_does_not_come_up_with_the_restored_data_gets_its_own_back` |
+//! | a snapshot is whole or not there | `a_daemon_that_is_killed_while_it_saves_leaves_no_half_snapshot` |
 //! | a damaged set comes nowhere near what is used | `a_damaged_set_never_gets_near_the_live_database` |
 //! | a set is taken before what could lose data | `a_set_is_taken_before_another_image_and_before_data_goes_and_without_one_nothing_goes` |
 //! | nothing runs twice | `from_any_world_the_loop_comes_to_rest` |

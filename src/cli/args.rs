@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use super::output::ColorChoice;
 use super::{
     backup, check, clean, completions, config, daemon, db, disable, doctor, down, enable, events, exec, guardian, images, init,
-    logs, ls, open, plan, port, ps, restart, run, scale, schema, start, stop, top, up,
+    logs, ls, open, plan, port, ps, restart, run, scale, schema, snapshot, start, stop, top, up,
 };
 
 /// Keeps an app and its Postgres running on one machine, from one stack.toml.
@@ -114,6 +114,8 @@ pub enum Verb {
     Backup(backup::BackupArgs),
     /// Databases as they were in a backup set, and back again
     Restore(backup::restore::RestoreArgs),
+    /// Copies of databases that stay in the server: saved and brought back in seconds
+    Snapshot(snapshot::SnapshotArgs),
     /// The databases of the stack
     Db(db::DbArgs),
     /// The same as `db psql`

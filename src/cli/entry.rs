@@ -13,7 +13,7 @@ use super::exit_code::{Exit, Failure};
 use super::output::{ColorChoice, Output};
 use super::{
     backup, check, clean, completions, config, daemon, db, disable, doctor, down, enable, events, exec, guardian, images, init,
-    logs, ls, open, outcomes, plan, port, ps, restart, run, scale, schema, start, stop, top, up, words,
+    logs, ls, open, outcomes, plan, port, ps, restart, run, scale, schema, snapshot, start, stop, top, up, words,
 };
 
 /// How a verb ends.
@@ -99,6 +99,7 @@ async fn dispatch(globals: Globals, verb: Verb, output: Output) -> Done {
         Verb::Enable(args) => enable::run(&context, args).await,
         Verb::Backup(args) => backup::run(&context, args).await,
         Verb::Restore(args) => backup::restore::run(&context, args).await,
+        Verb::Snapshot(args) => snapshot::run(&context, args).await,
         Verb::Disable(args) => disable::run(&context, args).await,
         Verb::Daemon(args) => daemon::run(&context, args).await,
         Verb::Guardian(args) => guardian::run(args).await,

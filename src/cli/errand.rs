@@ -9,6 +9,7 @@ use super::paint::printable;
 use crate::control::protocol::{Fault, Line, Request};
 use crate::control::{ClientError, ConnectError};
 use crate::model::backup::{Errand, Work, WorkDone};
+use crate::model::database_snapshot::SnapshotWork;
 use crate::model::status::Status;
 
 /// Asks the daemon, and waits until it is done.
@@ -38,10 +39,13 @@ fn refused(fault: Fault, reason: Option<&str>, work: &Work) -> Failure {
     let Some(reason) = reason else { return ClientError::Fault(Box::new(fault)).into() };
     // What would have gone on with damaged or foreign data is refused.
     let exit = match (work, reason) {
-        (Work::Restore(_), "damaged" | "unfit" | "no_safety_set") => Exit::Refused,
+        (Work::Restore(_), "damaged" | "unfit" | "no_safety_set") | (_, "exists") => Exit::Refused,
+        (_, "no_snapshot") => Exit::Usage,
         _ => Exit::Failed,
     };
     let hint = match reason {
+        "exists" => "`witwd snapshot rm` removes it; or choose another name",
+        "no_snapshot" => "`witwd snapshot list` shows them",
         "no_safety_set" => "mend that, or say `--without-safety-set`: what is there is kept for 24 hours all the same",
         "damaged" | "unfit" if exit == Exit::Refused => "nothing was changed; `witwd backup list` shows the other sets",
         "not_healthy" => "`witwd restore latest --to DATABASE` makes a copy to look at; `witwd logs` shows what they said",
@@ -52,6 +56,10 @@ fn refused(fault: Fault, reason: Option<&str>, work: &Work) -> Failure {
     let failure = match work {
         Work::Take { .. } => Failure::new(Exit::Failed, format!("failed to take a set: {}", fault.message)),
         Work::Verify { .. } => Failure::new(Exit::Failed, format!("failed to look at the set again: {}", fault.message)),
+        Work::Snapshot(SnapshotWork::Save { .. }) => {
+            Failure::new(exit, format!("failed to save the snapshot: {}", fault.message))
+        }
+        Work::Snapshot(_) => Failure::new(exit, format!("failed to ask for snapshots: {}", fault.message)),
         _ => Failure::new(exit, format!("failed to restore: {}", fault.message)),
     };
     failure.hint(hint)

@@ -71,6 +71,7 @@ mod runs;
 mod scale;
 mod schema;
 mod seen;
+mod snapshot;
 mod start;
 mod stop;
 mod table;

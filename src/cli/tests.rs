@@ -370,7 +370,7 @@ fn words_are_told_apart() {
     let verbs = ["up".to_owned(), "logs".to_owned()];
     assert!(unknown_verb("lgos", &verbs).hint.is_some_and(|hint| hint.contains("`witwd logs`")));
     assert_eq!(super::words::nearest("wbe", ["web", "db"].into_iter()), Some("web"));
-    assert!(unknown_verb("snapshot", &verbs).message.contains("not in this version"));
+    assert!(unknown_verb("secret", &verbs).message.contains("not in this version"));
     assert!(unknown_verb("zzz", &verbs).hint.is_some_and(|hint| hint.contains("`witwd help`")));
     // What is said instead names only verbs that are there.
     let there = super::entry::verbs();

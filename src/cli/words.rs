@@ -19,7 +19,7 @@ const OTHERS: [(&str, &str); 12] = [
 ];
 
 /// Verbs of the contract that this version does not have.
-const LATER: [&str; 9] = ["snapshot", "job", "secret", "import", "history", "export", "bundle", "promote", "watch"];
+const LATER: [&str; 8] = ["job", "secret", "import", "history", "export", "bundle", "promote", "watch"];
 
 /// Verbs of `db` of the contract that this version does not have.
 const LATER_OF_DB: [&str; 1] = ["upgrade"];

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::database_snapshot::{DatabaseSnapshot, SnapshotWork};
 use super::name::ContainerId;
 use super::restore::{Exchange, Restore, Restoring, Undoable};
 
@@ -168,6 +169,8 @@ pub enum Work {
     },
     /// Make databases like those of a set beside what is used.
     Restore(Restore),
+    /// Save a snapshot of databases, tell of them, or remove one.
+    Snapshot(SnapshotWork),
     /// Undo the last restore: it becomes an exchange the other way round.
     Undo,
     /// Give names to other databases.
@@ -189,12 +192,18 @@ pub enum Work {
 }
 
 impl Work {
+    /// Whether databases are made for it that nothing needs where it is not ended.
+    pub fn makes_databases(&self) -> bool {
+        matches!(self, Self::Restore(_) | Self::Snapshot(SnapshotWork::Save { .. }))
+    }
+
     /// The verb, as the plan prints it.
     pub fn verb(&self) -> &'static str {
         match self {
             Self::Take { .. } => "backup",
             Self::Verify { .. } => "verify",
             Self::Restore(_) => "restore",
+            Self::Snapshot(_) => "snapshot",
             Self::Undo => "undo",
             Self::Exchange { .. } => "exchange",
             Self::Clear { .. } => "clear",
@@ -268,6 +277,9 @@ pub struct WorkDone {
     /// Of a restore: the set that was taken before.
     #[serde(default)]
     pub safety: Option<SetId>,
+    /// Snapshots: the one that was saved, or all that there are.
+    #[serde(default)]
+    pub snapshots: Vec<DatabaseSnapshot>,
     /// Old sets that went.
     pub gone: Vec<SetId>,
     /// Old sets that would have gone, and are held back.
@@ -289,6 +301,7 @@ impl WorkDone {
             set: None,
             made: None,
             safety: None,
+            snapshots: Vec::new(),
             gone: Vec::new(),
             held: Vec::new(),
             unproven: None,

@@ -10,6 +10,7 @@ pub mod backup;
 pub mod by_hand;
 pub mod chain;
 pub mod container;
+pub mod database_snapshot;
 pub mod family;
 pub mod hash;
 pub mod health;

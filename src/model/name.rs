@@ -51,6 +51,10 @@ fn is_label(text: &str) -> bool {
     text.len() <= 61 && body && text.starts_with(|first: char| first.is_ascii_alphanumeric())
 }
 
+fn is_snapshot_label(text: &str) -> bool {
+    text.len() <= 40 && is_label(text)
+}
+
 fn is_sql_name(text: &str) -> bool {
     let body = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
     text.len() <= 63 && body && text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
@@ -135,6 +139,12 @@ name! {
     /// The name of a database or role of a Postgres.
     SqlName, "a name of a database or role",
     is_sql_name => "use 1 to 63 of A-Z, a-z, 0-9, _ and -, a letter or _ first",
+}
+
+name! {
+    /// The name of a snapshot of databases. It is part of the name of a database, which has at most 63 bytes.
+    SnapshotLabel, "a name of a snapshot",
+    is_snapshot_label => "use 1 to 40 of A-Z, a-z, 0-9, _ . and -, a letter or digit first",
 }
 
 /// The rule of names that are host names, for messages that explain it.

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::backup::SetId;
-use super::name::WorkloadName;
+use super::name::{SnapshotLabel, WorkloadName};
 
 /// How long a restore can be undone.
 pub const UNDO: Duration = Duration::from_secs(24 * 3600);
@@ -19,11 +19,13 @@ pub const UNDO: Duration = Duration::from_secs(24 * 3600);
 pub const RISING: Duration = Duration::from_secs(60);
 
 /// What takes the place of what is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// What a set holds.
     Set(SetId),
+    /// What a snapshot holds.
+    Snapshot(SnapshotLabel),
     /// Nothing: empty databases, in which `init` runs anew.
     Nothing,
 }
@@ -32,6 +34,7 @@ impl std::fmt::Display for Source {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Set(id) => write!(formatter, "set {id}"),
+            Self::Snapshot(label) => write!(formatter, "snapshot {label}"),
             Self::Nothing => formatter.write_str("empty databases"),
         }
     }
@@ -121,6 +124,8 @@ fn spares(databases: &[Exchange]) -> Vec<u32> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum Step {
+    /// Databases are copied for a snapshot, which has its name only when it is whole.
+    Saving,
     /// Databases are made beside those that are used.
     Making,
     /// Those who need the server are stopped; then the names change hands.
@@ -141,6 +146,7 @@ impl std::fmt::Display for Restoring {
         let of = &self.of;
         let all = || self.waits_for.iter().map(WorkloadName::as_str).collect::<Vec<_>>().join(", ");
         match &self.step {
+            Step::Saving => write!(formatter, "saving {of}"),
             Step::Making => write!(formatter, "restoring {of}"),
             Step::Changing => write!(formatter, "restoring {of}, those who need the database are stopped"),
             Step::Watching if self.waits_for.is_empty() => write!(formatter, "restoring {of}, nearly done"),
@@ -163,6 +169,11 @@ impl Restoring {
             retired: Vec::new(),
             step: Step::Making,
         }
+    }
+
+    /// A snapshot that is begun to be saved: what of it is not whole goes as what a restore left does.
+    pub fn saving(label: &SnapshotLabel) -> Self {
+        Self { step: Step::Saving, ..Self::begun(format!("snapshot {label}")) }
     }
 
     /// The way back of one that is over.

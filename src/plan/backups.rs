@@ -88,7 +88,7 @@ pub fn changing<'a>(inputs: &Inputs<'_>, workload: &'a Workload) -> Option<&'a W
 /// The container of a Postgres that can be dumped. A restore mends what is not ready, and needs only that it answers.
 fn server<'a>(inputs: &Inputs<'a>, workload: &Workload, work: &Work) -> Option<&'a Container> {
     let can = |container: &&Container| match work {
-        Work::Take { .. } | Work::Verify { .. } | Work::Undo => is_ready(inputs, workload, container),
+        Work::Take { .. } | Work::Verify { .. } | Work::Snapshot(_) | Work::Undo => is_ready(inputs, workload, container),
         Work::Restore(_) | Work::Exchange { .. } | Work::Clear { .. } => answers(inputs, workload, container),
     };
     inputs.of_workload(&workload.name).iter().copied().find(can)

@@ -11,6 +11,7 @@ use super::event::Event;
 use super::restore::Restores;
 use super::run::Supervisor;
 use crate::model::backup::{BackupFailure, Due, Errand, Known, Summary, Work, WorkDone, WorkFailed};
+use crate::model::database_snapshot::SnapshotWork;
 use crate::model::history::{Goal, Target};
 use crate::model::name::WorkloadName;
 use crate::model::time::Moment;
@@ -59,7 +60,7 @@ pub struct Care {
 impl Care {
     /// Whether a restore is what is asked for next.
     pub(super) fn is_asked_to_restore(&self, name: &WorkloadName) -> bool {
-        self.errands.get(name).is_some_and(|queue| queue.iter().any(|asked| matches!(asked.work, Work::Restore(_))))
+        self.errands.get(name).is_some_and(|queue| queue.iter().any(|asked| asked.work.makes_databases()))
     }
 }
 
@@ -204,6 +205,7 @@ impl Supervisor {
         match &errand.work {
             Work::Undo => return self.begin_undo(&errand.of, answer),
             Work::Restore(wanted) => self.begin_restore(&errand.of, wanted),
+            Work::Snapshot(SnapshotWork::Save { label }) => self.begin_snapshot(&errand.of, label),
             _ => {}
         }
         let asked = Asked { at: self.context.clock.moment(), work: errand.work, answer };
@@ -218,7 +220,7 @@ impl Supervisor {
             let words = format!("the daemon runs no postgres {}", errand.of);
             return Some(Refusal::state(words, "`witwd up -d` has it run what stack.toml says"));
         };
-        if matches!(errand.work, Work::Restore(_) | Work::Undo)
+        if (errand.work.makes_databases() || errand.work == Work::Undo)
             && let Some(refusal) = self.refuse_restore(errand, self.context.clock.wall())
         {
             return Some(refusal);
@@ -255,7 +257,7 @@ impl Supervisor {
         }
         let is_over = match (work, &result) {
             (Work::Restore(wanted), Ok(done)) => self.restored(name, wanted, done),
-            (Work::Restore(_), Err(_)) => {
+            (Work::Restore(_) | Work::Snapshot(SnapshotWork::Save { .. }), _) => {
                 self.forget_restore(name);
                 true
             }
@@ -297,6 +299,12 @@ impl Supervisor {
             (Work::Restore(wanted), _, _) => {
                 let words = wanted.to.as_ref().map_or("its databases are made".to_owned(), |to| format!("as database {to}"));
                 self.journal.record("restore", name, format!("{}: {words}", wanted.source));
+            }
+            (Work::Snapshot(SnapshotWork::Save { label }), ..) => {
+                self.journal.record("snapshot", name, format!("{label} is saved"));
+            }
+            (Work::Snapshot(SnapshotWork::Remove { label }), ..) => {
+                self.journal.record("snapshot", name, format!("{label} is removed: asked by a user"));
             }
             _ => {}
         }

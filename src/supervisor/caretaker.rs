@@ -5,6 +5,7 @@ use jiff::Timestamp;
 
 use crate::model::backup::{SetId, Summary, Work, WorkDone, WorkFailed};
 use crate::model::chain::chain;
+use crate::model::database_snapshot::SnapshotWork;
 use crate::model::name::{ContainerId, ImageId};
 use crate::model::stack::Stack;
 use crate::model::workload::Workload;
@@ -97,6 +98,11 @@ impl Backups for PostgresBackups {
                 self.0.exchange(&order, &line, &databases, initialise).await.map(|()| none)
             }
             Work::Clear { line, databases } => self.0.clear(&order, &line, &databases).await.map(|()| none),
+            Work::Snapshot(SnapshotWork::Save { label }) => {
+                self.0.save_snapshot(&order, &label).await.map(|saved| WorkDone { snapshots: vec![saved], ..none })
+            }
+            Work::Snapshot(SnapshotWork::List) => self.0.snapshots(&order).await.map(|snapshots| WorkDone { snapshots, ..none }),
+            Work::Snapshot(SnapshotWork::Remove { label }) => self.0.remove_snapshot(&order, &label).await.map(|()| none),
             // It is never planned: an exchange is.
             Work::Undo => Ok(none),
         };

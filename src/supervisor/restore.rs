@@ -16,7 +16,7 @@ use super::backups::{Answer, ErrandError};
 use super::run::Supervisor;
 use crate::model::backup::{Due, Errand, Work, WorkDone, WorkFailed};
 use crate::model::history::{Goal, retry_delay};
-use crate::model::name::{ReplicaKey, WorkloadName};
+use crate::model::name::{ReplicaKey, SnapshotLabel, WorkloadName};
 use crate::model::observed::Observed;
 use crate::model::restore::{RISING, Restore, Restoring, Source, Step, UNDO};
 use crate::model::status::ItemStatus;
@@ -46,7 +46,7 @@ impl Supervisor {
     pub(super) fn refuse_restore(&self, errand: &Errand, now: Timestamp) -> Option<Refusal> {
         let known = self.history.backups.get(&errand.of);
         if let Some(restoring) = known.and_then(|known| known.restoring.as_ref()) {
-            let words = format!("a restore of {} is under way: {}", errand.of, restoring.of);
+            let words = format!("a restore of {} is under way: {restoring}", errand.of);
             return Some(Refusal::state(words, "`witwd ps` shows how far it is"));
         }
         let can_be_undone = known.and_then(|known| known.undoable.as_ref()).is_some_and(|undoable| undoable.until > now);
@@ -75,8 +75,16 @@ impl Supervisor {
 
     /// Remembers that databases are made, before any is.
     pub(super) fn begin_restore(&mut self, of: &WorkloadName, wanted: &Restore) {
-        let history = self.history.backups.entry(of.clone()).or_default();
-        history.restoring = Some(Restoring::begun(wanted.source.to_string()));
+        self.remember_restore(of, Restoring::begun(wanted.source.to_string()));
+    }
+
+    /// Remembers that databases are copied for a snapshot, before any is.
+    pub(super) fn begin_snapshot(&mut self, of: &WorkloadName, label: &SnapshotLabel) {
+        self.remember_restore(of, Restoring::saving(label));
+    }
+
+    fn remember_restore(&mut self, of: &WorkloadName, restoring: Restoring) {
+        self.history.backups.entry(of.clone()).or_default().restoring = Some(restoring);
         self.save();
     }
 
@@ -101,9 +109,9 @@ impl Supervisor {
         let of = &restoring.of;
         let clear = |databases: Vec<u32>| Work::Clear { line: restoring.line.clone(), databases };
         let (work, cause) = match &restoring.step {
-            Step::Making if self.care.is_asked_to_restore(name) => return None,
+            Step::Making | Step::Saving if self.care.is_asked_to_restore(name) => return None,
             // The daemon that made them died.
-            Step::Making => (clear(Vec::new()), format!("the restore of {of} was not finished")),
+            Step::Making | Step::Saving => (clear(Vec::new()), format!("{restoring}: not finished")),
             Step::Changing => (exchange(restoring), format!("restored: {of}")),
             Step::Returning { why } => (exchange(restoring), format!("taken back: {why}")),
             Step::Watching => {

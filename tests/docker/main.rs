@@ -54,6 +54,7 @@ mod registry;
 mod restore;
 mod run;
 mod saves;
+mod snapshots;
 mod stack;
 mod streams;
 mod support;

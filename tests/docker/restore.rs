@@ -28,7 +28,7 @@ health = { exec = ["sh", "-c", "psql $DATABASE_URL -Atqc 'SELECT FROM must'"], i
 "#;
 
 /// A stack whose first set is taken, and whose app is ready.
-async fn stack(name: &str) -> TestStack {
+pub async fn stack(name: &str) -> TestStack {
     image().await;
     let stack = TestStack::new(name, &TEXT.replace("IMAGE", IMAGE)).await;
     let mut up = stack.command(&["up", "-d"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
@@ -39,7 +39,7 @@ async fn stack(name: &str) -> TestStack {
     stack
 }
 
-fn sql(stack: &TestStack, statements: &str) -> String {
+pub fn sql(stack: &TestStack, statements: &str) -> String {
     sql_in(stack, "app", statements)
 }
 
@@ -48,13 +48,13 @@ fn sql_in(stack: &TestStack, database: &str, statements: &str) -> String {
 }
 
 /// A set of what is there now: its id.
-fn set_of_now(stack: &TestStack) -> String {
+pub fn set_of_now(stack: &TestStack) -> String {
     stack.done(&["backup", "now"]);
     sets(stack)[0]["id"].as_str().expect("an id").to_owned()
 }
 
 /// Catalogue and data of a database, its own rights and settings too, in one order.
-fn canonical(stack: &TestStack, database: &str) -> Vec<String> {
+pub fn canonical(stack: &TestStack, database: &str) -> Vec<String> {
     let container = stack.item("db")["container"].as_str().expect("a container").to_owned();
     let output = docker(&["exec", "-u", "postgres", &container, "pg_dump", "--create", "--no-tablespaces", "-d", database]);
     assert!(output.status.success(), "{}", text(&output.stderr));
@@ -64,17 +64,17 @@ fn canonical(stack: &TestStack, database: &str) -> Vec<String> {
 }
 
 /// The databases of users, and of restores.
-fn databases(stack: &TestStack) -> String {
+pub fn databases(stack: &TestStack) -> String {
     sql_in(stack, "postgres", "SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database WHERE NOT datistemplate")
 }
 
-fn nothing_is_left(stack: &TestStack) {
+pub fn nothing_is_left(stack: &TestStack) {
     backups::nothing_is_left(stack);
     assert!(!databases(stack).contains("witwd_new_"), "{}", databases(stack));
 }
 
 /// What an archive loses under another name, and what it must not lose.
-const ODD: &str = r#"
+pub const ODD: &str = r#"
 CREATE ROLE "Odd ""role" LOGIN;
 CREATE ROLE reader;
 CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v text, twice text GENERATED ALWAYS AS (v || v) STORED);
@@ -192,7 +192,7 @@ async fn an_app_that_does_not_come_up_with_the_restored_data_gets_its_own_back()
 }
 
 /// How far the restore is that the state tells of.
-fn step(stack: &TestStack) -> Option<String> {
+pub fn step(stack: &TestStack) -> Option<String> {
     let state = std::fs::read(stack.path().join(".witwd/state.json")).ok()?;
     let state = text(&state);
     let state: Value = serde_json::from_str(state.lines().next()?).ok().or_else(|| serde_json::from_str(&state).ok())?;

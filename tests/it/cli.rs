@@ -97,7 +97,7 @@ fn words_of_other_tools_are_answered_with_ours() {
 #[test]
 fn verbs_of_later_versions_say_so() {
     let directory = scratch();
-    let verbs = ["snapshot", "job", "secret", "import", "history", "export", "bundle", "promote", "watch"];
+    let verbs = ["job", "secret", "import", "history", "export", "bundle", "promote", "watch"];
     let of_db = [["db", "upgrade"]];
     for words in verbs.iter().map(std::slice::from_ref).chain(of_db.iter().map(<[&str; 2]>::as_slice)) {
         let said = text(&witwd(directory.path()).args(words).assert().code(2).get_output().stderr);

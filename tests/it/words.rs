@@ -195,7 +195,7 @@ fn what_is_not_in_this_version_is_said_wherever_it_is_asked() {
     for (words, expected) in [
         (&["db", "upgrade"][..], "`witwd db upgrade` is not in this version"),
         (&["db", "wat"], "`witwd db wat` is not a command"),
-        (&["help", "snapshot"], "`witwd snapshot` is not in this version"),
+        (&["help", "secret"], "`witwd secret` is not in this version"),
         (&["help", "lgos"], "did you mean `witwd logs`?"),
     ] {
         let directory = tempfile::tempdir().expect("a temporary directory");

@@ -155,7 +155,7 @@ fn tell_what_comes(context: &Context, wanted: &Restore, manifest: &Manifest, now
 }
 
 /// A yes to what takes the place of data.
-fn agreed(context: &Context, yes: bool) -> Result<(), Failure> {
+pub(in crate::cli) fn agreed(context: &Context, yes: bool) -> Result<(), Failure> {
     let unasked = Failure::new(Exit::Refused, "a restore takes the place of the data that is there")
         .hint("`--yes` says yes without a terminal; `--to DATABASE` makes a copy beside");
     agree(context, yes, unasked, Failure::new(Exit::Refused, "nothing was restored"))

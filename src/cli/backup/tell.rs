@@ -122,7 +122,7 @@ pub(crate) fn thousands(number: u64) -> String {
 }
 
 /// `1.2 MiB`.
-pub(super) fn size(bytes: u64) -> String {
+pub(in crate::cli) fn size(bytes: u64) -> String {
     ByteSize(bytes).display().iec().to_string()
 }
 

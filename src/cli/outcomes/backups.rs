@@ -22,6 +22,7 @@ const TRIED: &[&str] = &[
 const TRIED_TO_RESTORE: &[&str] = &[
     "mend that, or say `--without-safety-set`: what is there is kept for 24 hours all the same",
     "nothing was changed; `witwd backup list` shows the other sets",
+    "`witwd snapshot list` shows them",
     "`witwd restore latest --to DATABASE` makes a copy to look at; `witwd logs` shows what they said",
     "make room, or say with `min_free` of `[postgres.NAME.backup]` how much is to stay free",
     "`witwd ps` shows how the server is",
@@ -31,9 +32,27 @@ const TRIED_TO_RESTORE: &[&str] = &[
 pub(super) const ROWS: &[Outcome] = &[
     failed("failed to take a set: {why}").hints(TRIED).means("nothing of it is left, and no old set went"),
     failed("failed to look at the set again: {why}").hints(TRIED).means("nothing is known of the set that was not known before"),
-    Outcome::new(&[Exit::Failed, Exit::Refused], "failed to restore: {why}")
+    Outcome::new(&[Exit::Failed, Exit::Usage, Exit::Refused], "failed to restore: {why}")
         .hints(TRIED_TO_RESTORE)
         .means("what was there is there; 6: the set is damaged or does not fit, or no set of what is there could be taken"),
+    Outcome::new(&[Exit::Failed, Exit::Refused], "failed to save the snapshot: {why}")
+        .hints(&[
+            "`witwd snapshot rm` removes it; or choose another name",
+            "`witwd ps` shows how the server is",
+            "`witwd logs witwd` shows what was tried; `witwd ps` when it is tried again",
+        ])
+        .means("nothing of it is left; 6: there is one of that name"),
+    Outcome::new(&[Exit::Failed, Exit::Usage], "failed to ask for snapshots: {why}")
+        .hints(&[
+            "`witwd snapshot list` shows them",
+            "`witwd ps` shows how the server is",
+            "`witwd logs witwd` shows what was tried; `witwd ps` when it is tried again",
+        ])
+        .means("2: there is none of that name"),
+    Outcome::new(&[Exit::Refused], "{name} is an external server: no snapshots are made in it")
+        .hints(&["`witwd db psql` reaches it"]),
+    usage("a snapshot has a label").hints(&["`witwd snapshot list` shows them"]),
+    usage("{label} is no name of a snapshot: {rule}"),
     failed("set {set} was taken and read back, but not proven: {why}")
         .hints(&["`witwd backup verify {set}` tries it again"])
         .means("the set is there and counts as one that was read; the trial restore that was due failed"),

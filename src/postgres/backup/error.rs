@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::catalog::CatalogError;
 use crate::engine::EngineError;
-use crate::model::backup::SetId;
-use crate::model::name::WorkloadName;
+use crate::model::name::{SnapshotLabel, WorkloadName};
+use crate::model::restore::Source;
 use crate::model::time::seconds;
 use crate::postgres::connect::{Trouble, trouble};
 
@@ -112,14 +112,20 @@ pub enum BackupError {
         /// What is wanted.
         wanted: bytesize::ByteSize,
     },
-    /// A set can't be restored in this server.
-    #[error("set {set} can't be restored here: {words}")]
+    /// Something can't be restored in this server.
+    #[error("{source_of} can't be restored here: {words}")]
     Unfit {
-        /// Which.
-        set: SetId,
+        /// What.
+        source_of: Source,
         /// Why.
         words: String,
     },
+    /// There is a snapshot of that name.
+    #[error("there is a snapshot {0} already")]
+    SnapshotExists(SnapshotLabel),
+    /// There is none of that name, but these.
+    #[error("there is no snapshot {0}{others}", others = others(.1))]
+    NoSnapshot(SnapshotLabel, Vec<String>),
     /// The set that was to be taken before could not be taken.
     #[error("no set of what is there could be taken before: {0}")]
     NoSafetySet(Box<BackupError>),
@@ -129,6 +135,14 @@ pub enum BackupError {
     /// The server of a trial restore did not come up.
     #[error("the server of a trial restore did not come up: {0}")]
     TrialServer(String),
+}
+
+fn others(labels: &[String]) -> String {
+    let labels: std::collections::BTreeSet<&str> = labels.iter().map(String::as_str).collect();
+    if labels.is_empty() {
+        return ", nor any other".to_owned();
+    }
+    format!("; there is {}", labels.into_iter().collect::<Vec<_>>().join(", "))
 }
 
 fn said(words: &str) -> String {
@@ -165,6 +179,8 @@ impl BackupError {
             Self::Differs { .. } | Self::TrialServer(_) => "trial_failed",
             Self::NoRoom { .. } => "not_enough_space",
             Self::Unfit { .. } | Self::AnotherServer => "unfit",
+            Self::SnapshotExists(_) => "exists",
+            Self::NoSnapshot(..) => "no_snapshot",
             Self::NoSafetySet(_) => "no_safety_set",
         }
     }

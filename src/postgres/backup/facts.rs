@@ -16,9 +16,10 @@ use crate::postgres::sql::identifier;
 pub const COUNTING: Duration = Duration::from_secs(5);
 
 /// The databases of a server, in order of name, and whether they can be dumped: not what lets nobody connect, nor
-/// what a `DROP DATABASE` that was interrupted left (-2). Those that a restore makes or put aside are no user's.
+/// what a `DROP DATABASE` that was interrupted left (-2). Those that a restore makes or put aside, and snapshots, are no user's.
 const DATABASES: &str = "SELECT datname::text, datallowconn AND datconnlimit <> -2 FROM pg_catalog.pg_database \
-     WHERE datname <> 'template0' AND datname <> 'template1' AND datname !~ '^witwd_(new|old)_[0-9]+$' ORDER BY datname COLLATE \"C\"";
+     WHERE datname <> 'template0' AND datname <> 'template1' AND datname !~ '^witwd_(new|old)_[0-9]+$' \
+     AND NOT starts_with(datname, 'witwd_snapshot_') ORDER BY datname COLLATE \"C\"";
 
 /// Whether a database is one that a restore did not end.
 pub(super) fn is_unfinished(name: &str) -> bool {

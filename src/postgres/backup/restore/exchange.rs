@@ -16,7 +16,7 @@ use crate::postgres::marker::made_statement;
 use crate::postgres::sql::{identifier, literal};
 
 /// A database that nobody needs to be in to see the others.
-const ASIDE: &str = "template1";
+pub(super) const ASIDE: &str = "template1";
 /// How long sessions that were ended may take to go.
 const PATIENCE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(100);

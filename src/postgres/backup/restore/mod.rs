@@ -5,6 +5,7 @@ mod empty;
 mod exchange;
 mod like;
 mod roles;
+mod snapshot;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -58,22 +59,34 @@ impl Sets {
         let server = facts::server(&session).await?;
         session.close(self.clock.as_ref()).await;
         let (line, major) = (server.system_identifier.clone(), server.major());
+        is_free(wanted, &server)?;
         let chosen = match wanted.source {
             Source::Set(set) => Some(self.choose(order, &catalog, (set, wanted), server).await?),
-            Source::Nothing => None,
+            Source::Snapshot(_) | Source::Nothing => None,
         };
         let replaces = wanted.to.is_none();
-        let safety = if wanted.with_safety_set && replaces { Some(self.safety_set(order, wanted.source).await?) } else { None };
+        let safety = if wanted.with_safety_set && replaces { Some(self.safety_set(order, &wanted.source).await?) } else { None };
         let _lock = self.lock(&catalog, order).await?;
         self.clear(order, &line, &[]).await?;
-        let made = match &chosen {
-            Some(chosen) => self.make_all(order, wanted, chosen).await,
-            None => self.make_empty(order, major).await,
-        };
+        let made = self.make_wanted(order, wanted, chosen.as_ref(), major).await;
         if made.is_err() {
             self.clear_or_leave(order, &line).await;
         }
         Ok(Made { line, databases: made?, safety })
+    }
+
+    async fn make_wanted(
+        &self,
+        order: &Order<'_>,
+        wanted: &Restore,
+        chosen: Option<&Chosen>,
+        major: u32,
+    ) -> Result<Vec<Exchange>, BackupError> {
+        match (chosen, &wanted.source) {
+            (Some(chosen), _) => self.make_all(order, wanted, chosen).await,
+            (None, Source::Snapshot(label)) => self.make_from_snapshot(order, wanted, label).await,
+            (None, _) => self.make_empty(order, major).await,
+        }
     }
 
     /// What can't be removed now goes before the next one is made.
@@ -92,7 +105,7 @@ impl Sets {
         server: Server,
     ) -> Result<Chosen, BackupError> {
         let lock = self.lock(catalog, order).await?;
-        let unfit = |words: String| BackupError::Unfit { set, words };
+        let unfit = |words: String| BackupError::Unfit { source_of: Source::Set(set), words };
         let entry = catalog.read(set)?.ok_or_else(|| unfit("it is not there".to_owned()))?;
         let manifest = entry.manifest.map_err(|error| unfit(error.to_string()))?;
         let session = self.open(order, SUPERUSER).await?;
@@ -113,9 +126,10 @@ impl Sets {
     }
 
     /// A set of what is there now, kept for a week.
-    async fn safety_set(&self, order: &Order<'_>, source: Source) -> Result<SetId, BackupError> {
+    async fn safety_set(&self, order: &Order<'_>, source: &Source) -> Result<SetId, BackupError> {
         let reason = match source {
             Source::Set(set) => format!("before a restore of {set}"),
+            Source::Snapshot(label) => format!("before a restore of snapshot {label}"),
             Source::Nothing => "before `witwd db reset`".to_owned(),
         };
         let wanted = Wanted { slot: None, reason, safe_for: Some(SAFE) };
@@ -202,6 +216,13 @@ impl Sets {
     }
 }
 
+/// Whether the name of a copy is nobody's.
+fn is_free(wanted: &Restore, server: &Server) -> Result<(), BackupError> {
+    let Some(to) = wanted.to.as_ref().filter(|to| server.databases.contains_key(*to)) else { return Ok(()) };
+    let words = format!("there is a database {to} already");
+    Err(BackupError::Unfit { source_of: wanted.source.clone(), words })
+}
+
 /// The databases of a set that are meant. The one that every server has is only where there is something in it.
 fn meant<'a>(wanted: &'a Restore, manifest: &'a Manifest) -> impl Iterator<Item = &'a Database> {
     let alone = manifest.databases.len() == 1;
@@ -228,11 +249,6 @@ async fn lacking(
     let meant: Vec<&Database> = meant(wanted, manifest).collect();
     if meant.is_empty() {
         return Ok(Some(format!("it has no database {}", wanted.database.as_deref().unwrap_or_default())));
-    }
-    if let Some(to) = &wanted.to
-        && server.databases.contains_key(to)
-    {
-        return Ok(Some(format!("there is a database {to} already")));
     }
     let available = facts::rows(session, "list extensions", "SELECT name::text FROM pg_catalog.pg_available_extensions").await?;
     let available: Vec<String> = available.iter().map(|row| facts::get(row, 0)).collect::<Result<_, _>>()?;
