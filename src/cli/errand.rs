@@ -10,6 +10,7 @@ use crate::control::protocol::{Fault, Line, Request};
 use crate::control::{ClientError, ConnectError};
 use crate::model::backup::{Errand, Work, WorkDone};
 use crate::model::database_snapshot::SnapshotWork;
+use crate::model::restore::{Restore, Source};
 use crate::model::status::Status;
 
 /// Asks the daemon, and waits until it is done.
@@ -47,6 +48,9 @@ fn refused(fault: Fault, reason: Option<&str>, work: &Work) -> Failure {
         "exists" => "`witwd snapshot rm` removes it; or choose another name",
         "no_snapshot" => "`witwd snapshot list` shows them",
         "no_safety_set" => "mend that, or say `--without-safety-set`: what is there is kept for 24 hours all the same",
+        "damaged" | "unfit" if is_of_file(work) => {
+            "nothing was changed; `pg_dump -Fc` makes what is taken, `witwd psql` runs a script"
+        }
         "damaged" | "unfit" if exit == Exit::Refused => "nothing was changed; `witwd backup list` shows the other sets",
         "not_healthy" => "`witwd restore latest --to DATABASE` makes a copy to look at; `witwd logs` shows what they said",
         "disk_low" => "make room, or say with `min_free` of `[postgres.NAME.backup]` how much is to stay free",
@@ -63,6 +67,10 @@ fn refused(fault: Fault, reason: Option<&str>, work: &Work) -> Failure {
         _ => Failure::new(exit, format!("failed to restore: {}", fault.message)),
     };
     failure.hint(hint)
+}
+
+fn is_of_file(work: &Work) -> bool {
+    matches!(work, Work::Restore(Restore { source: Source::File(_), .. }))
 }
 
 /// How far it is: a line that moves on a terminal, a line for each step elsewhere.

@@ -5,6 +5,7 @@
 //! nobody who needs the server runs; what was there before stays, closed, until the restore can't be undone any more.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -26,6 +27,8 @@ pub enum Source {
     Set(SetId),
     /// What a snapshot holds.
     Snapshot(SnapshotLabel),
+    /// An archive that `pg_dump` made elsewhere, as it is or through gzip or zstd.
+    File(PathBuf),
     /// Nothing: empty databases, in which `init` runs anew.
     Nothing,
 }
@@ -35,6 +38,7 @@ impl std::fmt::Display for Source {
         match self {
             Self::Set(id) => write!(formatter, "set {id}"),
             Self::Snapshot(label) => write!(formatter, "snapshot {label}"),
+            Self::File(path) => write!(formatter, "file {}", path.display()),
             Self::Nothing => formatter.write_str("empty databases"),
         }
     }

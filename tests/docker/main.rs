@@ -52,6 +52,7 @@ mod recorder;
 mod refusals;
 mod registry;
 mod restore;
+mod restore_file;
 mod run;
 mod saves;
 mod snapshots;

@@ -43,7 +43,7 @@ pub fn sql(stack: &TestStack, statements: &str) -> String {
     sql_in(stack, "app", statements)
 }
 
-fn sql_in(stack: &TestStack, database: &str, statements: &str) -> String {
+pub fn sql_in(stack: &TestStack, database: &str, statements: &str) -> String {
     stack.done(&["psql", "--superuser", "--", "-d", database, "-v", "ON_ERROR_STOP=1", "-XAtqc", statements]).trim().to_owned()
 }
 

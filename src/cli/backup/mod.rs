@@ -8,6 +8,7 @@ mod now;
 mod pin;
 mod prune;
 pub(super) mod restore;
+mod restore_file;
 pub(super) mod tell;
 mod verify;
 

@@ -1,9 +1,11 @@
 //! `restore`: databases as they were in a set, in the place of those that are there or beside them; and back again.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use jiff::Timestamp;
 
-use super::{choose, tell};
+use super::{choose, restore_file, tell};
 use crate::cli::Done;
 use crate::cli::confirm::agree;
 use crate::cli::context::Context;
@@ -24,23 +26,27 @@ use crate::postgres::backup::{Entry, is_good};
                   Examples:\n  witwd restore latest\n  witwd restore db 20261120T21\n  \
                   witwd restore --at 2026-11-20T21:30:00+01:00\n  \
                   witwd restore latest --to app_yesterday   a copy beside, to look at first\n  \
+                  witwd restore --file legacy.dump          what pg_dump -Fc made elsewhere\n  \
                   witwd restore undo                        what was there before, within 24 hours")]
 pub struct RestoreArgs {
     /// The newest set that was taken by then: a time with its zone
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
-    /// Only this database of the set
+    /// An archive of `pg_dump -Fc` from elsewhere, as it is or through gzip or zstd, in the place of the app's database
+    #[arg(long, value_name = "PATH", conflicts_with = "at")]
+    file: Option<PathBuf>,
+    /// Only this database of the set; of a file, the one whose place it takes
     #[arg(long, value_name = "DATABASE")]
-    database: Option<String>,
+    pub(super) database: Option<String>,
     /// A copy beside the others under this name; nothing else changes
     #[arg(long, value_name = "DATABASE")]
-    to: Option<String>,
+    pub(super) to: Option<String>,
     /// Without a set of what is there now
     #[arg(long)]
-    without_safety_set: bool,
+    pub(super) without_safety_set: bool,
     /// Do not ask
     #[arg(long, short)]
-    yes: bool,
+    pub(super) yes: bool,
     /// The postgres, where there are several, and what is wanted: latest, an ID, the beginning of one, or undo
     #[arg(value_name = "[NAME] ID|undo")]
     words: Vec<String>,
@@ -52,6 +58,9 @@ pub(in crate::cli) async fn run(context: &Context, args: RestoreArgs) -> Done {
     let workload = choose::postgres(&loaded, name, "restore")?;
     if word == Some("undo") {
         return undo(context, &args, workload).await;
+    }
+    if let Some(path) = &args.file {
+        return restore_file::run(context, &args, path, workload).await;
     }
     let sets = choose::sets(&choose::catalog(workload))?;
     let now = context.clock.wall();
@@ -73,15 +82,18 @@ pub(in crate::cli) async fn run(context: &Context, args: RestoreArgs) -> Done {
     told(context, &wanted, set, &done)
 }
 
-/// `[NAME] ID`; a time stands for the ID.
+/// `[NAME] ID`; a time or a file stands for the ID.
 fn words(args: &RestoreArgs) -> Result<(Option<&str>, Option<&str>), Failure> {
     let words: Vec<&str> = args.words.iter().map(String::as_str).collect();
-    match (words.as_slice(), &args.at) {
-        (["undo"] | [_, "undo"], Some(_)) => Err(Failure::new(Exit::Usage, "`undo` and `--at` are two different things")),
-        ([], Some(_)) => Ok((None, None)),
-        ([name], Some(_)) => Ok((Some(name), None)),
-        ([word], None) => Ok((None, Some(word))),
-        ([name, word], None) => Ok((Some(name), Some(word))),
+    match (words.as_slice(), args.at.is_some() || args.file.is_some()) {
+        (["undo"] | [_, "undo"], true) => {
+            Err(Failure::new(Exit::Usage, "`undo` takes back the last restore, whatever that was of")
+                .hint("leave out `--at` and `--file`"))
+        }
+        ([], true) => Ok((None, None)),
+        ([name], true) => Ok((Some(name), None)),
+        ([word], false) => Ok((None, Some(word))),
+        ([name, word], false) => Ok((Some(name), Some(word))),
         _ => {
             let failure = Failure::new(Exit::Usage, "`witwd restore` needs the ID of a set");
             Err(failure.hint("`witwd backup list` shows them; `witwd restore latest`, `witwd restore --at TIME`"))

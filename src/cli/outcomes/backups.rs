@@ -21,6 +21,7 @@ const TRIED: &[&str] = &[
 /// What is told of a restore that the daemon tried.
 const TRIED_TO_RESTORE: &[&str] = &[
     "mend that, or say `--without-safety-set`: what is there is kept for 24 hours all the same",
+    "nothing was changed; `pg_dump -Fc` makes what is taken, `witwd psql` runs a script",
     "nothing was changed; `witwd backup list` shows the other sets",
     "`witwd snapshot list` shows them",
     "`witwd restore latest --to DATABASE` makes a copy to look at; `witwd logs` shows what they said",
@@ -79,7 +80,8 @@ pub(super) const ROWS: &[Outcome] = &[
     Outcome::new(&[Exit::Refused], "nothing was restored").means("the answer was not yes"),
     usage("`witwd restore` needs the ID of a set")
         .hints(&["`witwd backup list` shows them; `witwd restore latest`, `witwd restore --at TIME`"]),
-    usage("`undo` and `--at` are two different things"),
+    usage("`undo` takes back the last restore, whatever that was of").hints(&["leave out `--at` and `--file`"]),
+    usage("the file {path} can't be read: {why}"),
     usage("{time} is no time with its zone").hints(&["one looks like 2026-11-20T21:30:00+01:00, or 2026-11-20T20:30:00Z"]),
     usage("{time} has not come yet").hints(&["there are sets from {first} to {last}", "{name} has no good backup set"]),
     usage("no good backup set is as old as {time}")

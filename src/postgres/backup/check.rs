@@ -42,9 +42,9 @@ pub async fn stored(set: &Path, stored: &Stored) -> Result<(), BackupError> {
 }
 
 /// Whether an error is of the bytes and not of the disk that they lie on.
-fn is_damage(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{InvalidData, NotFound, Other, UnexpectedEof};
-    matches!(error.kind(), InvalidData | NotFound | Other | UnexpectedEof)
+pub(super) fn is_damage(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{InvalidData, InvalidInput, NotFound, Other, UnexpectedEof};
+    matches!(error.kind(), InvalidData | InvalidInput | NotFound | Other | UnexpectedEof)
 }
 
 /// An archive of a set, and where it is read.
@@ -133,22 +133,33 @@ impl Sets {
         difference.map_or(Ok(listing.entries.unwrap_or_default()), |words| Err(damaged(words)))
     }
 
-    /// Decodes an archive whole: its end is reached, or there is an error.
-    async fn decode(&self, container: &ContainerId, path: &Path, mut meter: Meter<'_>) -> Result<(), BackupError> {
+    /// Decodes an archive whole: its end is reached, or there is an error. Returns its size, in bytes.
+    pub(super) async fn decode(&self, container: &ContainerId, path: &Path, mut meter: Meter<'_>) -> Result<u64, BackupError> {
         let command = ["pg_restore", "-f", "/dev/null"].map(str::to_owned).to_vec();
         let feeding = Feeding { container, command, user: None, path };
         let fed = self.feed(feeding, |_| (), |bytes| meter.add(bytes)).await?;
-        ended_well("pg_restore", fed.code, &fed.said)
+        ended_well("pg_restore", fed.code, &fed.said)?;
+        Ok(meter.bytes())
     }
 
-    /// The table of contents. The program reads no more than that, and what is left is not missed.
     async fn list(&self, container: &ContainerId, path: &Path) -> Result<Listing, BackupError> {
-        let command = ["pg_restore", "--list"].map(str::to_owned).to_vec();
-        let (mut listing, mut rest) = (Listing::default(), Vec::new());
-        let feeding = Feeding { container, command, user: None, path };
-        let fed = self.feed(feeding, |bytes| lines(&mut rest, bytes, |line| listing.line(line)), |_| ()).await?;
-        ended_well("pg_restore --list", fed.code, &fed.said)?;
+        let mut listing = Listing::default();
+        self.table_of_contents(container, path, |line| listing.line(line)).await?;
         Ok(listing)
+    }
+
+    /// The table of contents, line by line. The program reads no more than that, and what is left is not missed.
+    pub(super) async fn table_of_contents(
+        &self,
+        container: &ContainerId,
+        path: &Path,
+        mut tell: impl FnMut(&str),
+    ) -> Result<(), BackupError> {
+        let command = ["pg_restore", "--list"].map(str::to_owned).to_vec();
+        let mut rest = Vec::new();
+        let feeding = Feeding { container, command, user: None, path };
+        let fed = self.feed(feeding, |bytes| lines(&mut rest, bytes, &mut tell), |_| ()).await?;
+        ended_well("pg_restore --list", fed.code, &fed.said)
     }
 
     /// Runs a program in a container and feeds it what a file of a set holds.

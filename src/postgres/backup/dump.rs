@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 use super::Sets;
 use super::error::BackupError;
 use super::helper::{Helper, client_environment};
-use super::pipeline::{Sums, Writing};
+use super::pipeline::{MAGIC, Sums, Writing};
 use super::progress::Meter;
 use super::take::Order;
 use crate::engine::Joined;
@@ -25,8 +25,6 @@ const LIMIT: Duration = Duration::from_secs(6 * 3600);
 const LOCK_WAIT: &str = "--lock-wait-timeout=30000";
 /// How much of what a program says of a failure is kept.
 const LAST_WORDS: usize = 2000;
-/// What every archive in the custom format begins with.
-const MAGIC: &[u8] = b"PGDMP";
 
 /// A program whose output is kept.
 pub(super) struct Program<'a> {

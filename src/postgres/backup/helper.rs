@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::Sets;
 use super::error::BackupError;
@@ -19,7 +19,7 @@ use crate::model::workload::KindName;
 use crate::postgres::{PORT, SUPERUSER};
 
 /// Where a container finds its secrets.
-const SECRETS: &str = "/run/secrets";
+pub(super) const SECRETS: &str = "/run/secrets";
 /// The file that says the superuser's password.
 const PGPASS: &str = "pgpass";
 /// Everybody may pass through it inside; on the host the directories above keep everybody out.
@@ -138,9 +138,25 @@ impl Sets {
     /// Puts the superuser's password into a container that was made with [`Sets::password_mount`].
     pub(super) async fn put_password(&self, order: &Order<'_>, container: &ContainerId) -> Result<(), BackupError> {
         let password = self.passwords.superuser(&order.workload.name);
+        self.put_password_of(order, container, (SUPERUSER, password)).await
+    }
+
+    /// Puts the password of the app's role into such a container.
+    pub(super) async fn put_password_of_app(&self, order: &Order<'_>, container: &ContainerId) -> Result<(), BackupError> {
+        let role = order.postgres().map(|postgres| &postgres.user);
+        let password = role.and_then(|role| self.passwords.get(&order.workload.name, role));
+        self.put_password_of(order, container, (role.map_or("", |role| role.as_str()), password)).await
+    }
+
+    async fn put_password_of(
+        &self,
+        order: &Order<'_>,
+        container: &ContainerId,
+        (role, password): (&str, Option<SecretString>),
+    ) -> Result<(), BackupError> {
         let password = password.ok_or_else(|| BackupError::NoPassword(order.workload.name.clone()))?;
         let escaped = password.expose_secret().replace('\\', "\\\\").replace(':', "\\:");
-        let content = format!("*:*:*:{SUPERUSER}:{escaped}\n").into_bytes();
+        let content = format!("*:*:*:{role}:{escaped}\n").into_bytes();
         let file = FileToPut { path: PGPASS.to_owned(), content, uid: 0, gid: 0, mode: 0o600 };
         let put = self.engine.put_files(container, SECRETS, &[file]).await;
         put.map_err(|error| BackupError::Engine("hand a dump its password", error))

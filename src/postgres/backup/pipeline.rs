@@ -2,7 +2,7 @@
 //! of its own behind a short queue: a dump of any size takes a few megabytes of memory.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 
 use bytes::Bytes;
@@ -15,6 +15,8 @@ use crate::model::hash::hex;
 
 /// The level of compression: higher ones take three times as long for nothing (`postgres-facts.md`, 3.2).
 const LEVEL: i32 = 3;
+/// What every archive in the custom format begins with.
+pub const MAGIC: &[u8] = b"PGDMP";
 /// How many pieces wait in a queue: the engine's are of at most 32 kB.
 const QUEUE: usize = 16;
 /// How much is read of a file at a time, and the size of a piece of what it holds.
@@ -152,7 +154,7 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// Begins to read a file that was written by [`Writing`].
+    /// Begins to read a file that was written by [`Writing`], or an archive of others: as it is, or through gzip.
     pub fn begin(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         let (queue, pieces) = mpsc::channel(QUEUE);
@@ -167,8 +169,38 @@ impl Reading {
 }
 
 fn read(file: File, pieces: &mpsc::Sender<Bytes>) -> io::Result<Sums> {
-    let buffered = io::BufReader::with_capacity(PIECE, Summed::new(file));
-    let mut plain = Summed::new(zstd::Decoder::with_buffer(buffered)?);
+    let mut file = Summed::new(file);
+    let (sha256_plain, bytes_plain) = read_out(&mut file, pieces)?;
+    let (_, sha256_file, bytes_file) = file.finish();
+    Ok(Sums { sha256_plain, sha256_file, bytes_plain, bytes_file })
+}
+
+/// How a file keeps what it holds, by how it begins.
+fn decoder<'a>(mut buffered: impl BufRead + 'a) -> io::Result<Box<dyn Read + 'a>> {
+    let begun = buffered.fill_buf()?;
+    Ok(match begun {
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(zstd::Decoder::with_buffer(buffered)?),
+        [0x1f, 0x8b, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(buffered)),
+        begun if begun.starts_with(MAGIC) => Box::new(buffered),
+        begun => return Err(io::Error::new(io::ErrorKind::InvalidData, what_it_is(begun))),
+    })
+}
+
+/// What a file is that is no archive, for people.
+fn what_it_is(begun: &[u8]) -> &'static str {
+    let is_text = !begun.is_empty() && begun.iter().take(200).all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
+    let is_tar = begun.get(257..262) == Some(b"ustar");
+    match (begun.is_empty(), is_tar, is_text) {
+        (true, ..) => "it is empty",
+        (_, true, _) => "it is a tar, and no archive in the custom format (`pg_dump -Fc`)",
+        (_, _, true) => "it is text, and no archive in the custom format (`pg_dump -Fc`)",
+        _ => "it is no archive in the custom format (`pg_dump -Fc`), nor one through gzip or zstd",
+    }
+}
+
+/// Passes on what a file holds, and sums it up.
+fn read_out(file: &mut Summed<File>, pieces: &mpsc::Sender<Bytes>) -> io::Result<(String, u64)> {
+    let mut plain = Summed::new(decoder(BufReader::with_capacity(PIECE, file))?);
     loop {
         let mut piece = vec![0; PIECE];
         let read = plain.read(&mut piece)?;
@@ -180,9 +212,8 @@ fn read(file: File, pieces: &mpsc::Sender<Bytes>) -> io::Result<Sums> {
             return Err(io::Error::new(io::ErrorKind::BrokenPipe, "nobody reads on"));
         }
     }
-    let (decoder, sha256_plain, bytes_plain) = plain.finish();
-    let (_, sha256_file, bytes_file) = decoder.finish().into_inner().finish();
-    Ok(Sums { sha256_plain, sha256_file, bytes_plain, bytes_file })
+    let (_, sha256_plain, bytes_plain) = plain.finish();
+    Ok((sha256_plain, bytes_plain))
 }
 
 /// The sums of a file as it lies there, read whole; its content goes nowhere.

@@ -3,12 +3,15 @@
 
 mod empty;
 mod exchange;
+mod foreign;
 mod like;
 mod roles;
 mod snapshot;
 
 use std::path::PathBuf;
 use std::time::Duration;
+
+use foreign::Foreign;
 
 use super::catalog::Catalog;
 use super::check::Feeding;
@@ -21,7 +24,7 @@ use super::progress::Meter;
 use super::take::{Order, SAFE, Wanted};
 use super::{Sets, statements, trial};
 use crate::model::backup::SetId;
-use crate::model::name::ContainerId;
+use crate::model::name::{ContainerId, SnapshotLabel};
 use crate::model::restore::{Exchange, Restore, Source};
 use crate::postgres::SUPERUSER;
 use crate::postgres::connect::{Session, within};
@@ -47,7 +50,15 @@ pub struct Made {
 struct Chosen {
     path: PathBuf,
     manifest: Manifest,
-    server: Server,
+    major: u32,
+}
+
+/// What is restored, looked at.
+enum Looked {
+    Set(Box<Chosen>),
+    File(Foreign),
+    Snapshot(SnapshotLabel),
+    Nothing,
 }
 
 impl Sets {
@@ -58,34 +69,47 @@ impl Sets {
         let session = self.open(order, SUPERUSER).await?;
         let server = facts::server(&session).await?;
         session.close(self.clock.as_ref()).await;
-        let (line, major) = (server.system_identifier.clone(), server.major());
+        let line = server.system_identifier.clone();
         is_free(wanted, &server)?;
-        let chosen = match wanted.source {
-            Source::Set(set) => Some(self.choose(order, &catalog, (set, wanted), server).await?),
-            Source::Snapshot(_) | Source::Nothing => None,
-        };
+        let looked = self.look_at_source(order, &catalog, wanted, &server).await?;
         let replaces = wanted.to.is_none();
         let safety = if wanted.with_safety_set && replaces { Some(self.safety_set(order, &wanted.source).await?) } else { None };
         let _lock = self.lock(&catalog, order).await?;
         self.clear(order, &line, &[]).await?;
-        let made = self.make_wanted(order, wanted, chosen.as_ref(), major).await;
+        let made = self.make_wanted(order, wanted, (&looked, &server)).await;
         if made.is_err() {
             self.clear_or_leave(order, &line).await;
         }
         Ok(Made { line, databases: made?, safety })
     }
 
+    /// Whether what is wanted is whole, and this server can take it.
+    async fn look_at_source(
+        &self,
+        order: &Order<'_>,
+        catalog: &Catalog,
+        wanted: &Restore,
+        server: &Server,
+    ) -> Result<Looked, BackupError> {
+        Ok(match &wanted.source {
+            Source::Set(set) => Looked::Set(Box::new(self.choose(order, catalog, (*set, wanted), server).await?)),
+            Source::File(path) => Looked::File(self.read_foreign(order, path, server).await?),
+            Source::Snapshot(label) => Looked::Snapshot(label.clone()),
+            Source::Nothing => Looked::Nothing,
+        })
+    }
+
     async fn make_wanted(
         &self,
         order: &Order<'_>,
         wanted: &Restore,
-        chosen: Option<&Chosen>,
-        major: u32,
+        (looked, server): (&Looked, &Server),
     ) -> Result<Vec<Exchange>, BackupError> {
-        match (chosen, &wanted.source) {
-            (Some(chosen), _) => self.make_all(order, wanted, chosen).await,
-            (None, Source::Snapshot(label)) => self.make_from_snapshot(order, wanted, label).await,
-            (None, _) => self.make_empty(order, major).await,
+        match looked {
+            Looked::Set(chosen) => self.make_all(order, wanted, chosen).await,
+            Looked::File(foreign) => self.make_foreign(order, wanted, (foreign, server)).await,
+            Looked::Snapshot(label) => self.make_from_snapshot(order, wanted, label).await,
+            Looked::Nothing => self.make_empty(order, server.major()).await,
         }
     }
 
@@ -102,14 +126,14 @@ impl Sets {
         order: &Order<'_>,
         catalog: &Catalog,
         (set, wanted): (SetId, &Restore),
-        server: Server,
+        server: &Server,
     ) -> Result<Chosen, BackupError> {
         let lock = self.lock(catalog, order).await?;
         let unfit = |words: String| BackupError::Unfit { source_of: Source::Set(set), words };
         let entry = catalog.read(set)?.ok_or_else(|| unfit("it is not there".to_owned()))?;
         let manifest = entry.manifest.map_err(|error| unfit(error.to_string()))?;
         let session = self.open(order, SUPERUSER).await?;
-        let lacks = lacking(&session, wanted, &manifest, &server).await;
+        let lacks = lacking(&session, wanted, &manifest, server).await;
         session.close(self.clock.as_ref()).await;
         if let Some(words) = lacks? {
             return Err(unfit(words));
@@ -117,7 +141,7 @@ impl Sets {
         self.has_room("a restore", manifest.bytes_plain()).await?;
         let (manifest, error) = self.look(order, &entry.path, manifest).await;
         match error {
-            None => Ok(Chosen { path: entry.path, manifest, server }),
+            None => Ok(Chosen { path: entry.path, manifest, major: server.major() }),
             Some(error) => {
                 catalog.rewrite(&lock, &manifest)?;
                 Err(error)
@@ -129,7 +153,7 @@ impl Sets {
     async fn safety_set(&self, order: &Order<'_>, source: &Source) -> Result<SetId, BackupError> {
         let reason = match source {
             Source::Set(set) => format!("before a restore of {set}"),
-            Source::Snapshot(label) => format!("before a restore of snapshot {label}"),
+            Source::Snapshot(_) | Source::File(_) => format!("before a restore of {source}"),
             Source::Nothing => "before `witwd db reset`".to_owned(),
         };
         let wanted = Wanted { slot: None, reason, safe_for: Some(SAFE) };
@@ -181,7 +205,7 @@ impl Sets {
         database: &Database,
     ) -> Result<(), BackupError> {
         let session = self.open(order, SUPERUSER).await?;
-        let make = statements::create(name, &database.properties, chosen.server.major());
+        let make = statements::create(name, &database.properties, chosen.major);
         run(&session, "make a database like that of the set", &make).await?;
         // Nobody but a superuser gets in before it is whole.
         run(&session, "keep others out", &format!("ALTER DATABASE {} CONNECTION LIMIT 0", identifier(name))).await?;

@@ -1,0 +1,56 @@
+//! `restore --file`: an archive that `pg_dump` made elsewhere, in the place of a database or beside it.
+
+use std::path::Path;
+
+use super::restore::{RestoreArgs, agreed};
+use super::tell;
+use crate::cli::Done;
+use crate::cli::context::Context;
+use crate::cli::errand;
+use crate::cli::exit_code::{Exit, Failure};
+use crate::model::backup::{Errand, Work, WorkDone};
+use crate::model::restore::{Restore, Source};
+use crate::model::workload::Workload;
+
+pub(super) async fn run(context: &Context, args: &RestoreArgs, path: &Path, workload: &Workload) -> Done {
+    let unread = |error| Failure::new(Exit::Usage, format!("the file {} can't be read: {error}", path.display()));
+    let path = path.canonicalize().map_err(unread)?;
+    let bytes = std::fs::metadata(&path).map_err(unread)?.len();
+    let own = workload.postgres().map(|postgres| postgres.database.to_string());
+    let name = args.database.clone().or(own).unwrap_or_default();
+    context.output.note(&format!("file {}, {}: restored as the app's own role", path.display(), tell::size(bytes)));
+    let (database, to) = (args.database.clone(), args.to.clone());
+    if let Some(to) = &to {
+        context.output.note(&format!("it becomes database {to}, beside the others"));
+    } else {
+        let safety = if args.without_safety_set { "" } else { "a set of what is there now is taken first; " };
+        let words = format!("it takes the place of {name}; {safety}what is there now is kept for 24 hours");
+        context.output.note(&format!("{words}: `witwd restore undo`"));
+    }
+    agreed(context, args.yes || to.is_some())?;
+    let with_safety_set = !args.without_safety_set;
+    let wanted = Restore { source: Source::File(path.clone()), database, to, with_safety_set };
+    let done = errand::carry_out(context, Errand { of: workload.name.clone(), work: Work::Restore(wanted.clone()) }).await?;
+    told(context, &wanted, &path, &done)
+}
+
+fn told(context: &Context, wanted: &Restore, path: &Path, done: &WorkDone) -> Done {
+    let names: Vec<&str> = done.made.iter().flat_map(|(_, all)| all).map(|exchange| exchange.name.as_str()).collect();
+    if context.output.json {
+        let document = serde_json::json!({
+            "v": 1, "file": path, "databases": names, "to": wanted.to, "safety_set": done.safety
+        });
+        context.output.document(&document)?;
+        return Ok(Exit::Done);
+    }
+    let path = path.display();
+    let words = if let Some(to) = &wanted.to {
+        format!("database {to} is {path}\n")
+    } else {
+        let safety = done.safety.map(|safety| format!("what was there is set {safety}, and ")).unwrap_or_default();
+        let names = names.join(", ");
+        format!("restored {names} from {path}; {safety}`witwd restore undo` brings it back within 24 hours\n")
+    };
+    context.output.data(&words)?;
+    Ok(Exit::Done)
+}
