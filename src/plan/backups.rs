@@ -10,6 +10,7 @@ use super::gates::{is_ready, verdict_of};
 use super::inputs::Inputs;
 use super::pass::Pass;
 use crate::model::backup::{Due, Work};
+use crate::model::database_snapshot::SnapshotWork;
 use crate::model::history::Target;
 use crate::model::name::WorkloadName;
 use crate::model::observed::{Container, ContainerState};
@@ -71,11 +72,20 @@ pub fn may_leave(pass: &mut Pass<'_>, workload: &Workload, old: &Container, new:
     false
 }
 
-/// One that needs a Postgres and is up.
+/// One that needs a Postgres and is up, or may be any moment: something is under way with it.
 fn needed_by(inputs: &Inputs<'_>, workload: &Workload) -> Option<WorkloadName> {
     let mut dependents = inputs.stack.dependents(&workload.name);
     let is_up = |name: &WorkloadName| inputs.of_workload(name).iter().any(|container| container.state.is_up());
-    dependents.find(|dependent| is_up(&dependent.name)).map(|dependent| dependent.name.clone())
+    let is_touched =
+        |name: &WorkloadName| inputs.in_flight.keys().any(|target| matches!(target, Target::Replica(key) if key.name == *name));
+    dependents.find(|dependent| is_up(&dependent.name) || is_touched(&dependent.name)).map(|dependent| dependent.name.clone())
+}
+
+/// Whether who connects to a Postgres waits just now: a database is copied as a whole. That it answers no probe says
+/// nothing of it.
+pub fn holds_connections(inputs: &Inputs<'_>, workload: &Workload) -> bool {
+    let action = inputs.in_flight.get(&Target::Backup(workload.name.clone()));
+    matches!(action, Some(Action::Backup { work: Work::Snapshot(SnapshotWork::Save { .. }), .. }))
 }
 
 /// Whose databases change hands just now, of those that `workload` needs.

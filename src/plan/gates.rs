@@ -119,8 +119,12 @@ pub fn words_of(inputs: &Inputs<'_>, workload: &Workload, container: &Container)
 }
 
 /// Whether a liveness verdict against `workload` counts: not while something it depends on is not
-/// ready, or gave no good answer last, so that a database that blinks restarts nobody.
+/// ready, or gave no good answer last, so that a database that blinks restarts nobody; nor while its databases let
+/// nobody in for a moment.
 pub fn liveness_counts(inputs: &Inputs<'_>, workload: &Workload) -> bool {
+    if super::backups::holds_connections(inputs, workload) {
+        return false;
+    }
     let is_shaken = |subject: &Subject| inputs.verdicts.get(subject).is_some_and(|verdict| verdict.shaken);
     closed_gate(inputs, workload).is_none() && !needed(inputs, workload).any(|subjects| subjects.iter().all(is_shaken))
 }

@@ -7,8 +7,10 @@ use std::time::Duration;
 use witwd::engine::labels;
 use witwd::engine::sim::{Foreign, PullCourse, Script};
 use witwd::host::sim::SimRng;
+use witwd::model::backup::{SetId, Work};
 use witwd::model::name::{InstanceId, ReplicaKey};
 use witwd::model::observed::Identity;
+use witwd::model::restore::{Restore, Source};
 use witwd::model::stack::Stack;
 use witwd::model::wish::Wish;
 use witwd::model::workload::KindName;
@@ -99,6 +101,8 @@ pub enum Ask {
     },
     /// Something beside the file.
     Hand(Wish),
+    /// Something with databases; asked again where nobody knows what came of it, unless it is an undo.
+    Databases(Work),
 }
 
 /// What is asked, each after so much time.
@@ -112,6 +116,12 @@ pub const DATA: &str = "demo_db-17";
 /// A name, as a wish has it.
 pub fn of(name: &str) -> BTreeSet<witwd::model::wish::Chosen> {
     [name.parse().expect("a name")].into()
+}
+
+/// Databases as they were in a set.
+pub fn restore() -> Work {
+    let source = Source::Set(SetId::new(jiff::Timestamp::UNIX_EPOCH, 1));
+    Work::Restore(Restore { source, database: None, to: None, with_safety_set: true })
 }
 
 /// A run of a seed.
@@ -146,7 +156,13 @@ impl Case {
             let after = if rng.below(2) == 0 { Duration::from_secs(11) } else { Duration::ZERO };
             scripts.push(("flapper", vec![Script::ends(after, 1)]));
         }
-        Self { asks, flaps, scripts, live_restore: rng.below(2) == 0 }
+        let live_restore = rng.below(2) == 0;
+        // By dice of its own: the other seeds are what they were.
+        let rng = SimRng::new(seed ^ 0xDA7A);
+        if !flaps && rng.below(4) == 0 {
+            asks.push((Duration::from_millis(rng.below(60_000)), Ask::Databases(restore())));
+        }
+        Self { asks, flaps, scripts, live_restore }
     }
 
     /// A machine for it, with what is not ours on it too.

@@ -5,17 +5,22 @@ use std::time::Duration;
 
 use witwd::host::Clock as _;
 use witwd::host::virtual_time::VirtualClock;
+use witwd::model::backup::{Errand, Work};
 use witwd::model::history::Goal;
 use witwd::model::status::Status;
 use witwd::model::time::Moment;
 use witwd::supervisor::sim::SimMachine;
-use witwd::supervisor::{Closed, Command, Down, HandError, Handle, Occasion, Up, channel, not_up};
+use witwd::supervisor::{Closed, Command, Down, ErrandError, HandError, Handle, Occasion, Up, channel, not_up};
 
 use super::case::{Ask, Asks, File, KEPT};
+use super::databases::Databases;
 use super::tell::tell;
 
 /// How long after its end the next daemon begins: what a guardian takes.
 const REBORN: Duration = Duration::from_millis(100);
+/// So often, and after so long, is asked again for what was refused.
+const REFUSALS: usize = 60;
+const AGAIN: Duration = Duration::from_secs(5);
 /// How often it is asked whether its loop turns, and how long it may take to say so.
 const PULSE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(1));
 
@@ -56,6 +61,8 @@ pub struct Place {
     pub machine: SimMachine,
     pub clock: Arc<VirtualClock>,
     pub asks: Arc<Asks>,
+    /// The databases of its server.
+    pub databases: Arc<Databases>,
     progress: Arc<Mutex<Progress>>,
 }
 
@@ -64,8 +71,11 @@ impl Place {
     pub fn new(seed: u64, asks: &Asks) -> Self {
         let wall = "2026-01-01T00:00:00Z".parse().expect("a time");
         let clock = Arc::new(VirtualClock::at(Moment::default(), wall));
-        let machine = SimMachine::new(clock.clone(), seed);
-        Self { machine, clock, asks: Arc::new(asks.clone()), progress: Arc::default() }
+        let mut machine = SimMachine::new(clock.clone(), seed);
+        let databases = Databases::new(clock.clone(), machine.engine.clone(), machine.prober.clone());
+        let databases = Arc::new(databases);
+        machine.backups = databases.clone();
+        Self { machine, clock, asks: Arc::new(asks.clone()), databases, progress: Arc::default() }
     }
 
     /// What outlives daemons.
@@ -125,13 +135,32 @@ impl Place {
             }
         }
         // What makes no sense any more is refused: that is an answer too.
-        let answered = send(handle, ask).await.is_ok();
+        if let Ask::Databases(Work::Undo) = ask {
+            // Who asked twice would have it done and undone.
+            self.progress().answered += 1;
+        }
+        let answered = match ask {
+            Ask::Databases(work) => self.ask_for(handle, work).await.is_ok(),
+            _ => send(handle, ask).await.is_ok(),
+        };
         let mut progress = self.progress();
         (progress.waiting, progress.spoken) = (!answered, self.clock.moment());
-        progress.answered += usize::from(answered);
+        progress.answered += usize::from(answered && *ask != Ask::Databases(Work::Undo));
         progress.is_down = answered && matches!(ask, Ask::Down { .. });
         progress.life.1 = progress.life.0;
         answered
+    }
+
+    /// Asks for work until it is done or has failed. What is refused is asked for again: another one is not over yet.
+    async fn ask_for(&self, handle: &Handle, work: &Work) -> Result<(), Closed> {
+        for _ in 0..REFUSALS {
+            let errand = Errand { of: "db".parse().expect("a name"), work: work.clone() };
+            match handle.errand(errand).await? {
+                Err(ErrandError::Refused(_)) => self.clock.sleep(AGAIN).await,
+                Ok(_) | Err(ErrandError::Failed(_)) => return Ok(()),
+            }
+        }
+        Ok(())
     }
 
     /// One life of a daemon: it goes on with what was asked, and whoever has not been answered asks (again).
@@ -177,6 +206,7 @@ pub async fn send(handle: &Handle, ask: &Ask) -> Result<Option<u64>, Closed> {
             let volumes = with_volume.then(|| KEPT.to_owned()).into_iter().collect();
             handle.down(Down { volumes, resumed: false }).await.map(Some)
         }
+        Ask::Databases(_) => Ok(None),
         Ask::Hand(wish) => match handle.hand(wish.clone()).await {
             Ok((generation, _)) => Ok(Some(generation)),
             Err(HandError::Refused(_)) => Ok(None),

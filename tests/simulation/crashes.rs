@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use witwd::engine::sim::Foreign;
 use witwd::host::Clock as _;
+use witwd::model::backup::Work;
+use witwd::model::database_snapshot::SnapshotWork;
 use witwd::model::wish::Wish;
 
-use super::case::{Ask, Asks, Case, File, of};
+use super::case::{Ask, Asks, Case, File, of, restore};
 use super::client::Place;
 use super::end::{End, difference, end};
 use super::lives::{AsyncLife, lives};
@@ -24,6 +26,8 @@ enum Happens {
     Dies(&'static str),
     Removed(&'static str),
     Hangs(&'static str),
+    /// The app is not well with what is restored.
+    IsSick,
     EngineRestarts,
 }
 
@@ -59,6 +63,15 @@ fn scenarios() -> Vec<Scenario> {
         asked("a restart by hand", Ask::Hand(Wish::Restart { of: of("app") })),
         asked("a restart of the database by hand", Ask::Hand(Wish::Restart { of: of("db") })),
         asked("a stop by hand", Ask::Hand(Wish::Stop { of: of("app") })),
+        asked("a restore", Ask::Databases(restore())),
+        one("a restore that the app is not well with", Some(File::Two), Some(Ask::Databases(restore())), Happens::IsSick),
+        Scenario {
+            name: "an undo",
+            before: vec![Ask::Up(File::Two), Ask::Databases(restore())],
+            ask: Some(Ask::Databases(Work::Undo)),
+            happens: Happens::Nothing,
+        },
+        asked("a snapshot", Ask::Databases(Work::Snapshot(SnapshotWork::Save { label: "s".parse().expect("a label") }))),
         happens("an app that dies", Happens::Dies("demo-app-1")),
         happens("a database that dies", Happens::Dies("demo-db-1")),
         happens("an app that is removed", Happens::Removed("demo-app-1")),
@@ -103,7 +116,7 @@ impl AsyncLife<Result<(), String>> for Settling {
 fn happen(place: &Place, happens: Happens) {
     let engine = &place.machine.engine;
     match happens {
-        Happens::Nothing => {}
+        Happens::Nothing | Happens::IsSick => {}
         Happens::Dies(name) => engine.foreign(&Foreign::Kill(name.to_owned())).expect("it is there"),
         Happens::Removed(name) => engine.foreign(&Foreign::Remove(name.to_owned())).expect("it is there"),
         Happens::Hangs(name) => engine.hang(name, true),
@@ -129,6 +142,9 @@ fn run(scenario: &Scenario, crash_after: usize) -> Run {
         place.machine.engine.add_image("postgres:17");
         place.machine.engine.set_offline(true);
     }
+    if let (Happens::IsSick, Work::Restore(wanted)) = (scenario.happens, restore()) {
+        place.databases.sicken(&wanted.source.to_string());
+    }
     if !scenario.before.is_empty() {
         place.progress().happened = true;
         lives(&place, || Flow::On, &Settling { happens: Happens::Nothing }).expect("it begins well");
@@ -152,7 +168,15 @@ fn run(scenario: &Scenario, crash_after: usize) -> Run {
     );
     let mut broken: Vec<String> = watch.broken.into_iter().collect();
     broken.extend(settled.err());
-    Run { end: end(&place), broken, polls, crashed }
+    broken.extend(place.databases.broken());
+    // Where an undo was lost with its daemon, nobody knows of it.
+    let is_undo = scenario.ask == Some(Ask::Databases(Work::Undo));
+    let databases = if is_undo { Vec::new() } else { place.databases.end() };
+    if is_undo && place.databases.live().is_none() {
+        broken.push("one-live-database: nobody has the name".to_owned());
+    }
+    let end = end(&place).into_iter().chain(databases).collect();
+    Run { end, broken, polls, crashed }
 }
 
 /// Every crash of a scenario, on as many threads as there are processors; how many there were.
@@ -161,9 +185,11 @@ fn crash_everywhere(scenario: &Scenario) -> (usize, Vec<String>) {
     assert_eq!(undisturbed.broken, Vec::<String>::new(), "{}", scenario.name);
     let (next, crashes, found) = (AtomicUsize::new(1), AtomicUsize::new(0), Mutex::new(Vec::new()));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    // It waits for a minute, with little that is new between two probes.
+    let every = if matches!(scenario.happens, Happens::IsSick) { 3 } else { 1 };
     let work = || {
         loop {
-            let crash_after = next.fetch_add(1, Ordering::SeqCst);
+            let crash_after = next.fetch_add(1, Ordering::SeqCst) * every;
             if crash_after > undisturbed.polls {
                 return;
             }

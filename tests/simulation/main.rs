@@ -11,6 +11,7 @@ mod case;
 mod client;
 mod coverage;
 mod crashes;
+mod databases;
 mod end;
 mod found;
 mod hands;

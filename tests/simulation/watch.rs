@@ -295,7 +295,9 @@ impl Watch {
         let rivals = alone.filter(|other| other.state.is_up() && other.identity().is_some_and(|own| own.key == identity.key));
         let was_well = self.unwell.get(&container.id.0).is_some_and(|unwell| call.at.since(*unwell) > UNWELL);
         let is_quiet = call.at.since(spoken) > UNASKED;
-        if is_wanted && was_well && is_quiet && rivals.count() < 2 && !self.is_meant_by_hand(world, container) {
+        let makes_way = || self.place.machine.kept().history.backups.values().any(|known| known.restoring.is_some());
+        let has_reason = self.is_meant_by_hand(world, container);
+        if is_wanted && was_well && is_quiet && rivals.count() < 2 && !has_reason && !makes_way() {
             self.breaks("the-well-are-left-alone", format!("{} is stopped", identity.key));
         }
     }

@@ -3,6 +3,8 @@
 use expect_test::expect;
 
 use super::fixture::World;
+use crate::model::backup::Work;
+use crate::model::database_snapshot::SnapshotWork;
 use crate::model::workload::KindName;
 
 #[test]
@@ -20,6 +22,19 @@ fn a_set_is_begun_when_it_is_due_and_its_server_is_ready() {
 fn a_set_that_is_taken_is_not_begun_again_and_holds_nobody_up() {
     World::demo().ground().ready("db").created("app").set_due("db").taking_a_set("db").check(expect![[r#"
         start app app-1 | created, all it needs is there
+    "#]]);
+}
+
+#[test]
+fn a_server_that_copies_a_database_is_not_stopped_for_letting_nobody_in() {
+    let save = || Work::Snapshot(SnapshotWork::Save { label: "s".parse().expect("a label") });
+    World::demo().ground().sick("db").at_work("db", save()).check(expect![[r#"
+        create app as demo-app-1 | no container
+        blocked db | GET /healthz: timed out
+    "#]]);
+    World::demo().ground().sick("db").at_work("db", Work::Snapshot(SnapshotWork::List)).check(expect![[r#"
+        stop db db-1 | liveness lost: GET /healthz: timed out
+        create app as demo-app-1 | no container
     "#]]);
 }
 
@@ -54,6 +69,10 @@ fn names_change_hands_when_those_who_need_the_database_are_stopped_and_not_befor
     let world = || World::demo().ground().ready("db").exchange_due("db");
     world().ready("app").check(expect![[r#"
         stop app app-1 | db gets restored databases
+        blocked db | waiting until app is stopped
+    "#]]);
+    // A start that is under way when the names are to change back comes to its end first.
+    world().exited("app", 143, 0).in_flight("app").check(expect![[r#"
         blocked db | waiting until app is stopped
     "#]]);
     world().exited("app", 143, 0).check(expect![[r#"

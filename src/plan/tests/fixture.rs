@@ -443,9 +443,14 @@ impl World {
     }
 
     /// A set of it is taken just now.
-    pub fn taking_a_set(mut self, text: &str) -> Self {
+    pub fn taking_a_set(self, text: &str) -> Self {
+        self.at_work(text, set())
+    }
+
+    /// This is done with its databases just now.
+    pub fn at_work(mut self, text: &str, work: Work) -> Self {
         let (container, image) = (ContainerId(format!("{text}-1")), ImageId("sha256:postgis:17".to_owned()));
-        let action = Action::Backup { name: name(text), container, image, work: set() };
+        let action = Action::Backup { name: name(text), container, image, work };
         self.in_flight.insert(action.target(), action);
         self
     }
