@@ -14,7 +14,7 @@ use crate::recipe::{Made, Recipe};
 use crate::stack::TestStack;
 use crate::support::TINY;
 
-const IMAGE: &str = "localhost/witwd-test-postgres:17";
+pub const IMAGE: &str = "localhost/witwd-test-postgres:17";
 const STACK: &str = r#"
 name = "NAME"
 [services.app]
@@ -146,7 +146,7 @@ async fn answers(address: &str) -> bool {
     answer.is_ok()
 }
 
-fn image() {
+pub fn image() {
     let there = Command::new("docker").args(["image", "inspect", IMAGE]).output();
     if there.is_ok_and(|output| output.status.success()) {
         return;

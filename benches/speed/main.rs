@@ -13,6 +13,7 @@
 #![expect(clippy::print_stdout, reason = "the table is the result")]
 #![expect(clippy::unwrap_used, reason = "a measurement that can't go on has failed")]
 
+mod backup;
 mod compose;
 mod crash;
 mod database;
@@ -50,7 +51,7 @@ mod world;
 use compose::Compose;
 
 /// What can be measured, by the word it is chosen with.
-const ALL: [&str; 8] = ["program", "planning", "up", "unchanged", "idle", "crash", "database", "build"];
+const ALL: [&str; 9] = ["program", "planning", "up", "unchanged", "idle", "crash", "database", "backup", "build"];
 
 fn main() {
     let chosen: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
@@ -81,6 +82,7 @@ async fn measured(word: &str, compose: Option<&Compose>) {
         "idle" => idle::idle().await,
         "crash" => crash::crash_to_running().await,
         "database" => database::database_then_app(compose).await,
+        "backup" => backup::backup().await,
         _ => unreachable!("every word of ALL has its measurement"),
     }
 }
