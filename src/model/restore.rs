@@ -57,6 +57,28 @@ pub struct Restore {
     pub with_safety_set: bool,
 }
 
+/// The longest name of a database, in bytes: a server cuts longer ones.
+const LONGEST: usize = 63;
+
+impl Restore {
+    /// A name that was asked for and can't be that of a database of users, with why, for people; `None`: there is none.
+    pub fn misnamed(&self) -> Option<(&str, &'static str)> {
+        // Of a set or a snapshot it names what is in it.
+        let replaced = self.database.as_ref().filter(|_| matches!(self.source, Source::File(_)));
+        self.to.iter().chain(replaced).find_map(|name| {
+            let why = match name.as_str() {
+                "" => "it is empty",
+                "postgres" | "template0" | "template1" => "it is the server's own",
+                ours if ours.starts_with("witwd_") => "such names are witwd's own",
+                long if long.len() > LONGEST => "it has more than 63 bytes",
+                nul if nul.contains('\0') => "it has a byte 0",
+                _ => return None,
+            };
+            Some((name.as_str(), why))
+        })
+    }
+}
+
 /// A name that changes hands: databases are known by their object ids.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Exchange {

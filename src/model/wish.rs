@@ -137,7 +137,7 @@ pub struct Refusal {
 
 impl Refusal {
     /// Words that never make sense for this file.
-    pub(super) fn usage(message: String, hint: impl Into<String>) -> Self {
+    pub fn usage(message: String, hint: impl Into<String>) -> Self {
         Self { message, hint: Some(hint.into()), depends_on_state: false }
     }
 

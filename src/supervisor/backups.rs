@@ -220,6 +220,11 @@ impl Supervisor {
             let words = format!("the daemon runs no postgres {}", errand.of);
             return Some(Refusal::state(words, "`witwd up -d` has it run what stack.toml says"));
         };
+        if let Work::Restore(wanted) = &errand.work
+            && let Some((name, why)) = wanted.misnamed()
+        {
+            return Some(Refusal::usage(format!("{name:?} is no name for a database: {why}"), "choose another one"));
+        }
         if (errand.work.makes_databases() || errand.work == Work::Undo)
             && let Some(refusal) = self.refuse_restore(errand, self.context.clock.wall())
         {

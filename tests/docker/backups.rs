@@ -30,7 +30,7 @@ async fn stack(name: &str, text: &str) -> TestStack {
 
 /// Waits for the set that is taken once the server is ready.
 pub async fn first(stack: &TestStack) {
-    eventually(SOON * 2, "the first set", async || {
+    eventually(SOON * 4, "the first set", async || {
         let backup = stack.item("db")["backup"].clone();
         assert_eq!(backup["failed"], Value::Null, "{backup}");
         (backup["sets"].as_u64() > Some(0) && backup["under_way"].is_null()).then_some(())

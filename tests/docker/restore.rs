@@ -94,6 +94,11 @@ CREATE POLICY mine ON secret USING (n = 1);
 CREATE FUNCTION told() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN RETURN; END';
 CREATE EVENT TRIGGER e ON sql_drop EXECUTE FUNCTION told();
 SELECT lo_from_bytea(0, 'a large object');
+CREATE EXTENSION postgis;
+INSERT INTO spatial_ref_sys (srid, auth_name, auth_srid, srtext, proj4text) VALUES (990001, 'ours', 1, 'ours', '+proj=longlat +no_defs');
+CREATE TABLE places (at geometry(Point, 990001));
+INSERT INTO places SELECT ST_SetSRID(ST_MakePoint(n, n), 990001) FROM generate_series(1, 50) n;
+CREATE INDEX ON places USING gist (at);
 ALTER DATABASE app SET timezone TO 'Europe/Zurich';
 ALTER DATABASE app SET search_path TO "$user", public;
 ALTER ROLE "Odd ""role" IN DATABASE app SET work_mem TO '5MB';
@@ -107,7 +112,10 @@ async fn a_restore_brings_all_of_it_back_can_be_undone_and_makes_copies() {
     let stack = stack("restore-whole").await;
     sql(&stack, ODD);
     let before = canonical(&stack, "app");
-    for needle in ["Odd", "lo_", "Europe/Zurich", "ROW LEVEL SECURITY", "EVENT TRIGGER", "GENERATED", "it''s odd", "5MB"] {
+    let needles = ["Odd", "lo_", "Europe/Zurich", "ROW LEVEL SECURITY", "EVENT TRIGGER", "GENERATED", "it''s odd", "5MB"];
+    for needle in
+        needles.iter().chain(&["+proj=longlat +no_defs", "geometry(Point,990001)", "MATERIALIZED VIEW", "ATTACH PARTITION"])
+    {
         assert!(before.iter().any(|line| line.contains(needle)), "{needle} is what this is about");
     }
     let set = set_of_now(&stack);

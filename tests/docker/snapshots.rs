@@ -5,7 +5,7 @@ use std::process::Stdio;
 use serde_json::Value;
 
 use crate::backups::{kill, sets};
-use crate::restore::{ODD, canonical, databases, nothing_is_left, set_of_now, sql, stack, step};
+use crate::restore::{ODD, canonical, databases, nothing_is_left, set_of_now, sql, sql_in, stack, step};
 use crate::stack::{TestStack, text};
 use crate::support::{SOON, end_of, ended, eventually};
 
@@ -71,7 +71,10 @@ async fn a_daemon_that_is_killed_while_it_saves_leaves_no_half_snapshot() {
     sql(&stack, "CREATE TABLE t AS SELECT n, repeat(md5(n::text), 30) AS v FROM generate_series(1, 200000) n");
     let words = ["snapshot", "save", "half"];
     let mut asked = stack.command(&words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
-    eventually(SOON, "it copies", async || (step(&stack).as_deref() == Some("saving")).then_some(())).await;
+    let copies = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CREATE DATABASE \"witwd!_new!_%' ESCAPE '!' \
+         AND state = 'active' AND pid <> pg_backend_pid()";
+    eventually(SOON, "it copies", async || (sql_in(&stack, "postgres", copies) == "1").then_some(())).await;
+    assert_eq!(step(&stack).as_deref(), Some("saving"));
     ended(kill(stack.daemon_pid()));
     assert_ne!(end_of(&mut asked).code(), Some(0), "who asked is not told that it is done");
     eventually(SOON * 2, "the next daemon is done with it", async || {
@@ -80,6 +83,7 @@ async fn a_daemon_that_is_killed_while_it_saves_leaves_no_half_snapshot() {
     })
     .await;
     assert_eq!(labels(&stack), Vec::<Value>::new());
+    assert_eq!(sql_in(&stack, "postgres", copies), "0", "a server would go on with it");
     assert_eq!(databases(&stack), "app postgres", "and the database lets everybody in");
     stack.done(&["snapshot", "save", "half"]);
     assert_eq!(labels(&stack), ["half"]);

@@ -316,12 +316,13 @@ fn no_file_names_a_path_of_a_machine() {
 #[test]
 fn every_planted_bug_applies() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let patches: Vec<PathBuf> = std::fs::read_dir(root.join("tests/planted"))
-        .expect("planted bugs")
-        .map(|entry| entry.expect("an entry").path())
-        .filter(|path| path.extension().is_some_and(|end| end == "patch"))
-        .collect();
-    assert!(patches.len() >= 12, "{patches:?}");
+    let of = |directory: &str| -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(root.join(directory)).expect("planted bugs").map(|entry| entry.expect("an entry").path());
+        entries.filter(|path| path.extension().is_some_and(|end| end == "patch")).collect()
+    };
+    let (patches, levels) = (of("tests/planted"), of("tests/planted/levels"));
+    assert!(patches.len() >= 12 && levels.len() == 4, "{patches:?} {levels:?}");
+    let patches = patches.into_iter().chain(levels);
     for patch in patches {
         // A tree within another repository is none of its own.
         let mut git = std::process::Command::new("git");

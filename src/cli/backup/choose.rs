@@ -22,7 +22,8 @@ pub(super) fn postgres<'a>(loaded: &'a Loaded, name: Option<&str>, verb: &str) -
     if settings.is_external() {
         let words = format!("{} is an external server: no sets of it are taken by this version", workload.name);
         let hint = "`pg_dump` with the address that `witwd db url` shows takes a dump";
-        return Err(Failure::new(Exit::Failed, words).hint(hint));
+        let exit = if verb == "restore" { Exit::Refused } else { Exit::Failed };
+        return Err(Failure::new(exit, words).hint(hint));
     }
     Ok(workload)
 }

@@ -13,12 +13,16 @@ use crate::model::restore::{Restore, Source};
 use crate::model::workload::Workload;
 
 pub(super) async fn run(context: &Context, args: &RestoreArgs, path: &Path, workload: &Workload) -> Done {
-    let unread = |error| Failure::new(Exit::Usage, format!("the file {} can't be read: {error}", path.display()));
+    let unread = |error: std::io::Error| Failure::new(Exit::Usage, format!("the file {} can't be read: {error}", path.display()));
     let path = path.canonicalize().map_err(unread)?;
-    let bytes = std::fs::metadata(&path).map_err(unread)?.len();
+    let facts = std::fs::metadata(&path).map_err(unread)?;
+    if !facts.is_file() {
+        return Err(unread(std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is no file")));
+    }
+    let bytes = facts.len();
     let own = workload.postgres().map(|postgres| postgres.database.to_string());
     let name = args.database.clone().or(own).unwrap_or_default();
-    context.output.note(&format!("file {}, {}: restored as the app's own role", path.display(), tell::size(bytes)));
+    context.output.note(&format!("file {}, {}: restored by a role that may do nothing else", path.display(), tell::size(bytes)));
     let (database, to) = (args.database.clone(), args.to.clone());
     if let Some(to) = &to {
         context.output.note(&format!("it becomes database {to}, beside the others"));

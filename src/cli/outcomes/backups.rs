@@ -22,6 +22,7 @@ const TRIED: &[&str] = &[
 const TRIED_TO_RESTORE: &[&str] = &[
     "mend that, or say `--without-safety-set`: what is there is kept for 24 hours all the same",
     "nothing was changed; `pg_dump -Fc` makes what is taken, `witwd psql` runs a script",
+    "nothing was changed; `witwd snapshot list` shows what there is",
     "nothing was changed; `witwd backup list` shows the other sets",
     "`witwd snapshot list` shows them",
     "`witwd restore latest --to DATABASE` makes a copy to look at; `witwd logs` shows what they said",
@@ -43,7 +44,7 @@ pub(super) const ROWS: &[Outcome] = &[
             "`witwd logs witwd` shows what was tried; `witwd ps` when it is tried again",
         ])
         .means("nothing of it is left; 6: there is one of that name"),
-    Outcome::new(&[Exit::Failed, Exit::Usage], "failed to ask for snapshots: {why}")
+    Outcome::new(&[Exit::Failed, Exit::Usage], "failed to look after snapshots: {why}")
         .hints(&[
             "`witwd snapshot list` shows them",
             "`witwd ps` shows how the server is",
@@ -64,7 +65,7 @@ pub(super) const ROWS: &[Outcome] = &[
     failed("set {set} can't be used: {why}").means("another version of witwd took it, or it is damaged"),
     failed("{name} has no good backup set").hints(&["`witwd backup list` shows what is wrong with those that are there"]),
     failed("a set is taken or tried in {directory} just now").hints(&["`witwd ps` shows how far it is; try it again then"]),
-    failed("{name} is an external server: no sets of it are taken by this version")
+    Outcome::new(&[Exit::Failed, Exit::Refused], "{name} is an external server: no sets of it are taken by this version")
         .hints(&["`pg_dump` with the address that `witwd db url` shows takes a dump"]),
     failed("the daemon runs no postgres {name}").hints(&["`witwd up -d` has it run what stack.toml says"]),
     failed("failed to {operation} {path}: {why}").means("the directory of the sets"),
@@ -82,6 +83,7 @@ pub(super) const ROWS: &[Outcome] = &[
         .hints(&["`witwd backup list` shows them; `witwd restore latest`, `witwd restore --at TIME`"]),
     usage("`undo` takes back the last restore, whatever that was of").hints(&["leave out `--at` and `--file`"]),
     usage("the file {path} can't be read: {why}"),
+    usage("{name} is no name for a database: {why}").hints(&["choose another one"]),
     usage("{time} is no time with its zone").hints(&["one looks like 2026-11-20T21:30:00+01:00, or 2026-11-20T20:30:00Z"]),
     usage("{time} has not come yet").hints(&["there are sets from {first} to {last}", "{name} has no good backup set"]),
     usage("no good backup set is as old as {time}")

@@ -133,13 +133,12 @@ impl Sets {
         difference.map_or(Ok(listing.entries.unwrap_or_default()), |words| Err(damaged(words)))
     }
 
-    /// Decodes an archive whole: its end is reached, or there is an error. Returns its size, in bytes.
-    pub(super) async fn decode(&self, container: &ContainerId, path: &Path, mut meter: Meter<'_>) -> Result<u64, BackupError> {
+    /// Decodes an archive whole: its end is reached, or there is an error.
+    async fn decode(&self, container: &ContainerId, path: &Path, mut meter: Meter<'_>) -> Result<(), BackupError> {
         let command = ["pg_restore", "-f", "/dev/null"].map(str::to_owned).to_vec();
         let feeding = Feeding { container, command, user: None, path };
         let fed = self.feed(feeding, |_| (), |bytes| meter.add(bytes)).await?;
-        ended_well("pg_restore", fed.code, &fed.said)?;
-        Ok(meter.bytes())
+        ended_well("pg_restore", fed.code, &fed.said)
     }
 
     async fn list(&self, container: &ContainerId, path: &Path) -> Result<Listing, BackupError> {

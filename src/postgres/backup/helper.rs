@@ -141,14 +141,8 @@ impl Sets {
         self.put_password_of(order, container, (SUPERUSER, password)).await
     }
 
-    /// Puts the password of the app's role into such a container.
-    pub(super) async fn put_password_of_app(&self, order: &Order<'_>, container: &ContainerId) -> Result<(), BackupError> {
-        let role = order.postgres().map(|postgres| &postgres.user);
-        let password = role.and_then(|role| self.passwords.get(&order.workload.name, role));
-        self.put_password_of(order, container, (role.map_or("", |role| role.as_str()), password)).await
-    }
-
-    async fn put_password_of(
+    /// Puts the password of a role into such a container.
+    pub(super) async fn put_password_of(
         &self,
         order: &Order<'_>,
         container: &ContainerId,

@@ -80,7 +80,9 @@ impl Sets {
         let reach = self.engine.reach(&order.container, PORT).await;
         let (Reach::Direct(address) | Reach::Published(address)) =
             reach.map_err(|error| BackupError::Engine("ask how the server is reached", error))?;
-        let config = config(address, database, SUPERUSER, &password);
+        let mut config = config(address, database, SUPERUSER, &password);
+        // What others made in a database must not be found where the server's own is meant.
+        config.options("-c search_path=pg_catalog");
         let opened = within(self.clock.as_ref(), PATIENCE, Session::open(&config)).await;
         let opened = opened.ok_or_else(|| unavailable("no answer to an attempt to connect".to_owned()))?;
         opened.map_err(|error| {

@@ -33,11 +33,6 @@ impl<'a> Meter<'a> {
         Self { clock, sink, what, expected: expected.filter(|bytes| *bytes > 0), began, told: began, bytes: 0 }
     }
 
-    /// How many bytes it had.
-    pub fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
     /// Takes note of more bytes.
     pub fn add(&mut self, bytes: usize) {
         self.bytes += bytes as u64;

@@ -183,7 +183,15 @@ impl Sets {
     async fn compare(&self, server: &Server<'_>, database: &Database) -> Result<u64, BackupError> {
         let differs = |words: String| BackupError::Differs { database: database.name.clone(), words };
         let questions: String = questions(database).iter().flat_map(|question| [question, ";\n"]).collect();
-        let answer = self.psql(server, &statements::connection(&database.name), "count what was restored", questions).await?;
+        let counted = self.psql(server, &statements::connection(&database.name), "count what was restored", questions).await;
+        let answer = counted.map_err(|error| match error {
+            // A table that is not there is no accident of the server.
+            BackupError::Statement { words, .. } if words.contains("does not exist") => {
+                let first = words.lines().next().unwrap_or_default();
+                differs(first.split_once("ERROR:").map_or(first, |(_, missing)| missing.trim()).to_owned())
+            }
+            error => error,
+        })?;
         let numbers: Option<Vec<u64>> = answer.lines().map(|line| line.trim().parse().ok()).collect();
         let numbers = numbers.ok_or_else(|| differs(format!("it answered {answer:?}")))?;
         let equal = compare(database, &numbers).map_err(differs)?;
@@ -216,9 +224,13 @@ impl Sets {
             user: Some(SUPERUSER.to_owned()),
             stdin: Some(input),
             // Names are spelled in UTF-8 whatever the database holds, and no limit of a role counts here.
-            env: ["LC_ALL=C", "PGCLIENTENCODING=UTF8", "PGOPTIONS=-c statement_timeout=0 -c lock_timeout=0"]
-                .map(str::to_owned)
-                .to_vec(),
+            env: [
+                "LC_ALL=C",
+                "PGCLIENTENCODING=UTF8",
+                "PGOPTIONS=-c statement_timeout=0 -c lock_timeout=0 -c search_path=pg_catalog",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
         };
         let output = self.engine.exec(container, &exec, STATEMENT).await;
         output.map_err(|error| BackupError::Engine("run a command in the trial restore", error))

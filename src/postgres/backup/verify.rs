@@ -1,5 +1,7 @@
 //! `backup verify`: a set that is there, looked at again on every level.
 
+use std::path::Path;
+
 use super::error::BackupError;
 use super::manifest::{Manifest, Verified};
 use super::take::Order;
@@ -41,12 +43,7 @@ impl Sets {
     }
 
     /// L1 and L2.
-    pub(super) async fn look(
-        &self,
-        order: &Order<'_>,
-        set: &std::path::Path,
-        manifest: Manifest,
-    ) -> (Manifest, Option<BackupError>) {
+    pub(super) async fn look(&self, order: &Order<'_>, set: &Path, manifest: Manifest) -> (Manifest, Option<BackupError>) {
         let (now, before) = (Some(self.clock.wall()), manifest.verify.clone());
         let looked = self.look_at(order, set, &manifest).await;
         let verify = match &looked {
@@ -59,11 +56,24 @@ impl Sets {
         (Manifest { verify, ..manifest }, looked.err())
     }
 
-    async fn look_at(&self, order: &Order<'_>, set: &std::path::Path, manifest: &Manifest) -> Result<(), BackupError> {
-        for stored in manifest.files() {
-            check::stored(set, stored).await?;
+    async fn look_at(&self, order: &Order<'_>, set: &Path, manifest: &Manifest) -> Result<(), BackupError> {
+        self.passes(order, set, manifest, Proof::Stored).await?;
+        self.passes(order, set, manifest, Proof::Read).await
+    }
+
+    /// Whether a set passes one level, whatever the others would say of it.
+    pub async fn passes(&self, order: &Order<'_>, set: &Path, manifest: &Manifest, level: Proof) -> Result<(), BackupError> {
+        match level {
+            Proof::None => Ok(()),
+            Proof::Stored => {
+                for stored in manifest.files() {
+                    check::stored(set, stored).await?;
+                }
+                Ok(())
+            }
+            Proof::Read => self.read(order, set, manifest, true).await.map(drop),
+            Proof::Restored => self.trial(order, set, manifest).await.map(drop),
         }
-        self.read(order, set, manifest, true).await.map(|_| ())
     }
 }
 

@@ -58,6 +58,7 @@ impl Sets {
             session.close(self.clock.as_ref()).await;
             return Ok(());
         }
+        self.end_copies(&session).await?;
         for (oid, name) in names(&session).await? {
             if facts::is_unfinished(&name) || (name == aside(oid) && databases.contains(&oid)) {
                 let name = identifier(&name);
@@ -65,7 +66,21 @@ impl Sets {
                 run(&session, "remove what is not used any more", &format!("DROP DATABASE {name} WITH (FORCE)")).await?;
             }
         }
+        run(&session, "remove the role of a file", &format!("DROP ROLE IF EXISTS {}", super::foreign::STRANGER)).await?;
         session.close(self.clock.as_ref()).await;
+        Ok(())
+    }
+
+    /// Ends the making of databases that nobody waits for any more: a server does not notice that whoever asked for one
+    /// is gone, and it would be there later.
+    async fn end_copies(&self, session: &Session) -> Result<(), BackupError> {
+        const END: &str = "SELECT count(pg_catalog.pg_terminate_backend(pid))::int8 FROM pg_catalog.pg_stat_activity \
+             WHERE pid <> pg_catalog.pg_backend_pid() AND application_name = 'witwd' AND state = 'active' \
+             AND starts_with(query, 'CREATE DATABASE \"witwd_new_')";
+        let until = self.clock.moment() + PATIENCE;
+        while facts::number(session, "end what nobody waits for", END).await? > 0 && self.clock.moment() < until {
+            self.clock.sleep(PAUSE).await;
+        }
         Ok(())
     }
 }

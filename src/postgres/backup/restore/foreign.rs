@@ -1,8 +1,11 @@
 //! A restore of an archive that nobody knows anything of: one of another server, another tool. It is read whole, and
-//! restored by the app's own role, which may do no more than the app: never by the superuser.
+//! restored by a role that is made for it, owns nothing but the new database, and goes again: an archive can hold any
+//! statement. What it made is the app's then.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
 
 use super::super::Sets;
 use super::super::check::{Feeding, is_damage};
@@ -15,26 +18,30 @@ use super::super::manifest::Properties;
 use super::super::progress::Meter;
 use super::super::statements;
 use super::super::take::Order;
-use super::{LIMIT, exchange, like};
+use super::{LIMIT, archive, exchange, like};
 use crate::engine::request::FileToPut;
 use crate::model::name::ContainerId;
 use crate::model::restore::{Exchange, Restore, Source};
 use crate::postgres::SUPERUSER;
 use crate::postgres::connect::{Session, within};
-use crate::postgres::sql::identifier;
+use crate::postgres::sql::{identifier, literal};
 
 /// The name that what is made has until it is whole.
 const NEW: &str = "witwd_new_1";
+/// The role that restores.
+pub(super) const STRANGER: &str = "witwd_restore";
 /// What of an archive is restored, as a file of the container.
 const CHOSEN: &str = "entries";
+/// What a program says where the server, and not the file, is in the way.
+const OF_SERVER: [&str; 4] = ["server closed the connection", "terminating connection", "could not extend file", "No space left"];
 
 /// An archive that was read whole.
 pub(super) struct Foreign {
-    pub path: std::path::PathBuf,
+    path: PathBuf,
     /// What its table of contents says.
     listing: Listing,
     /// The entries that are restored, as `pg_restore --list` shows them.
-    entries: String,
+    entries: Vec<String>,
     /// The extensions that it wants.
     extensions: BTreeSet<String>,
 }
@@ -42,20 +49,17 @@ pub(super) struct Foreign {
 impl Sets {
     /// Reads an archive whole, and looks whether this server can take it.
     pub(super) async fn read_foreign(&self, order: &Order<'_>, path: &Path, server: &Server) -> Result<Foreign, BackupError> {
-        let role = order.postgres().map(|postgres| postgres.user.as_str()).unwrap_or_default();
-        if role == SUPERUSER {
-            return Err(unfit(
-                path,
-                "the app's role is the superuser, and an archive of others is restored by nobody who may do everything",
-            ));
+        let facts = std::fs::metadata(path).map_err(|error| unfit(path, format!("it can't be read: {error}")))?;
+        if !facts.is_file() {
+            return Err(unfit(path, "it is no file"));
         }
-        let bytes = std::fs::metadata(path).map_err(|error| unfit(path, format!("it can't be read: {error}")))?.len();
         let container = self.reader(order).await?;
-        let read = within(self.clock.as_ref(), LIMIT, self.read_through(order, &container, path, bytes)).await;
+        let read = within(self.clock.as_ref(), LIMIT, self.read_through(order, &container, (path, facts.len()))).await;
         self.end(&container).await;
         let late = BackupError::Slow { what: "reading the file".to_owned(), limit: LIMIT, silent: false };
         let foreign = read.unwrap_or(Err(late)).map_err(|error| of_file(path, error))?;
-        match lacking(&foreign.listing, server) {
+        let lacks = archive::lacking(&foreign.listing, server);
+        match lacks.or(self.lacking_extension(order, &foreign).await?) {
             Some(words) => Err(unfit(path, words)),
             None => Ok(foreign),
         }
@@ -65,23 +69,33 @@ impl Sets {
         &self,
         order: &Order<'_>,
         container: &ContainerId,
-        path: &Path,
-        bytes: u64,
+        (path, bytes): (&Path, u64),
     ) -> Result<Foreign, BackupError> {
-        let meter = Meter::begin(self.clock.as_ref(), &order.progress, "reading the file", Some(bytes));
-        let plain = self.decode(container, path, meter).await?;
+        let mut meter = Meter::begin(self.clock.as_ref(), &order.progress, "reading the file", Some(bytes));
+        // What an archive holds may be compressed in it: its size is that of the script.
+        let (command, mut plain) = (["pg_restore", "-f", "-"].map(str::to_owned).to_vec(), 0);
+        let feeding = Feeding { container, command, user: None, path };
+        let fed = self.feed(feeding, |bytes| plain += bytes.len() as u64, |bytes| meter.add(bytes)).await?;
+        ended_well("pg_restore", fed.code, &fed.said)?;
         self.has_room("a restore", plain).await?;
-        let (mut listing, mut entries, mut extensions) = (Listing::default(), String::new(), BTreeSet::new());
+        let (mut listing, mut entries, mut extensions) = (Listing::default(), Vec::new(), BTreeSet::new());
         let told = self.table_of_contents(container, path, |line| {
             listing.line(line);
-            match wanted_extension(line) {
-                Some(name) => drop(extensions.insert(name.to_owned())),
-                None if is_wanted(line) => entries.extend([line, "\n"]),
-                None => {}
-            }
+            extensions.extend(archive::extension(line).map(str::to_owned));
+            entries.extend(archive::is_restored(line).then(|| line.to_owned()));
         });
         told.await?;
         Ok(Foreign { path: path.to_owned(), listing, entries, extensions })
+    }
+
+    async fn lacking_extension(&self, order: &Order<'_>, foreign: &Foreign) -> Result<Option<String>, BackupError> {
+        const AVAILABLE: &str = "SELECT name::text FROM pg_catalog.pg_available_extensions";
+        let session = self.open(order, SUPERUSER).await?;
+        let available = facts::rows(&session, "list extensions", AVAILABLE).await;
+        session.close(self.clock.as_ref()).await;
+        let available: Vec<String> = available?.iter().map(|row| facts::get(row, 0)).collect::<Result<_, _>>()?;
+        let lacks = foreign.extensions.iter().find(|name| !available.contains(name));
+        Ok(lacks.map(|name| format!("the server's image has no extension {name}")))
     }
 
     /// Makes a database of an archive beside those that are used, like the one whose place it takes.
@@ -94,28 +108,14 @@ impl Sets {
         let Some(postgres) = order.postgres() else { return Ok(Vec::new()) };
         let name = wanted.database.clone().unwrap_or_else(|| postgres.database.to_string());
         let had = self.described(order, &name).await?;
-        self.make_for(order, postgres.user.as_str(), had.as_ref(), server.major()).await?;
-        self.make_extensions(order, foreign).await?;
-        self.fill_foreign(order, foreign).await?;
-        self.finish_foreign(order, foreign).await?;
+        let password = self.make_for_stranger(order, had.as_ref(), server.major()).await?;
+        let schemas = self.make_extensions(order, foreign).await?;
+        self.fill_foreign(order, (foreign, &schemas), password).await?;
+        self.finish_foreign(order, foreign, postgres.user.as_str()).await?;
         let session = self.open(order, SUPERUSER).await?;
         let named = name_it(&session, had.as_ref(), wanted, &name).await;
         session.close(self.clock.as_ref()).await;
         named
-    }
-
-    /// Makes an empty database of the app's role.
-    async fn make_for(&self, order: &Order<'_>, owner: &str, like: Option<&Described>, major: u32) -> Result<(), BackupError> {
-        let make = match like {
-            Some(like) => statements::create(NEW, &Properties { owner: owner.to_owned(), ..like.properties.clone() }, major),
-            None => format!("CREATE DATABASE {NEW} TEMPLATE template0 OWNER {}", identifier(owner)),
-        };
-        let session = self.open(order, SUPERUSER).await?;
-        run(&session, "make a database for the file", &make).await?;
-        // Nobody but its owner gets in before it is whole.
-        run(&session, "keep others out", &format!("REVOKE ALL ON DATABASE {NEW} FROM PUBLIC")).await?;
-        session.close(self.clock.as_ref()).await;
-        Ok(())
     }
 
     /// What a database is like; `None`: there is none of that name.
@@ -130,33 +130,79 @@ impl Sets {
         described.map(Some)
     }
 
-    /// Extensions are of the image, which the file of the stack names: the app's role may not make most of them.
-    async fn make_extensions(&self, order: &Order<'_>, foreign: &Foreign) -> Result<(), BackupError> {
+    /// Makes an empty database, and the role that it is of: its password.
+    async fn make_for_stranger(
+        &self,
+        order: &Order<'_>,
+        like: Option<&Described>,
+        major: u32,
+    ) -> Result<SecretString, BackupError> {
+        let make = match like {
+            Some(like) => statements::create(NEW, &Properties { owner: STRANGER.to_owned(), ..like.properties.clone() }, major),
+            None => format!("CREATE DATABASE {} TEMPLATE template0 OWNER {STRANGER}", identifier(NEW)),
+        };
+        let session = self.open(order, SUPERUSER).await?;
+        let password = facts::one(&session, "think of a password", "SELECT pg_catalog.gen_random_uuid()::text").await?;
+        let password: String = facts::get(&password, 0)?;
+        let role = format!(
+            "CREATE ROLE {STRANGER} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS PASSWORD {}",
+            literal(&password)
+        );
+        run(&session, "make a role for the file", &role).await?;
+        run(&session, "make a database for the file", &make).await?;
+        // Nobody but its owner gets in before it is whole.
+        run(&session, "keep others out", &format!("REVOKE ALL ON DATABASE {NEW} FROM PUBLIC")).await?;
+        session.close(self.clock.as_ref()).await;
+        Ok(password.into())
+    }
+
+    /// Extensions are of the image, which the file of the stack names: nobody but a superuser may make most of them. To
+    /// their tables that users write to, the archive may write too. Returns the schemas that are there then.
+    async fn make_extensions(&self, order: &Order<'_>, foreign: &Foreign) -> Result<Vec<String>, BackupError> {
+        const GRANT: &str = "DO $$ DECLARE t regclass; BEGIN FOR t IN SELECT unnest(extconfig)::regclass FROM pg_extension LOOP \
+             EXECUTE format('GRANT SELECT, INSERT ON %s TO witwd_restore', t); END LOOP; END $$";
         let session = self.open(order, NEW).await?;
+        // Nobody made anything in it so far.
+        run(&session, "say where extensions go", "SET search_path = public").await?;
         let of_stack = order.postgres().into_iter().flat_map(|postgres| &postgres.extensions);
         for extension in of_stack.chain(&foreign.extensions) {
             let make = format!("CREATE EXTENSION IF NOT EXISTS {} CASCADE", identifier(extension));
             run(&session, "make an extension that the file wants", &make).await?;
         }
+        run(&session, "let the file write to tables of extensions", GRANT).await?;
+        let schemas = facts::rows(&session, "list schemas", "SELECT nspname::text FROM pg_catalog.pg_namespace").await?;
         session.close(self.clock.as_ref()).await;
-        Ok(())
+        schemas.iter().map(|row| facts::get(row, 0)).collect()
     }
 
-    async fn fill_foreign(&self, order: &Order<'_>, foreign: &Foreign) -> Result<(), BackupError> {
+    async fn fill_foreign(
+        &self,
+        order: &Order<'_>,
+        what: (&Foreign, &[String]),
+        password: SecretString,
+    ) -> Result<(), BackupError> {
         let (directory, mount) = self.password_mount(order)?;
         let _directory = Removed(directory);
         let mut env = client_environment(order, NEW);
-        let role = order.postgres().map(|postgres| postgres.user.to_string()).unwrap_or_default();
-        env.insert("PGUSER".to_owned(), role);
+        env.insert("PGUSER".to_owned(), STRANGER.to_owned());
         let container = self.make(order, Helper::idle(env, vec![mount], true)).await?;
-        let filled = within(self.clock.as_ref(), LIMIT, self.fill_in(order, foreign, &container)).await;
+        let filling = async {
+            self.put_password_of(order, &container, (STRANGER, Some(password))).await?;
+            self.fill_in(order, &container, what).await
+        };
+        let filled = within(self.clock.as_ref(), LIMIT, filling).await;
         self.end(&container).await;
         filled.unwrap_or(Err(BackupError::Slow { what: "the restore of the file".to_owned(), limit: LIMIT, silent: false }))
     }
 
-    async fn fill_in(&self, order: &Order<'_>, foreign: &Foreign, container: &ContainerId) -> Result<(), BackupError> {
-        self.put_password_of_app(order, container).await?;
-        let content = foreign.entries.clone().into_bytes();
+    async fn fill_in(
+        &self,
+        order: &Order<'_>,
+        container: &ContainerId,
+        (foreign, schemas): (&Foreign, &[String]),
+    ) -> Result<(), BackupError> {
+        let entries = foreign.entries.iter().filter(|line| !archive::is_of_schema(line, schemas));
+        let content = entries.flat_map(|line| [line.as_str(), "\n"]).collect::<String>().into_bytes();
         let file = FileToPut { path: CHOSEN.to_owned(), content, uid: 0, gid: 0, mode: 0o600 };
         let put = self.engine.put_files(container, SECRETS, &[file]).await;
         put.map_err(|error| BackupError::Engine("hand a restore what to restore", error))?;
@@ -168,12 +214,20 @@ impl Sets {
         let command = std::iter::once("pg_restore").chain(flags).chain([into.as_str()]).map(str::to_owned).collect();
         let feeding = Feeding { container, command, user: None, path: &foreign.path };
         let fed = self.feed(feeding, |_| (), |bytes| meter.add(bytes)).await?;
-        ended_well("pg_restore", fed.code, &fed.said).map_err(|error| of_file(&foreign.path, error))
+        ended_well("pg_restore", fed.code, &fed.said).map_err(|error| match error {
+            BackupError::Program { words, .. } if OF_SERVER.iter().any(|of| words.contains(of)) => {
+                BackupError::Unavailable(order.workload.name.clone(), words)
+            }
+            error => of_file(&foreign.path, error),
+        })
     }
 
-    /// Whether all tables are there whose rows the archive has; then it is ready to be used.
-    async fn finish_foreign(&self, order: &Order<'_>, foreign: &Foreign) -> Result<(), BackupError> {
+    /// Whether all tables are there whose rows the archive has; then it is the app's, and ready to be used.
+    async fn finish_foreign(&self, order: &Order<'_>, foreign: &Foreign, app: &str) -> Result<(), BackupError> {
         let session = self.open(order, NEW).await?;
+        let app = identifier(app);
+        let hand_over = format!("REASSIGN OWNED BY {STRANGER} TO {app}; DROP OWNED BY {STRANGER}; DROP ROLE {STRANGER}");
+        run(&session, "hand the database over to the app", &hand_over).await?;
         let made = facts::rows(&session, "list tables", facts::TABLES).await?.len();
         let wanted = foreign.listing.rows_of.len();
         let compared = if made < wanted {
@@ -198,29 +252,6 @@ async fn name_it(session: &Session, had: Option<&Described>, wanted: &Restore, n
     }
 }
 
-/// `7; 3079 16385 EXTENSION - postgis `: the extension that a line of a table of contents makes.
-fn wanted_extension(line: &str) -> Option<&str> {
-    let rest = line.split_once("; ")?.1;
-    rest.splitn(3, ' ').nth(2)?.strip_prefix("EXTENSION - ")?.split(' ').next().filter(|name| !name.is_empty())
-}
-
-/// Whether an entry is restored. What is said of extensions may be said by their owner alone.
-fn is_wanted(line: &str) -> bool {
-    let rest = line.split_once("; ").and_then(|(_, rest)| rest.splitn(3, ' ').nth(2));
-    !line.starts_with(';') && rest.is_some_and(|rest| !rest.starts_with("COMMENT - EXTENSION "))
-}
-
-/// What keeps an archive from being restored.
-fn lacking(listing: &Listing, server: &Server) -> Option<String> {
-    if listing.entries.is_none_or(|entries| entries == 0) {
-        return Some("it has no table of contents".to_owned());
-    }
-    let of = listing.server.as_deref().unwrap_or_default();
-    let major = of.split(['.', ' ']).next().and_then(|major| major.parse::<u32>().ok());
-    let is_newer = major.is_some_and(|major| major > server.major());
-    is_newer.then(|| format!("it is of PostgreSQL {of}, and the server is {}", server.version))
-}
-
 fn unfit(path: &Path, words: impl Into<String>) -> BackupError {
     BackupError::Unfit { source_of: Source::File(path.to_owned()), words: words.into() }
 }
@@ -231,49 +262,5 @@ fn of_file(path: &Path, error: BackupError) -> BackupError {
         BackupError::Program { program, code: code @ 1, words } => unfit(path, format!("{program} ended with {code}: {words}")),
         BackupError::File { source, .. } if is_damage(&source) => unfit(path, source.to_string()),
         other => other,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn extensions_are_made_by_who_may_and_are_not_commented_on() {
-        let lines = [
-            (";     dbname: app", None, false),
-            ("2; 3079 16385 EXTENSION - postgis ", Some("postgis"), true),
-            ("4000; 0 0 COMMENT - EXTENSION postgis ", None, false),
-            ("215; 1259 16386 TABLE public EXTENSION - app", None, true),
-            ("3346; 0 16386 TABLE DATA public t app", None, true),
-            ("", None, false),
-        ];
-        for (line, extension, is_restored) in lines {
-            assert_eq!((wanted_extension(line), is_wanted(line)), (extension, is_restored), "{line}");
-        }
-    }
-
-    #[test]
-    fn what_has_no_contents_or_is_of_a_newer_server_is_refused() {
-        let server = |version_num| Server {
-            system_identifier: String::new(),
-            version_num,
-            version: "15.18".to_owned(),
-            bootstrap_role: String::new(),
-            settings: std::collections::BTreeMap::new(),
-            databases: std::collections::BTreeMap::new(),
-            bytes: 0,
-        };
-        let listing = |entries, server: &str| Listing { entries, server: Some(server.to_owned()), ..Listing::default() };
-        let table = [
-            (listing(None, "15.18"), Some("it has no table of contents")),
-            (listing(Some(0), "15.18"), Some("it has no table of contents")),
-            (listing(Some(3), "17.2 (Debian)"), Some("it is of PostgreSQL 17.2 (Debian), and the server is 15.18")),
-            (listing(Some(3), "9.6.24"), None),
-            (listing(Some(3), "15.2"), None),
-        ];
-        for (listing, want) in table {
-            assert_eq!(lacking(&listing, &server(150_018)).as_deref(), want, "{listing:?}");
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! A restore: databases like those of a set, made beside those that are used. Nobody notices until the names change
 //! hands ([`exchange`]).
 
+mod archive;
 mod empty;
 mod exchange;
 mod foreign;

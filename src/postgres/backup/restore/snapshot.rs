@@ -172,16 +172,12 @@ impl Sets {
 
     /// Removes a snapshot.
     pub async fn remove_snapshot(&self, order: &Order<'_>, label: &SnapshotLabel) -> Result<(), BackupError> {
+        self.clear(order, "", &[]).await?;
         let session = self.open(order, SUPERUSER).await?;
-        let removed = async {
-            for copy in of(copies(&session).await?, label)? {
-                run(&session, "remove a snapshot", &format!("DROP DATABASE {} WITH (FORCE)", identifier(&copy.name))).await?;
-            }
-            Ok(())
-        };
-        let removed = removed.await;
+        let unnamed = unname(&session, label).await;
         session.close(self.clock.as_ref()).await;
-        removed
+        unnamed?;
+        self.clear(order, "", &[]).await
     }
 
     /// Makes databases like those of a snapshot beside those that are used.
@@ -223,13 +219,27 @@ impl Sets {
     }
 }
 
+/// Takes their names from all copies of a snapshot at once: what has none goes, now or later.
+async fn unname(session: &Session, label: &SnapshotLabel) -> Result<(), BackupError> {
+    let copies = of(copies(session).await?, label)?;
+    let renames = copies.iter().enumerate().map(|(index, copy)| {
+        format!("ALTER DATABASE {} RENAME TO {}", identifier(&copy.name), identifier(&format!("witwd_new_{}", index + 1)))
+    });
+    let statements = format!("BEGIN; {}; COMMIT", renames.collect::<Vec<_>>().join("; "));
+    run(session, "remove a snapshot", &statements).await
+}
+
 /// The databases of a snapshot that are wanted. A copy beside is of one: that of the file where nothing else is said.
 fn meant(copies: Vec<Copy>, order: &Order<'_>, wanted: &Restore) -> Result<Vec<Copy>, BackupError> {
     let own = order.postgres().map(|postgres| postgres.database.to_string());
     let name = wanted.database.clone().or_else(|| wanted.to.as_ref().and(own));
     let Some(name) = name else { return Ok(copies) };
     let found: Vec<Copy> = copies.into_iter().filter(|copy| copy.note.of == name).collect();
-    if found.is_empty() { Err(BackupError::Gone(name)) } else { Ok(found) }
+    if found.is_empty() {
+        let words = format!("it has no database {name}");
+        return Err(BackupError::Unfit { source_of: wanted.source.clone(), words });
+    }
+    Ok(found)
 }
 
 /// The copies of one snapshot.
