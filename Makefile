@@ -5,7 +5,7 @@ WITWD  := $(TARGET)/release/witwd
 RUN    := images/bootstrap run
 
 .DEFAULT_GOAL := help
-.PHONY: help up down ps test soak fuzz planted planted-levels chaos bench check build bootstrap bootstrap-test
+.PHONY: help up down ps test soak fuzz killed planted planted-levels chaos bench check build bootstrap bootstrap-test
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ soak: bootstrap ## simulated runs with new seeds, as long as told: make soak FOR
 
 planted: ## are the simulated runs able to see? a bug that each must find
 	tests/planted/run
+
+killed: bootstrap-test ## a daemon that takes sets is killed KILLS=100 times: nothing of it is left
+	WITWD_KILLS=$(or $(KILLS),100) $(RUN) cargo test --locked --workspace --test docker -- after_many_kills
 
 planted-levels: bootstrap-test ## is each level of the proof of sets tested alone? half an hour
 	tests/planted/run levels

@@ -7,8 +7,12 @@ use crate::restore::{sql, stack};
 use crate::stack::TestStack;
 use crate::support::{SOON, docker, end_of, ended, eventually};
 
-/// So often.
-const KILLS: usize = 100;
+/// How often it is killed: `WITWD_KILLS`, else so often, which is what a run of all tests has time for.
+const KILLS: usize = 12;
+
+fn kills() -> usize {
+    std::env::var("WITWD_KILLS").map_or(KILLS, |kills| kills.parse().expect("a number"))
+}
 
 /// What is there while a set is taken, one after another: the container of a dump, the one that reads, the volume of
 /// the trial.
@@ -24,14 +28,14 @@ fn is_seen(stack: &TestStack, words: &[&str]) -> bool {
 }
 
 #[tokio::test]
-async fn after_a_hundred_kills_nothing_of_them_is_left_and_every_set_is_good() {
-    let stack = stack("backups-hundred").await;
+async fn after_many_kills_nothing_of_them_is_left_and_every_set_is_good() {
+    let stack = stack("backups-kills").await;
     let text = std::fs::read_to_string(stack.path().join("stack.toml")).expect("its file");
     stack.write(&text.replace("verify = \"read\"", "verify = \"restore\""));
     stack.done(&["up", "-d"]);
     sql(&stack, "CREATE TABLE t AS SELECT n, md5(n::text) AS v FROM generate_series(1, 20000) n");
     let container = stack.item("db")["container"].clone();
-    for round in 0..KILLS {
+    for round in 0..kills() {
         let daemon = eventually(SOON, "a daemon", async || {
             let output = stack.run(&["ps", "--json"]);
             serde_json::from_slice::<serde_json::Value>(&output.stdout).ok()?["daemon"]["pid"].as_u64()

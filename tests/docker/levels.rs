@@ -22,7 +22,7 @@ use crate::stack::{TestStack, text};
 use crate::support::{SOON, connect, docker, eventually};
 
 /// How many looks are under way at once.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 2;
 
 /// A good set of a server, and what takes and looks at sets, without a daemon.
 struct Bench {
@@ -41,7 +41,9 @@ impl Bench {
         let id = set_of_now(&stack);
         let set = PathBuf::from(sets(&stack)[0]["dir"].as_str().expect("a directory"));
         let content = std::fs::read(set.join("manifest.json")).expect("a manifest");
-        let manifest = Manifest::parse(id.parse().expect("an id"), &content).expect("it is ours");
+        let mut manifest = Manifest::parse(id.parse().expect("an id"), &content).expect("it is ours");
+        // Only the app's database is damaged.
+        manifest.databases.retain(|database| database.name == "app");
         let file = stack.path().join("stack.toml");
         let loaded = load(&LoadRequest { file, ..LoadRequest::default() }).expect("it runs");
         let (clock, disk): (Arc<dyn Clock>, Arc<dyn Disk>) = (Arc::new(SystemClock::new()), Arc::new(SystemDisk));
@@ -89,9 +91,7 @@ impl Bench {
     fn with(&self, name: &str, dump: &[u8]) -> PathBuf {
         let set = self.scratch.path().join(name);
         std::fs::create_dir(&set).expect("a directory");
-        for file in ["globals.sql.zst", "postgres.dump.zst"] {
-            std::fs::copy(self.set.join(file), set.join(file)).expect("a copy");
-        }
+        std::fs::copy(self.set.join("globals.sql.zst"), set.join("globals.sql.zst")).expect("a copy");
         std::fs::write(set.join("app.dump.zst"), zstd::encode_all(dump, 3).expect("it fits")).expect("it is ours");
         set
     }
@@ -159,10 +159,8 @@ async fn a_trial_restore_alone_finds_what_does_not_come_back() {
     bench.passes(&bench.with("as it is", &dump), Proof::Restored).await.expect("nothing happened to it");
     let row = dump.windows(3).position(|bytes| bytes == b"77\t").expect("a row");
     // Each takes a server of its own: a few of the cuts, all of which are tried on the level below.
-    let cuts = [0, dump.len() / 2, dump.len() - 8, dump.len() - 1];
+    let cuts = [dump.len() / 2, dump.len() - 1];
     let mut damages: Vec<(String, Vec<u8>)> = cuts.map(|length| (format!("cut to {length}"), dump[..length].to_vec())).into();
-    damages.push(("head".to_owned(), flipped(&dump, 2)));
-    damages.push(("terminal".to_owned(), through_a_terminal(&dump)));
     damages.push(("empty database".to_owned(), bench.dumped(&["--exclude-table=*"])));
     damages.push(("rows of a table".to_owned(), bench.dumped(&["--exclude-table-data=t"])));
     damages.push(("a table".to_owned(), bench.dumped(&["--exclude-table=u"])));

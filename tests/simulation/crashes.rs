@@ -186,7 +186,7 @@ fn crash_everywhere(scenario: &Scenario) -> (usize, Vec<String>) {
     let (next, crashes, found) = (AtomicUsize::new(1), AtomicUsize::new(0), Mutex::new(Vec::new()));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     // It waits for a minute, with little that is new between two probes.
-    let every = if matches!(scenario.happens, Happens::IsSick) { 3 } else { 1 };
+    let every = if matches!(scenario.happens, Happens::IsSick) { 6 } else { 1 };
     let work = || {
         loop {
             let crash_after = next.fetch_add(1, Ordering::SeqCst) * every;
