@@ -112,8 +112,8 @@ impl Bench {
                 other => Some(format!("{name}: {other:?}")),
             }
         };
-        let looks = stream::iter(damages).map(look).buffer_unordered(AT_ONCE);
-        looks.filter_map(async |unseen| unseen).collect().await
+        let looks: Vec<Option<String>> = stream::iter(damages).map(look).buffer_unordered(AT_ONCE).collect().await;
+        looks.into_iter().flatten().collect()
     }
 }
 
