@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
 use super::Done;
-use super::backup::restore::agreed;
+use super::backup::restore::{agreed, told};
 use super::backup::tell::size;
 use super::context::Context;
 use super::db::postgres;
@@ -128,18 +128,9 @@ async fn restore(context: &Context, args: RestoreArgs) -> Done {
     }
     agreed(context, args.yes || args.to.is_some())?;
     let (database, to) = (args.database, args.to);
-    let wanted = Restore { source: Source::Snapshot(label.clone()), database, to: to.clone(), with_safety_set: false };
-    let done = ask(context, of, Work::Restore(wanted)).await?;
-    let names: Vec<&str> = done.made.iter().flat_map(|(_, all)| all).map(|exchange| exchange.name.as_str()).collect();
-    if context.output.json {
-        context.output.document(&serde_json::json!({ "v": 1, "snapshot": label, "databases": names, "to": to }))?;
-        return Ok(Exit::Done);
-    }
-    context.output.data(&match to {
-        Some(to) => format!("database {to} is snapshot {label}\n"),
-        None => format!("restored {} from snapshot {label}; `witwd restore undo` takes it back\n", names.join(", ")),
-    })?;
-    Ok(Exit::Done)
+    let wanted = Restore { source: Source::Snapshot(label), database, to, with_safety_set: false };
+    let done = ask(context, of, Work::Restore(wanted.clone())).await?;
+    told(context, &wanted, &done)
 }
 
 async fn list(context: &Context, name: Option<&str>) -> Done {

@@ -58,7 +58,7 @@ fn file(stack: &TestStack, name: &str, bytes: &[u8]) -> PathBuf {
 }
 
 #[tokio::test]
-async fn an_archive_of_others_is_restored_by_the_apps_own_role_and_what_is_none_changes_nothing() {
+async fn an_archive_of_others_is_restored_by_a_role_that_owns_nothing_else_and_what_is_none_changes_nothing() {
     let stack = stack("restore-file").await;
     sql_in(&stack, "postgres", "CREATE DATABASE elsewhere");
     sql_in(&stack, "elsewhere", FOREIGN);

@@ -79,7 +79,7 @@ pub(in crate::cli) async fn run(context: &Context, args: RestoreArgs) -> Done {
     tell_what_comes(context, &wanted, manifest, now);
     agreed(context, args.yes || wanted.to.is_some())?;
     let done = errand::carry_out(context, Errand { of: workload.name.clone(), work: Work::Restore(wanted.clone()) }).await?;
-    told(context, &wanted, set, &done)
+    told(context, &wanted, &done)
 }
 
 /// `[NAME] ID`; a time or a file stands for the ID.
@@ -189,19 +189,27 @@ async fn undo(context: &Context, args: &RestoreArgs, workload: &Workload) -> Don
     Ok(Exit::Done)
 }
 
-fn told(context: &Context, wanted: &Restore, set: SetId, done: &WorkDone) -> Done {
+/// What came of a restore, whatever it was of.
+pub(in crate::cli) fn told(context: &Context, wanted: &Restore, done: &WorkDone) -> Done {
     let names: Vec<&str> = done.made.iter().flat_map(|(_, all)| all).map(|exchange| exchange.name.as_str()).collect();
     if context.output.json {
-        let document = serde_json::json!({ "v": 1, "set": set, "databases": names, "to": wanted.to, "safety_set": done.safety });
+        let (key, of) = match &wanted.source {
+            Source::Set(set) => ("set", serde_json::json!(set)),
+            Source::Snapshot(label) => ("snapshot", serde_json::json!(label)),
+            Source::File(path) => ("file", serde_json::json!(path)),
+            Source::Nothing => ("reset", serde_json::json!(true)),
+        };
+        let document = serde_json::json!({ "v": 1, key: of, "databases": names, "to": wanted.to, "safety_set": done.safety });
         context.output.document(&document)?;
         return Ok(Exit::Done);
     }
+    let source = &wanted.source;
     let words = if let Some(to) = &wanted.to {
-        format!("database {to} is set {set}\n")
+        format!("database {to} is {source}\n")
     } else {
         let safety = done.safety.map(|safety| format!("what was there is set {safety}, and ")).unwrap_or_default();
         let names = names.join(", ");
-        format!("restored {names} from set {set}; {safety}`witwd restore undo` brings it back within 24 hours\n")
+        format!("restored {names} from {source}; {safety}`witwd restore undo` brings it back within 24 hours\n")
     };
     context.output.data(&words)?;
     Ok(Exit::Done)

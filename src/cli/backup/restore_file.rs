@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use super::restore::{RestoreArgs, agreed};
+use super::restore::{RestoreArgs, agreed, told};
 use super::tell;
 use crate::cli::Done;
 use crate::cli::context::Context;
 use crate::cli::errand;
 use crate::cli::exit_code::{Exit, Failure};
-use crate::model::backup::{Errand, Work, WorkDone};
+use crate::model::backup::{Errand, Work};
 use crate::model::restore::{Restore, Source};
 use crate::model::workload::Workload;
 
@@ -33,28 +33,7 @@ pub(super) async fn run(context: &Context, args: &RestoreArgs, path: &Path, work
     }
     agreed(context, args.yes || to.is_some())?;
     let with_safety_set = !args.without_safety_set;
-    let wanted = Restore { source: Source::File(path.clone()), database, to, with_safety_set };
+    let wanted = Restore { source: Source::File(path), database, to, with_safety_set };
     let done = errand::carry_out(context, Errand { of: workload.name.clone(), work: Work::Restore(wanted.clone()) }).await?;
-    told(context, &wanted, &path, &done)
-}
-
-fn told(context: &Context, wanted: &Restore, path: &Path, done: &WorkDone) -> Done {
-    let names: Vec<&str> = done.made.iter().flat_map(|(_, all)| all).map(|exchange| exchange.name.as_str()).collect();
-    if context.output.json {
-        let document = serde_json::json!({
-            "v": 1, "file": path, "databases": names, "to": wanted.to, "safety_set": done.safety
-        });
-        context.output.document(&document)?;
-        return Ok(Exit::Done);
-    }
-    let path = path.display();
-    let words = if let Some(to) = &wanted.to {
-        format!("database {to} is {path}\n")
-    } else {
-        let safety = done.safety.map(|safety| format!("what was there is set {safety}, and ")).unwrap_or_default();
-        let names = names.join(", ");
-        format!("restored {names} from {path}; {safety}`witwd restore undo` brings it back within 24 hours\n")
-    };
-    context.output.data(&words)?;
-    Ok(Exit::Done)
+    told(context, &wanted, &done)
 }

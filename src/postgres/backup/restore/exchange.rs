@@ -16,7 +16,7 @@ use crate::postgres::marker::made_statement;
 use crate::postgres::sql::{identifier, literal};
 
 /// A database that nobody needs to be in to see the others.
-pub(super) const ASIDE: &str = "template1";
+const ASIDE: &str = "template1";
 /// How long sessions that were ended may take to go.
 const PATIENCE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(100);
@@ -34,8 +34,7 @@ impl Sets {
         databases: &[Exchange],
         initialise: bool,
     ) -> Result<(), BackupError> {
-        let via = if databases.iter().any(|exchange| exchange.name == MAINTENANCE) { ASIDE } else { SUPERUSER };
-        let session = self.open(order, via).await?;
+        let session = self.aside(order, databases.iter().map(|exchange| &exchange.name)).await?;
         is_of(&session, line).await?;
         let until = self.clock.moment() + PATIENCE;
         let outcome = loop {
@@ -48,6 +47,16 @@ impl Sets {
         let opened = open(&session, databases).await;
         session.close(self.clock.as_ref()).await;
         outcome.and(opened)
+    }
+
+    /// A session in none of these databases.
+    pub(super) async fn aside(
+        &self,
+        order: &Order<'_>,
+        mut databases: impl Iterator<Item = &String>,
+    ) -> Result<Session, BackupError> {
+        let via = if databases.any(|name| name == MAINTENANCE) { ASIDE } else { SUPERUSER };
+        self.open(order, via).await
     }
 
     /// Removes databases that a restore made, or put aside. Of others of such a number nothing is removed, nor of
@@ -83,6 +92,15 @@ impl Sets {
         }
         Ok(())
     }
+}
+
+/// Ends the sessions of others in a database.
+pub fn end_sessions(database: &str) -> String {
+    format!(
+        "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE datname = {} \
+         AND pid <> pg_catalog.pg_backend_pid()",
+        literal(database)
+    )
 }
 
 /// What a database is called that gave up its name.
@@ -124,12 +142,7 @@ async fn change(session: &Session, databases: &[Exchange], initialise: bool) -> 
     }
     for (from, _) in &renames {
         run(session, "close a database", &format!("ALTER DATABASE {} ALLOW_CONNECTIONS false", identifier(from))).await?;
-        let end = format!(
-            "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE datname = {} \
-             AND pid <> pg_catalog.pg_backend_pid()",
-            literal(from)
-        );
-        run(session, "end its sessions", &end).await?;
+        run(session, "end its sessions", &end_sessions(from)).await?;
     }
     let mut all: Vec<String> =
         renames.iter().map(|(from, to)| format!("ALTER DATABASE {} RENAME TO {}", identifier(from), identifier(to))).collect();

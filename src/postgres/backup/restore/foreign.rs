@@ -58,8 +58,10 @@ impl Sets {
         self.end(&container).await;
         let late = BackupError::Slow { what: "reading the file".to_owned(), limit: LIMIT, silent: false };
         let foreign = read.unwrap_or(Err(late)).map_err(|error| of_file(path, error))?;
-        let lacks = archive::lacking(&foreign.listing, server);
-        match lacks.or(self.lacking_extension(order, &foreign).await?) {
+        let session = self.open(order, SUPERUSER).await?;
+        let lacks = super::lacking_extension(&session, foreign.extensions.clone()).await;
+        session.close(self.clock.as_ref()).await;
+        match archive::lacking(&foreign.listing, server).or(lacks?) {
             Some(words) => Err(unfit(path, words)),
             None => Ok(foreign),
         }
@@ -86,16 +88,6 @@ impl Sets {
         });
         told.await?;
         Ok(Foreign { path: path.to_owned(), listing, entries, extensions })
-    }
-
-    async fn lacking_extension(&self, order: &Order<'_>, foreign: &Foreign) -> Result<Option<String>, BackupError> {
-        const AVAILABLE: &str = "SELECT name::text FROM pg_catalog.pg_available_extensions";
-        let session = self.open(order, SUPERUSER).await?;
-        let available = facts::rows(&session, "list extensions", AVAILABLE).await;
-        session.close(self.clock.as_ref()).await;
-        let available: Vec<String> = available?.iter().map(|row| facts::get(row, 0)).collect::<Result<_, _>>()?;
-        let lacks = foreign.extensions.iter().find(|name| !available.contains(name));
-        Ok(lacks.map(|name| format!("the server's image has no extension {name}")))
     }
 
     /// Makes a database of an archive beside those that are used, like the one whose place it takes.

@@ -9,6 +9,7 @@ mod like;
 mod roles;
 mod snapshot;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -109,7 +110,7 @@ impl Sets {
         match looked {
             Looked::Set(chosen) => self.make_all(order, wanted, chosen).await,
             Looked::File(foreign) => self.make_foreign(order, wanted, (foreign, server)).await,
-            Looked::Snapshot(label) => self.make_from_snapshot(order, wanted, label).await,
+            Looked::Snapshot(label) => self.make_from_snapshot(order, wanted, (label, server.major())).await,
             Looked::Nothing => self.make_empty(order, server.major()).await,
         }
     }
@@ -275,9 +276,15 @@ async fn lacking(
     if meant.is_empty() {
         return Ok(Some(format!("it has no database {}", wanted.database.as_deref().unwrap_or_default())));
     }
-    let available = facts::rows(session, "list extensions", "SELECT name::text FROM pg_catalog.pg_available_extensions").await?;
+    lacking_extension(session, meant.iter().flat_map(|database| database.extensions.keys()).cloned().collect()).await
+}
+
+/// Which of these extensions the image has not, for people.
+async fn lacking_extension(session: &Session, wanted: BTreeSet<String>) -> Result<Option<String>, BackupError> {
+    const AVAILABLE: &str = "SELECT name::text FROM pg_catalog.pg_available_extensions";
+    let available = facts::rows(session, "list extensions", AVAILABLE).await?;
     let available: Vec<String> = available.iter().map(|row| facts::get(row, 0)).collect::<Result<_, _>>()?;
-    let lacks = meant.iter().flat_map(|database| database.extensions.keys()).find(|name| !available.contains(name));
+    let lacks = wanted.into_iter().find(|name| !available.contains(name));
     Ok(lacks.map(|name| format!("the server's image has no extension {name}")))
 }
 

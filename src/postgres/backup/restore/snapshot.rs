@@ -56,27 +56,24 @@ impl Sets {
     /// Copies all databases of users but the one that every server has, under a label. Nothing of it is seen before it
     /// is whole. Sessions are ended for it; who connects meanwhile waits until the copy is made.
     pub async fn save_snapshot(&self, order: &Order<'_>, label: &SnapshotLabel) -> Result<DatabaseSnapshot, BackupError> {
-        let names = self.copied(order).await?;
+        let (names, major) = self.copied(order).await?;
         let session = self.aside(order, names.keys()).await?;
         let there = copies(&session).await?;
-        let bytes = names.values().sum();
-        let is_taken = there.iter().any(|copy| copy.note.snapshot == *label);
-        let saved = if is_taken {
-            Err(BackupError::SnapshotExists(label.clone()))
-        } else {
-            self.clear(order, "", &[]).await?;
-            self.has_room("a snapshot", bytes).await?;
-            self.copy_all(order, &session, label, &names).await
-        };
+        if there.iter().any(|copy| copy.note.snapshot == *label) {
+            return Err(BackupError::SnapshotExists(label.clone()));
+        }
+        self.clear(order, "", &[]).await?;
+        self.has_room("a snapshot", names.values().sum()).await?;
+        let saved = self.copy_all(order, (&session, major), label, &names).await;
         session.close(self.clock.as_ref()).await;
-        if saved.is_err() && !is_taken {
+        if saved.is_err() {
             self.clear_or_leave(order, "").await;
         }
         saved.map(|saved| DatabaseSnapshot { label: label.clone(), saved, databases: names })
     }
 
-    /// The databases that a snapshot is of, with their sizes.
-    async fn copied(&self, order: &Order<'_>) -> Result<BTreeMap<String, u64>, BackupError> {
+    /// The databases that a snapshot is of, with their sizes, and the major version of their server.
+    async fn copied(&self, order: &Order<'_>) -> Result<(BTreeMap<String, u64>, u32), BackupError> {
         const SIZES: &str = "SELECT datname::text, pg_catalog.pg_database_size(oid)::int8 FROM pg_catalog.pg_database";
         let session = self.open(order, SUPERUSER).await?;
         let server = facts::server(&session).await?;
@@ -86,19 +83,13 @@ impl Sets {
         let sizes: BTreeMap<String, u64> = sizes.collect::<Result<_, BackupError>>()?;
         let is_of_file = order.postgres().is_some_and(|postgres| postgres.database.as_str() == MAINTENANCE);
         let is_meant = |name: &String| server.databases.get(name) == Some(&true) && (is_of_file || name != MAINTENANCE);
-        Ok(sizes.into_iter().filter(|(name, _)| is_meant(name)).collect())
-    }
-
-    /// A session in a database that is not copied.
-    async fn aside(&self, order: &Order<'_>, mut copied: impl Iterator<Item = &String>) -> Result<Session, BackupError> {
-        let via = if copied.any(|name| name == MAINTENANCE) { exchange::ASIDE } else { SUPERUSER };
-        self.open(order, via).await
+        Ok((sizes.into_iter().filter(|(name, _)| is_meant(name)).collect(), server.major()))
     }
 
     async fn copy_all(
         &self,
         order: &Order<'_>,
-        session: &Session,
+        (session, major): (&Session, u32),
         label: &SnapshotLabel,
         names: &BTreeMap<String, u64>,
     ) -> Result<Timestamp, BackupError> {
@@ -110,7 +101,7 @@ impl Sets {
             own.close(self.clock.as_ref()).await;
             (order.progress)(format!("copying {name}"));
             let new = format!("witwd_new_{}", index + 1);
-            self.copy(order, (session, name), &new, *bytes).await?;
+            self.copy(order, (session, name), &copy_statement(&new, name, None, (*bytes, major))).await?;
             let (properties, settings) = (described.properties, described.settings);
             let note = Note { snapshot: label.clone(), saved, of: name.clone(), properties, settings };
             named.push((new, format!("{PREFIX}{label}_{}", index + 1), note));
@@ -132,15 +123,9 @@ impl Sets {
 
     /// Copies a database. From the moment the server has begun, who wants to connect to it waits; who is connected has
     /// to go, and would be waited for.
-    async fn copy(&self, order: &Order<'_>, (session, name): (&Session, &str), new: &str, bytes: u64) -> Result<(), BackupError> {
-        let major = server_major(session).await?;
-        let statement = copy_statement(new, name, None, (bytes, major));
-        let other = self.aside(order, std::iter::once(&name.to_owned())).await?;
-        let end = format!(
-            "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE datname = {} \
-             AND pid <> pg_catalog.pg_backend_pid()",
-            literal(name)
-        );
+    async fn copy(&self, order: &Order<'_>, (session, name): (&Session, &String), statement: &str) -> Result<(), BackupError> {
+        let other = self.aside(order, std::iter::once(name)).await?;
+        let end = exchange::end_sessions(name);
         let ending = async {
             loop {
                 self.clock.sleep(PAUSE).await;
@@ -151,7 +136,7 @@ impl Sets {
         };
         let copied = tokio::select! {
             biased;
-            copied = run(session, "copy a database", &statement) => copied,
+            copied = run(session, "copy a database", statement) => copied,
             error = ending => Err(error),
         };
         other.close(self.clock.as_ref()).await;
@@ -185,10 +170,10 @@ impl Sets {
         &self,
         order: &Order<'_>,
         wanted: &Restore,
-        label: &SnapshotLabel,
+        (label, major): (&SnapshotLabel, u32),
     ) -> Result<Vec<Exchange>, BackupError> {
         let session = self.open(order, SUPERUSER).await?;
-        let made = self.make_copies(order, &session, wanted, label).await;
+        let made = self.make_copies(order, (&session, major), wanted, label).await;
         session.close(self.clock.as_ref()).await;
         made
     }
@@ -196,13 +181,12 @@ impl Sets {
     async fn make_copies(
         &self,
         order: &Order<'_>,
-        session: &Session,
+        (session, major): (&Session, u32),
         wanted: &Restore,
         label: &SnapshotLabel,
     ) -> Result<Vec<Exchange>, BackupError> {
         let copies = meant(of(copies(session).await?, label)?, order, wanted)?;
         self.has_room("a restore", copies.iter().map(|copy| copy.bytes).sum()).await?;
-        let major = server_major(session).await?;
         let mut exchanges = Vec::new();
         for (index, Copy { name, note, bytes }) in copies.into_iter().enumerate() {
             (order.progress)(format!("copying {}", note.of));
@@ -259,11 +243,6 @@ async fn copies(session: &Session) -> Result<Vec<Copy>, BackupError> {
         copies.push(Copy { name: facts::get(row, 0)?, note, bytes: facts::get::<i64>(row, 2)?.unsigned_abs() });
     }
     Ok(copies)
-}
-
-async fn server_major(session: &Session) -> Result<u32, BackupError> {
-    const ASK: &str = "SELECT pg_catalog.current_setting('server_version_num')::int8";
-    Ok(u32::try_from(facts::number(session, "ask what the server is", ASK).await? / 10_000).unwrap_or_default())
 }
 
 fn copy_statement(new: &str, of: &str, owner: Option<&str>, (bytes, major): (u64, u32)) -> String {
