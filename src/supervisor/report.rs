@@ -346,6 +346,8 @@ fn state_of(report: &Report<'_>, item: &ItemStatus, shown: Option<&Container>, e
         Explained::UnderWay(Action::Build { .. } | Action::BuildFallback { .. }, _) if !up => return State::Building,
         Explained::UnderWay(Action::Stop { .. }, _) => return State::Stopping,
         Explained::UnderWay(Action::Start { .. } | Action::Provision { .. }, _) => return State::Starting,
+        // What ended before says nothing of its successor.
+        Explained::UnderWay(Action::Create { .. }, _) if !up => return State::Starting,
         Explained::Blocked { needs_operator: true, .. } => return State::NeedsOperator,
         Explained::Blocked { failed: true, .. } if !item.ready => return State::Failed,
         _ if part == Part::Surplus => return State::Stopping,

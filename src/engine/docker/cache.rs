@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::model::name::ImageId;
-use crate::model::observed::{Attachments, ContainerState};
+use crate::model::observed::{Attachments, ContainerState, PublishedSeen};
 use crate::model::time::Moment;
 
 /// How long an answer is trusted that only events would have called wrong.
@@ -59,6 +59,7 @@ pub(super) struct Detail {
     pub state: ContainerState,
     pub image_reference: String,
     pub networks: Attachments,
+    pub published: Vec<PublishedSeen>,
 }
 
 /// Remembered inspects.
@@ -158,7 +159,12 @@ mod tests {
     use super::*;
 
     fn detail() -> Detail {
-        Detail { state: ContainerState::Created, image_reference: "app:1".to_owned(), networks: Attachments::new() }
+        Detail {
+            state: ContainerState::Created,
+            image_reference: "app:1".to_owned(),
+            networks: Attachments::new(),
+            published: Vec::new(),
+        }
     }
 
     fn cache() -> Cache {

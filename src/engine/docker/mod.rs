@@ -27,6 +27,7 @@ mod networks;
 mod observe;
 mod overdue;
 mod ports;
+mod published;
 mod reach;
 mod reference;
 #[cfg(test)]

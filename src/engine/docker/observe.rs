@@ -2,26 +2,20 @@
 //! images asked for where they are not known already.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use bollard::models::{
-    ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary, EndpointSettings, PortSummaryTypeEnum,
-};
+use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary, EndpointSettings};
 use bollard::query_parameters::{ListContainersOptions, ListNetworksOptions, ListVolumesOptions};
 use futures_util::StreamExt;
 use futures_util::stream;
 use jiff::Timestamp;
 
 use super::cache::{Detail, Look, Shown};
-use super::{Call, DockerEngine, QUICK, images};
+use super::{Call, DockerEngine, QUICK, images, published};
 use crate::engine::request::Scope;
 use crate::engine::{EngineError, ErrorKind, labels};
-use crate::model::container::Protocol;
 use crate::model::name::{ContainerId, ImageId};
-use crate::model::observed::{
-    Attachments, Container, ContainerState, Exit, ImageHealth, Network, Observed, PublishedSeen, VolumeSeen,
-};
+use crate::model::observed::{Attachments, Container, ContainerState, Exit, ImageHealth, Network, Observed, VolumeSeen};
 use crate::model::workload::KindName;
 
 /// How many inspects are under way at once.
@@ -99,7 +93,7 @@ async fn container(
     look: Look,
     summary: ContainerSummary,
 ) -> Result<Option<Container>, EngineError> {
-    let mut container = of_summary(&summary);
+    let container = of_summary(&summary);
     let stack = summary.labels.as_ref().and_then(|labels| labels.get(labels::STACK));
     if stack.map(String::as_str) != Some(scope.stack.as_str()) {
         return Ok(Some(container));
@@ -119,13 +113,19 @@ async fn container(
     if detail.state.word() == shown.state && same_networks(&detail) {
         engine.cache().keep_detail(look, &container.id.0, shown, &detail);
     }
-    container.state = detail.state;
-    if !container.state.is_up() {
-        container.published.clear();
-    }
-    container.image_reference = detail.image_reference;
-    container.networks = detail.networks;
-    Ok(Some(container))
+    Ok(Some(with_detail(container, detail)))
+}
+
+/// What a list shows, with what an inspect that may be younger says.
+pub(super) fn with_detail(listed: Container, detail: Detail) -> Container {
+    let published = match (listed.state.is_up(), detail.state.is_up()) {
+        (_, false) => Vec::new(),
+        // It was started in between.
+        (false, true) => detail.published,
+        (true, true) => listed.published,
+    };
+    let Detail { state, image_reference, networks, .. } = detail;
+    Container { image_reference, state, published, networks, ..listed }
 }
 
 /// What the list shows of a container and what an inspect says of it goes with.
@@ -141,9 +141,19 @@ fn shown(summary: &ContainerSummary) -> Shown {
 async fn inspect(engine: &DockerEngine, container: &Container) -> Result<Detail, EngineError> {
     let id = &container.id;
     let answer = inspect_container(engine, "inspect", id).await?;
+    Ok(detail(&answer, container.image_reference.clone()))
+}
+
+/// What an inspect says of a container that was listed with this reference of its image.
+pub(super) fn detail(answer: &ContainerInspectResponse, listed_reference: String) -> Detail {
     let reference = answer.config.as_ref().and_then(|config| config.image.clone());
-    let image_reference = reference.unwrap_or_else(|| container.image_reference.clone());
-    Ok(Detail { state: state(&answer), image_reference, networks: attachments(&answer, id) })
+    let id = ContainerId(answer.id.clone().unwrap_or_default());
+    Detail {
+        state: state(answer),
+        image_reference: reference.unwrap_or(listed_reference),
+        networks: attachments(answer, &id),
+        published: published::inspected(answer),
+    }
 }
 
 /// The networks of a container with its names there, less the short id that engines add.
@@ -180,7 +190,7 @@ pub(super) fn of_summary(summary: &ContainerSummary) -> Container {
     let networks = networks.into_iter().flat_map(HashMap::keys).map(|network| (network.clone(), BTreeSet::new())).collect();
     let state = rough_state(summary, &status, created_at);
     // Some engines go on listing the ports of what has ended.
-    let published = if state.is_up() { published(summary) } else { Vec::new() };
+    let published = if state.is_up() { published::listed(summary) } else { Vec::new() };
     Container {
         id: ContainerId(summary.id.clone().unwrap_or_default()),
         name: name(summary.names.as_deref().unwrap_or_default()),
@@ -236,24 +246,6 @@ fn health(status: &str) -> Option<ImageHealth> {
     } else {
         None
     }
-}
-
-fn published(summary: &ContainerSummary) -> Vec<PublishedSeen> {
-    let ports = summary.ports.iter().flatten().filter_map(|port| {
-        Some(PublishedSeen {
-            address: port.ip.as_deref().and_then(|ip| ip.parse().ok()).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
-            host: port.public_port.filter(|port| *port != 0)?,
-            container: port.private_port,
-            protocol: match port.typ {
-                Some(PortSummaryTypeEnum::UDP) => Protocol::Udp,
-                _ => Protocol::Tcp,
-            },
-        })
-    });
-    let mut ports: Vec<PublishedSeen> = ports.collect();
-    ports.sort();
-    ports.dedup();
-    ports
 }
 
 async fn networks(engine: &DockerEngine, scope: &Scope) -> Result<Vec<Network>, EngineError> {

@@ -5,10 +5,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use bollard::models::{ContainerInspectResponse, EndpointSettings};
 
-use super::{DockerEngine, facts, observe};
+use super::{DockerEngine, facts, observe, published};
 use crate::engine::answer::Reach;
 use crate::engine::request::describe;
 use crate::engine::{EngineError, ErrorKind, labels};
+use crate::model::container::Protocol;
 use crate::model::name::ContainerId;
 
 /// By its address on the stack's network where the engine is a rootful one of this machine, else
@@ -40,12 +41,8 @@ fn address(answer: &ContainerInspectResponse) -> Option<IpAddr> {
 }
 
 fn published(answer: &ContainerInspectResponse, port: u16) -> Option<SocketAddr> {
-    let ports = answer.network_settings.as_ref()?.ports.as_ref()?;
-    ports.get(&format!("{port}/tcp"))?.iter().flatten().find_map(|binding| {
-        let address = binding.host_ip.as_deref().unwrap_or_default().parse().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        let port = binding.host_port.as_deref()?.parse().ok()?;
-        Some(SocketAddr::new(local(address), port))
-    })
+    let found = published::inspected(answer).into_iter().find(|seen| (seen.container, seen.protocol) == (port, Protocol::Tcp))?;
+    Some(SocketAddr::new(local(found.address), found.host))
 }
 
 /// Where one connects to what listens on `address`.

@@ -11,7 +11,7 @@ use super::context::hex;
 use super::ignore::Ignore;
 use super::logs::Lines;
 use super::reference::Reference;
-use super::{build, buildx, credentials, error, events, images};
+use super::{build, buildx, credentials, error, events, images, observe};
 use crate::engine::{EngineError, ErrorKind, labels};
 
 fn with_host(host: &str) -> Surroundings {
@@ -239,4 +239,25 @@ fn a_port_that_is_taken_is_named_first() {
         assert!(told.to_string().ends_with(&format!(": {address} is taken")), "{told}");
         assert_eq!(error::taken_address(&told), address.parse().ok());
     }
+}
+
+#[test]
+fn what_was_started_since_it_was_listed_has_its_ports() {
+    use bollard::models::{ContainerInspectResponse, ContainerSummary};
+    let listed = |state: &str, ports: &str| {
+        let text = format!(r#"{{"Id": "c1", "State": "{state}", "Ports": [{ports}]}}"#);
+        observe::of_summary(&serde_json::from_str::<ContainerSummary>(&text).expect("a container of a list"))
+    };
+    let looked_at = |state: &str, ports: &str| {
+        let text = format!(r#"{{"State": {{"Status": "{state}"}}, "NetworkSettings": {{"Ports": {{{ports}}}}}}}"#);
+        observe::detail(&serde_json::from_str::<ContainerInspectResponse>(&text).expect("an inspect"), "c1:1".to_owned())
+    };
+    let told = r#"{"IP": "127.0.0.1", "PrivatePort": 80, "PublicPort": 8080, "Type": "tcp"}"#;
+    let bound = r#""80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8080"}], "53/udp": [{"HostIp": "0.0.0.0", "HostPort": "5353"}], "99/tcp": null"#;
+    let ports = |listed, detail| {
+        observe::with_detail(listed, detail).published.iter().map(|seen| (seen.host, seen.container)).collect::<Vec<_>>()
+    };
+    assert_eq!(ports(listed("running", told), looked_at("running", "")), [(8080, 80)]);
+    assert_eq!(ports(listed("created", ""), looked_at("running", bound)), [(5353, 53), (8080, 80)]);
+    assert_eq!(ports(listed("running", told), looked_at("exited", bound)), []);
 }

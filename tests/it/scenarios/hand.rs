@@ -256,6 +256,32 @@ async fn a_restart_leaves_a_crash_loop_and_starts_at_once() {
     assert_eq!((app.attempt, app.restarts, app.state), (0, 10, State::Running), "{app:#?}");
 }
 
+/// A client that waits goes by what it is told: a failure that is over would end its wait.
+#[tokio::test(start_paused = true)]
+async fn what_ended_is_not_told_as_failed_while_its_successor_is_made() {
+    let (machine, daemon, _demo) = running(DEMO).await;
+    machine.engine.script("app", Script::ends(Duration::from_secs(1), 1));
+    machine.engine.foreign(&Foreign::Kill("demo-app-1".to_owned())).expect("it runs");
+    daemon.until("app", |item| item.state == State::CrashLoop).await;
+    machine.engine.script("app", Script::default());
+    let mut published = daemon.handle.watch();
+    let generation = daemon.up(&stack(&DEMO.replace("[services.app]", "[services.app]\nenv.MENDED = \"1\""))).await;
+    let mut told = Vec::new();
+    loop {
+        published.changed().await.expect("the daemon lives");
+        let now = published.borrow_and_update().clone();
+        if now.generation < generation || !now.looked {
+            continue;
+        }
+        told.extend(now.status.items.iter().filter(|item| item.name == "app").map(|item| item.state));
+        if now.status.converged {
+            break;
+        }
+    }
+    told.dedup();
+    assert_eq!(told, [State::Starting, State::Running]);
+}
+
 /// A daemon that dies after `calls` calls since it was asked to restart all, and the next one.
 async fn killed_in_a_restart(calls: usize) -> bool {
     let (machine, daemon, demo) = running(DEMO).await;
