@@ -86,14 +86,28 @@ impl Sets {
         let joined = self.engine.join_container(container).await.map_err(|error| BackupError::Engine("join a dump", error))?;
         self.engine.start(container).await.map_err(|error| BackupError::Engine("start a dump", error))?;
         let writing = Writing::begin(&program.path).map_err(|error| BackupError::file("write", &program.path, error))?;
-        let kept = within(self.clock.as_ref(), LIMIT, self.keep(joined, program, &writing, &mut meter)).await;
-        let words = program.words[0].clone();
-        let kept = kept.unwrap_or(Err(BackupError::Slow { what: words, limit: LIMIT, silent: false }));
+        let keeping = within(self.clock.as_ref(), LIMIT, self.keep(joined, program, &writing, &mut meter));
+        let late = || Err(BackupError::Slow { what: program.words[0].clone(), limit: LIMIT, silent: false });
+        let kept = tokio::select! {
+            biased;
+            kept = keeping => kept.unwrap_or_else(late),
+            ended = self.server_ends(order) => Err(ended),
+        };
         let sums = writing.finish().await.map_err(|error| BackupError::file("write", &program.path, error));
         // A disk that is full ends the program too: the disk's own words say why.
         let sums = sums?;
         kept?;
         Ok(sums)
+    }
+
+    /// Waits until the server's container ends. Its network goes with it: a dump that much was on its way to may never
+    /// hear of that.
+    async fn server_ends(&self, order: &Order<'_>) -> BackupError {
+        if self.engine.wait(&order.container).await.is_err() {
+            // That nobody could tell is no end.
+            std::future::pending::<()>().await;
+        }
+        BackupError::Unavailable(order.workload.name.clone(), "its container ended".to_owned())
     }
 
     /// Reads what the program writes to its end, and how it ended.
