@@ -124,6 +124,9 @@ pub fn restore() -> Work {
     Work::Restore(Restore { source, database: None, to: None, with_safety_set: true })
 }
 
+/// From this seed on a quarter of the storms has a restore in it.
+const WITH_RESTORES: u64 = 3_000;
+
 /// A run of a seed.
 #[derive(Debug, Clone)]
 pub struct Case {
@@ -148,6 +151,11 @@ impl Case {
         for _ in 0..more {
             let delay = Duration::from_millis(rng.below(60_000));
             asks.extend(ask(&rng).into_iter().map(|ask| (delay, ask)));
+        }
+        // The seeds before know none: what is planted must stay to be found where it was.
+        let dice = SimRng::new(seed ^ 0xDA7A);
+        if seed >= WITH_RESTORES && !flaps && dice.below(4) == 0 {
+            asks.push((Duration::from_millis(dice.below(60_000)), Ask::Databases(restore())));
         }
         let services = ["app", "worker", "cache", "db"];
         let bad = services.into_iter().filter(|_| rng.below(3) == 0);

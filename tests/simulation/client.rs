@@ -83,6 +83,12 @@ impl Place {
         self.progress.lock().expect("no panic while progress is held")
     }
 
+    /// Whether something with databases is asked for and not done: what stood still for it starts at once.
+    pub fn works_on_databases(&self) -> bool {
+        let progress = self.progress();
+        progress.waiting && matches!(self.asks.get(progress.answered), Some((_, Ask::Databases(_))))
+    }
+
     /// These are asked too.
     pub fn ask_more(&mut self, more: impl Iterator<Item = (Duration, Ask)>) {
         Arc::make_mut(&mut self.asks).extend(more);

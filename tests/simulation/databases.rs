@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use witwd::engine::sim::SimEngine;
 use witwd::health::{Outcome, SimProber};
 use witwd::host::Clock;
@@ -18,12 +18,16 @@ use witwd::model::workload::Workload;
 use witwd::postgres::backup::ProgressSink;
 use witwd::supervisor::{BackupTask, Backups};
 
+use super::tell::tell;
+
 /// The data directory.
 const LINE: &str = "7000";
 /// The name that everybody wants.
 const NAME: &str = "app";
 /// What the database holds that is there from the beginning.
 pub const OLD: &str = "what was there";
+/// How long what was replaced can be had back, at least.
+const DAY: SignedDuration = SignedDuration::from_hours(24);
 /// How long a step takes, in virtual time.
 const STEP: Duration = Duration::from_millis(100);
 
@@ -32,6 +36,8 @@ const STEP: Duration = Duration::from_millis(100);
 struct Database {
     name: String,
     holds: String,
+    /// When it lost its name to another.
+    since: Option<Timestamp>,
 }
 
 /// What outlives daemons.
@@ -54,7 +60,7 @@ pub struct Databases {
 
 impl Databases {
     pub fn new(clock: Arc<dyn Clock>, engine: Arc<SimEngine>, prober: Arc<SimProber>) -> Self {
-        let first = Database { name: NAME.to_owned(), holds: OLD.to_owned() };
+        let first = Database { name: NAME.to_owned(), holds: OLD.to_owned(), since: None };
         let kept = Kept { databases: [(5, first)].into(), next: 6, broken: Vec::new() };
         Self { kept: Mutex::new(kept), clock, engine, prober, sick_with: Mutex::default() }
     }
@@ -90,7 +96,7 @@ impl Databases {
         let mut kept = self.kept();
         let oid = kept.next;
         kept.next += 1;
-        kept.databases.insert(oid, Database { name: format!("witwd_new_{oid}"), holds: holds.to_owned() });
+        kept.databases.insert(oid, Database { name: format!("witwd_new_{oid}"), holds: holds.to_owned(), since: None });
         oid
     }
 
@@ -109,6 +115,7 @@ impl Databases {
             let is_up = |name: &str| name == "demo-app-1";
             world.containers.values().any(|one| is_up(&one.name) && matches!(one.state, ContainerState::Running { .. }))
         });
+        tell(self.clock.moment(), &format!("names change: {databases:?}, while the app runs: {runs}"));
         let mut kept = self.kept();
         for Exchange { name, live, .. } in databases {
             let holder = kept.databases.iter().find(|(_, one)| one.name == *name).map(|(oid, _)| *oid);
@@ -124,6 +131,7 @@ impl Databases {
             }
             if let Some(one) = holder.and_then(|holder| kept.databases.get_mut(&holder)) {
                 one.name = format!("witwd_old_{}", holder.unwrap_or_default());
+                one.since = Some(self.clock.wall());
             }
             if let Some(one) = live.and_then(|live| kept.databases.get_mut(&live)) {
                 one.name.clone_from(name);
@@ -146,7 +154,9 @@ impl Databases {
         let goes = |oid: &u32, one: &Database| {
             one.name.starts_with("witwd_new_") || (retired.contains(oid) && one.name.starts_with("witwd_old_"))
         };
-        let lost = kept.databases.iter().any(|(oid, one)| goes(oid, one) && one.holds == OLD);
+        let now = self.clock.wall();
+        let is_young = |one: &Database| one.since.is_some_and(|since| now.duration_since(since) < DAY);
+        let lost = kept.databases.iter().any(|(oid, one)| goes(oid, one) && one.holds == OLD && is_young(one));
         let live = kept.databases.values().any(|one| one.name == NAME && one.holds == OLD);
         let restored = kept.databases.values().filter(|one| one.holds != OLD && !one.name.starts_with("witwd_new_")).count();
         // It goes where two restores came after it, and not before.

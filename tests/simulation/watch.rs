@@ -277,7 +277,7 @@ impl Watch {
         };
         // Who was asked by hand is not waited for.
         let spoken = self.place.progress().spoken;
-        let is_by_itself = !self.stopped.contains(id);
+        let is_by_itself = !self.stopped.contains(id) && !self.place.works_on_databases();
         if !self.was_full && is_by_itself && waited < least && call.at.since(spoken) > UNASKED && !self.has_jumped {
             self.breaks("backoff-holds", format!("{} is started at {} after {waited:?}, not {least:?}", identity.key, call.at));
         }
