@@ -25,7 +25,12 @@ async fn is_traced(process: u64) {
 
 /// Has the kernel kill a process as it enters the `number`th of these calls.
 async fn kills(process: u64, calls: &str, number: usize) -> Child {
-    let inject = format!("inject={calls}:signal=KILL:when={number}");
+    injected(process, calls, &format!("signal=KILL:when={number}")).await
+}
+
+/// Has the kernel do this as a process enters one of these calls.
+pub async fn injected(process: u64, calls: &str, what: &str) -> Child {
+    let inject = format!("inject={calls}:{what}");
     let mut command = Command::new("strace");
     command.args(["-f", "-q", "-e", &format!("trace={calls}"), "-e", &inject, "-p", &process.to_string()]);
     let strace = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("strace, of Debian's package strace");

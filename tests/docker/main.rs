@@ -7,6 +7,7 @@
 mod adopted;
 mod apps_fall;
 mod auto_port;
+mod backup_faults;
 mod backups;
 mod backups_killed;
 mod boot;
@@ -14,6 +15,7 @@ mod browser;
 mod build;
 mod by_hand;
 mod canary;
+mod clock_jumps;
 mod connect;
 mod contract;
 mod create;
