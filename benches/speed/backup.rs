@@ -97,12 +97,12 @@ fn resident(pid: u64, field: &str) -> f64 {
     f64::from(kilobytes) * 1024.0 / 1e6
 }
 
-/// What a person would write: a container for each dump, as ours, compressed and synced.
+/// What a person would write: a container for each dump, without a log as ours, compressed and synced.
 fn by_shell(stack: &TestStack) -> Duration {
     let directory = tempfile::tempdir_in(stack.path()).unwrap();
     let password = password(stack);
     let run = format!(
-        "docker run --rm --network {} --label dev.witwd.directory={} -e PGPASSWORD={password} -e PGHOST=db -e PGUSER=postgres \
+        "docker run --rm --log-driver none --network {} --label dev.witwd.directory={} -e PGPASSWORD={password} -e PGHOST=db -e PGUSER=postgres \
          --entrypoint",
         stack.name,
         stack.path().display()
