@@ -122,6 +122,15 @@ pub struct Summary {
     pub last_slot: Option<Timestamp>,
     /// The newest set has less than half of what the sets before it had: told, for something may be gone.
     pub shrunk: Option<String>,
+    /// Their names.
+    pub present: std::collections::BTreeSet<SetId>,
+}
+
+impl Summary {
+    /// Those of these sets that are there.
+    pub fn of_these(&self, sets: &[SetId]) -> Vec<SetId> {
+        sets.iter().copied().filter(|id| self.present.contains(id)).collect()
+    }
 }
 
 /// A set, as far as it is told of.

@@ -21,6 +21,8 @@ pub(super) fn backup_status(report: &Report<'_>, workload: &Workload) -> Option<
         Due::Later(at) => Some(*at),
         Due::Now { .. } => None,
     });
+    // Whoever meant it has removed them since.
+    let held = summary.of_these(&history.held);
     let restored = summary.proven.filter(|proven| proven.proof >= Proof::Restored);
     Some(BackupStatus {
         last_good: summary.last_good.as_ref().map(|known| known.finished),
@@ -34,7 +36,7 @@ pub(super) fn backup_status(report: &Report<'_>, workload: &Workload) -> Option<
         next,
         missed: history.missed,
         unusable: summary.unusable,
-        held: history.held,
+        held,
         shrunk: summary.shrunk,
         undo_until: history.undoable.map(|undoable| undoable.until),
         unread: care.unread.get(&workload.name).cloned(),

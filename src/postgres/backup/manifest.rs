@@ -262,17 +262,17 @@ impl Manifest {
 
     /// What it takes on the disk, in bytes, this description left out.
     pub fn bytes(&self) -> u64 {
-        self.files().map(|stored| stored.bytes_file).sum()
+        total(self.files().map(|stored| stored.bytes_file))
     }
 
     /// What was dumped, in bytes.
     pub fn bytes_plain(&self) -> u64 {
-        self.files().map(|stored| stored.bytes_plain).sum()
+        total(self.files().map(|stored| stored.bytes_plain))
     }
 
     /// How many rows it holds, as far as they were counted or estimated.
     pub fn rows(&self) -> u64 {
-        self.databases.iter().map(Database::rows).sum()
+        total(self.databases.iter().map(Database::rows))
     }
 
     /// The major version of the server.
@@ -291,6 +291,11 @@ impl Database {
 
     /// How many rows it holds.
     pub fn rows(&self) -> u64 {
-        self.content.tables.iter().map(|table| table.rows).sum()
+        total(self.content.tables.iter().map(|table| table.rows))
     }
+}
+
+/// All together. A file that says nonsense is no reason to end.
+fn total(numbers: impl Iterator<Item = u64>) -> u64 {
+    numbers.fold(0, u64::saturating_add)
 }

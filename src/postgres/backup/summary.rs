@@ -31,6 +31,7 @@ pub fn summary(sets: &[Entry], now: Timestamp) -> Summary {
         proven: proven.max_by_key(|manifest| manifest.verify.at).map(|manifest| of(manifest)),
         last_slot: good.iter().filter_map(|manifest| manifest.slot).filter(|slot| *slot <= soon(now)).max(),
         shrunk: shrunk(&good),
+        present: sets.iter().map(|set| set.id).collect(),
     }
 }
 

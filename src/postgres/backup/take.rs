@@ -314,7 +314,7 @@ pub(super) fn newest<'a>(sets: &'a [Entry], line: &str) -> Option<&'a Manifest> 
 
 /// Whether there is room for the next set. Old ones are never removed to make some.
 fn has_room(catalog: &Catalog, min_free: Option<u64>, last: Option<&Manifest>, server: &Server) -> Result<(), BackupError> {
-    let guess = last.map_or(server.bytes / 2, |last| last.bytes() / 10 * 13);
+    let guess = last.map_or(server.bytes / 2, |last| (last.bytes() / 10).saturating_mul(13));
     let wanted = min_free.unwrap_or(guess.saturating_add(BESIDE));
     let free = catalog.free_bytes()?;
     if free >= wanted {

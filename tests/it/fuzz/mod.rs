@@ -2,6 +2,7 @@
 //! goes on for as long as it is told. What is found is kept in `found/` and tried again ever after.
 
 mod driver;
+mod manifest;
 mod mutation;
 mod requests;
 mod stack;
