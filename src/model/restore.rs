@@ -118,6 +118,9 @@ pub struct Restoring {
     /// Databases that nothing needs once it is over.
     #[serde(default)]
     pub retired: Vec<u32>,
+    /// Whether it brings back what was there before another one: it made nothing, so nothing goes with it.
+    #[serde(default)]
+    pub is_undo: bool,
     /// How far it is.
     pub step: Step,
 }
@@ -193,6 +196,7 @@ impl Restoring {
             waits_for: BTreeSet::new(),
             initialise: false,
             retired: Vec::new(),
+            is_undo: false,
             step: Step::Making,
         }
     }
@@ -206,13 +210,13 @@ impl Restoring {
     pub fn undoing(undoable: &Undoable) -> Self {
         let of = format!("what was there before {}", undoable.of);
         let databases = undoable.databases.iter().map(Exchange::reverse).collect();
-        Self { line: undoable.line.clone(), databases, step: Step::Changing, ..Self::begun(of) }
+        Self { line: undoable.line.clone(), databases, is_undo: true, step: Step::Changing, ..Self::begun(of) }
     }
 
     /// It is taken back, for this reason: what was made for it goes then.
     pub fn turn(&mut self, why: String) {
         self.databases.iter_mut().for_each(|exchange| *exchange = exchange.reverse());
-        self.retired = spares(&self.databases);
+        self.retired = if self.is_undo { Vec::new() } else { spares(&self.databases) };
         self.initialise = false;
         self.step = Step::Returning { why };
     }
@@ -266,6 +270,14 @@ mod tests {
         assert_eq!(undoing.databases, done(5, 9).databases);
         let undoable = undoing.end(Some(&first), Timestamp::MAX);
         assert_eq!((undoing.retired, undoable.spares()), (Vec::new(), vec![9]));
+    }
+
+    #[test]
+    fn an_undo_that_fails_keeps_what_it_was_to_bring_back() {
+        let first = done(9, 5).end(None, Timestamp::MAX);
+        let mut undoing = Restoring::undoing(&first);
+        undoing.turn("db does not answer".to_owned());
+        assert_eq!((undoing.databases, undoing.retired), (done(9, 5).databases, Vec::new()));
     }
 
     #[test]
