@@ -6,14 +6,12 @@ use super::super::error::BackupError;
 use super::super::facts;
 use crate::postgres::connect::Session;
 
-/// Makes the roles that are missing.
+/// Makes the roles that are missing, all or none: one that is half made would be taken for one that is there.
 pub async fn make_missing(session: &Session, globals: &str) -> Result<(), BackupError> {
     let rows = facts::rows(session, "list roles", "SELECT rolname::text FROM pg_catalog.pg_roles").await?;
     let there: BTreeSet<String> = rows.iter().map(|row| facts::get(row, 0)).collect::<Result<_, _>>()?;
-    for statement in missing(globals, &there) {
-        facts::run(session, "make the roles of the set that are missing", &statement).await?;
-    }
-    Ok(())
+    // Statements that are sent together are one transaction.
+    facts::run(session, "make the roles of the set that are missing", &missing(globals, &there).join(";\n")).await
 }
 
 /// The statements about roles that are not there, in order. Of memberships: where one of the two was not there.
