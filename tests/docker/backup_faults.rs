@@ -1,13 +1,13 @@
 //! What happens to a dump and to its disk while rows are written: none is lost, and no half set counts.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::backups::{first, kill, nothing_is_left, sets};
+use crate::backups::{first, kill, nothing_is_left, session, sets};
 use crate::daemon_killed::server;
 use crate::killed_writing::injected;
 use crate::oracles::ledger::Ledger;
@@ -77,13 +77,7 @@ struct Hand {
 
 impl Hand {
     fn of(stack: &TestStack) -> Self {
-        let mut command = stack.command(&["psql", "--superuser", "--", "-d", "app", "-XAtq"]);
-        let mut psql = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("psql");
-        psql.stdin.as_mut().expect("an input").write_all(b"SELECT 'here';\n").expect("it reads");
-        let mut line = String::new();
-        BufReader::new(psql.stdout.as_mut().expect("an output")).read_line(&mut line).expect("a line");
-        assert_eq!(line, "here\n");
-        Self { psql }
+        Self { psql: session(stack, "app", "SET lock_timeout = 0") }
     }
 
     fn strike(mut self) {

@@ -1,7 +1,8 @@
 //! Backup sets of a real server: taken, proven, damaged, interrupted, kept.
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
@@ -200,6 +201,18 @@ async fn a_daemon_that_is_killed_while_it_takes_a_set_leaves_none_and_the_next_o
     nothing_is_left(&stack);
 }
 
+/// A session that has carried this out, and stays until its input is closed.
+pub fn session(stack: &TestStack, database: &str, statements: &str) -> Child {
+    let mut command = stack.command(&["psql", "--superuser", "--", "-d", database, "-XAtq"]);
+    let mut psql = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("psql");
+    let input = psql.stdin.as_mut().expect("an input");
+    input.write_all(format!("{statements}; SELECT 'done';\n").as_bytes()).expect("it reads");
+    let mut line = String::new();
+    BufReader::new(psql.stdout.as_mut().expect("an output")).read_line(&mut line).expect("a line");
+    assert_eq!(line, "done\n");
+    psql
+}
+
 pub fn kill(pid: u64) -> Command {
     let mut command = Command::new("kill");
     command.args(["-9", &pid.to_string()]);
@@ -212,17 +225,7 @@ async fn a_set_that_fails_leaves_nothing_says_why_and_is_tried_again() {
     let before = sets(&stack).len();
     // A dump does not wait for ever behind somebody who changes a table.
     sql(&stack, "app", "CREATE TABLE t (n int)");
-    let mut holder = stack.command(&["psql", "--superuser", "--", "-d", "app", "-XAtq"]);
-    let mut holder = holder.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().expect("psql");
-    std::io::Write::write_all(
-        &mut holder.stdin.as_mut().expect("an input"),
-        b"BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE; SELECT 'held';\n",
-    )
-    .expect("it reads");
-    let mut line = String::new();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(holder.stdout.as_mut().expect("an output")), &mut line)
-        .expect("a line");
-    assert_eq!(line, "held\n");
+    let mut holder = session(&stack, "app", "BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE");
     let output = stack.run(&["backup", "now"]);
     assert_eq!(output.status.code(), Some(1));
     let said = text(&output.stderr);

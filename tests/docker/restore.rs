@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::backups::{self, first, kill, sets};
+use crate::backups::{self, first, kill, session, sets};
 use crate::postgres::{IMAGE, image};
 use crate::postgres_data::Derived;
 use crate::stack::{TestStack, text};
@@ -197,6 +197,25 @@ async fn an_app_that_does_not_come_up_with_the_restored_data_gets_its_own_back()
     let none = stack.run(&["restore", "undo", "--yes"]);
     assert_eq!(none.status.code(), Some(1), "{}", text(&none.stderr));
     nothing_is_left(&stack);
+}
+
+#[tokio::test]
+async fn a_name_that_somebody_holds_is_not_waited_for_without_end() {
+    let stack = stack("restore-held").await;
+    let set = set_of_now(&stack);
+    sql(&stack, "CREATE TABLE later (n int)");
+    let before = canonical(&stack, "app");
+    let mut holder = session(&stack, "postgres", "BEGIN; COMMENT ON DATABASE app IS 'held'");
+    let output = stack.run(&["restore", &set, "--yes", "--without-safety-set"]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stdout));
+    assert!(text(&output.stderr).contains("lock timeout"), "{}", text(&output.stderr));
+    eventually(SOON * 2, "the app is ready", async || (stack.item("app")["ready"] == true).then_some(())).await;
+    drop(holder.stdin.take());
+    end_of(&mut holder);
+    assert_eq!(canonical(&stack, "app"), before);
+    eventually(SOON * 2, "what was made for it is gone", async || (databases(&stack) == "app postgres").then_some(())).await;
+    stack.done(&["restore", &set, "--yes", "--without-safety-set"]);
+    assert_ne!(canonical(&stack, "app"), before);
 }
 
 /// How far the restore is that the state tells of.

@@ -11,7 +11,7 @@ use super::super::take::Order;
 use super::MAINTENANCE;
 use crate::model::restore::Exchange;
 use crate::postgres::SUPERUSER;
-use crate::postgres::connect::Session;
+use crate::postgres::connect::{Session, within};
 use crate::postgres::marker::made_statement;
 use crate::postgres::sql::{identifier, literal};
 
@@ -19,6 +19,10 @@ use crate::postgres::sql::{identifier, literal};
 const ASIDE: &str = "template1";
 /// How long sessions that were ended may take to go.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long an exchange may take in all.
+const LIMIT: Duration = Duration::from_secs(60);
+/// Somebody may hold a database with an `ALTER DATABASE` that is not committed, in another one.
+const LOCK_WAIT: &str = "SET lock_timeout = '5s'";
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The databases of a server by their object ids.
@@ -26,8 +30,21 @@ type Names = BTreeMap<u32, String>;
 
 impl Sets {
     /// Gives every name to the database that is to have it, all at once. Who had it before is closed, and named
-    /// after its object id; who has it now is open. That `init` is to run in them is noted in the same moment.
+    /// after its object id; who has it now is open. That `init` is to run in them is noted in the same moment. Those who
+    /// need the server stand still meanwhile, so it fails where it takes long.
     pub async fn exchange(
+        &self,
+        order: &Order<'_>,
+        line: &str,
+        databases: &[Exchange],
+        initialise: bool,
+    ) -> Result<(), BackupError> {
+        let late = BackupError::Slow { what: "the change of the names".to_owned(), limit: LIMIT, silent: false };
+        let changing = self.exchange_now(order, line, databases, initialise);
+        within(self.clock.as_ref(), LIMIT, changing).await.unwrap_or(Err(late))
+    }
+
+    async fn exchange_now(
         &self,
         order: &Order<'_>,
         line: &str,
@@ -36,6 +53,7 @@ impl Sets {
     ) -> Result<(), BackupError> {
         let session = self.aside(order, databases.iter().map(|exchange| &exchange.name)).await?;
         is_of(&session, line).await?;
+        run(&session, "limit the wait for locks", LOCK_WAIT).await?;
         let until = self.clock.moment() + PATIENCE;
         let outcome = loop {
             match change(&session, databases, initialise).await {
