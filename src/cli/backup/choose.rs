@@ -1,12 +1,14 @@
 //! Which Postgres, and which of its sets, the words of a command mean.
 
+use jiff::Timestamp;
+
 use crate::cli::context::Context;
 use crate::cli::db;
 use crate::cli::exit_code::{Exit, Failure, chain};
 use crate::config::Loaded;
 use crate::model::backup::SetId;
 use crate::model::workload::Workload;
-use crate::postgres::backup::{Catalog, Entry, Lock, is_good};
+use crate::postgres::backup::{Catalog, Entry, Lock, is_good, is_of_future};
 
 /// How many names are shown where one can't be told.
 const SHOWN: usize = 5;
@@ -51,13 +53,15 @@ pub(super) fn sets(catalog: &Catalog) -> Result<Vec<Entry>, Failure> {
 }
 
 /// The set that a word means: `latest`, an ID, or the beginning of one.
-pub(super) fn set(sets: &[Entry], word: &str, workload: &Workload) -> Result<SetId, Failure> {
+pub(super) fn set(sets: &[Entry], word: &str, workload: &Workload, now: Timestamp) -> Result<SetId, Failure> {
     if sets.is_empty() {
         let failure = Failure::new(Exit::Usage, format!("{} has no backup set yet", workload.name));
         return Err(failure.hint("`witwd backup now` takes one"));
     }
     if word == "latest" {
-        let good = sets.iter().find(|set| set.manifest.as_ref().is_ok_and(is_good));
+        // A clock that was ahead for a moment would make one set the latest for ever.
+        let mut past = sets.iter().filter(|set| !is_of_future(set.id, now));
+        let good = past.find(|set| set.manifest.as_ref().is_ok_and(is_good));
         let none = || {
             let failure = Failure::new(Exit::Failed, format!("{} has no good backup set", workload.name));
             failure.hint("`witwd backup list` shows what is wrong with those that are there")

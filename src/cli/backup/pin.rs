@@ -26,7 +26,7 @@ pub(super) fn run(context: &Context, args: &PinArgs) -> Done {
     let loaded = choose::look(context)?;
     let workload = choose::postgres(&loaded, name.as_deref(), "backup pin")?;
     let catalog = choose::catalog(workload);
-    let set = choose::set(&choose::sets(&catalog)?, &id, workload)?;
+    let set = choose::set(&choose::sets(&catalog)?, &id, workload, context.clock.wall())?;
     let lock = choose::lock(context, &catalog)?;
     let failed = |error: &dyn std::error::Error| Failure::new(Exit::Failed, chain(error));
     let entry = catalog.read(set).map_err(|error| failed(&error))?;

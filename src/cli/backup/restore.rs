@@ -66,7 +66,7 @@ pub(in crate::cli) async fn run(context: &Context, args: RestoreArgs) -> Done {
     let now = context.clock.wall();
     let set = match (&args.at, word) {
         (Some(at), _) => by_time(&sets, at, now, workload)?,
-        (None, word) => choose::set(&sets, word.unwrap_or_default(), workload)?,
+        (None, word) => choose::set(&sets, word.unwrap_or_default(), workload, now)?,
     };
     let entry = sets.iter().find(|entry| entry.id == set);
     let manifest = entry.and_then(|entry| entry.manifest.as_ref().ok()).ok_or_else(|| unusable(set))?;

@@ -28,7 +28,7 @@ pub(super) async fn run(context: &Context, args: VerifyArgs) -> Done {
     let loaded = choose::look(context)?;
     let workload = choose::postgres(&loaded, name.as_deref(), "backup verify")?;
     let catalog = choose::catalog(workload);
-    let set = choose::set(&choose::sets(&catalog)?, &id, workload)?;
+    let set = choose::set(&choose::sets(&catalog)?, &id, workload, context.clock.wall())?;
     let work = Work::Verify { set, by_restore: !args.read };
     let done = errand::carry_out(context, Errand { of: workload.name.clone(), work }).await?;
     if let Some(words) = done.unproven {

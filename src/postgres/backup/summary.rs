@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::catalog::Entry;
 use super::keep::is_good;
 use super::manifest::Manifest;
-use crate::model::backup::{Known, Proof, Summary};
+use crate::model::backup::{Known, Proof, SetId, Summary};
 
 /// So many sets before the newest are what is usual.
 const USUAL: usize = 7;
@@ -18,7 +18,8 @@ const ENOUGH: usize = 3;
 /// clock that was years ahead for a moment must not end all backups.
 pub fn summary(sets: &[Entry], now: Timestamp) -> Summary {
     let known: Vec<&Manifest> = sets.iter().filter_map(|set| set.manifest.as_ref().ok()).collect();
-    let good: Vec<&Manifest> = known.iter().copied().filter(|manifest| is_good(manifest)).collect();
+    let counts = |manifest: &&Manifest| is_good(manifest) && !is_of_future(manifest.set_id, now);
+    let good: Vec<&Manifest> = known.iter().copied().filter(counts).collect();
     let proven = good.iter().filter(|manifest| manifest.verify.level >= Proof::Restored);
     let why = |set: &Entry| match &set.manifest {
         Err(error) => Some((set.id, error.to_string())),
@@ -40,6 +41,11 @@ pub fn summary(sets: &[Entry], now: Timestamp) -> Summary {
 pub fn last_slot(summary: &Summary, remembered: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
     summary.last_good.as_ref()?;
     summary.last_slot.max(remembered.filter(|slot| *slot <= soon(now)))
+}
+
+/// Whether a set says that it is of a time that has not come: it is the newest by its name alone.
+pub fn is_of_future(id: SetId, now: Timestamp) -> bool {
+    id.slot() > soon(now)
 }
 
 /// A slot that comes later than this has not come.
@@ -86,7 +92,6 @@ fn median(mut numbers: Vec<u64>) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::backup::SetId;
 
     fn at(hours: i64) -> Timestamp {
         Timestamp::from_second(1_780_000_000 + hours * 3600).unwrap()

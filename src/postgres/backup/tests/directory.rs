@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 
 use crate::model::backup::{Proof, SetId};
-use crate::postgres::backup::Catalog;
 use crate::postgres::backup::catalog::Lock;
 use crate::postgres::backup::manifest::{FORMAT, Manifest, ManifestError, Stored, Verified};
+use crate::postgres::backup::{Catalog, Entry, summary};
 
 /// A set that was read back.
 pub(super) fn manifest(id: SetId) -> Manifest {
@@ -132,4 +132,24 @@ fn a_set_that_is_not_understood_says_why_and_what_is_no_set_is_left_alone() {
     assert_eq!(found[1], Err(ManifestError::OfAnother(gone)));
     assert!(matches!(found[2], Err(ManifestError::Nonsense(_))), "{:?}", found[2]);
     assert_eq!(found[3], Err(ManifestError::Format(2)));
+}
+
+#[test]
+fn a_set_of_a_time_that_has_not_come_is_not_the_last() {
+    let entry = |second: i64| {
+        let id = SetId::new(at(second), 1);
+        Entry { id, path: "/sets".into(), manifest: Ok(manifest(id)) }
+    };
+    let (now, hour) = (at(0), 3600);
+    let table = [
+        (vec![entry(hour * 24 * 365), entry(-hour)], Some(-hour)),
+        // Clocks may differ by minutes.
+        (vec![entry(60), entry(-hour)], Some(60)),
+        (vec![entry(hour)], None),
+    ];
+    for (sets, last) in table {
+        let found = summary(&sets, now);
+        assert_eq!(found.last_good.map(|known| known.id), last.map(|second| SetId::new(at(second), 1)));
+        assert_eq!(found.sets, sets.len());
+    }
 }
