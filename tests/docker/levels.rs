@@ -209,7 +209,7 @@ async fn a_dump_alone_counts_only_where_it_ended_well_and_brought_an_archive() {
         let ids = docker(&["ps", "-q", "--filter", &dump, "--filter", "label=dev.witwd.kind=dump"]).stdout;
         let id = text(&ids).trim().to_owned();
         let is_done = !id.is_empty() && text(&docker(&["top", &id]).stdout).contains("sleep 600");
-        is_done.then(|| docker(&["rm", "-f", &id])).map(drop)
+        is_done.then(|| docker(&["rm", "-f", "-v", &id])).map(drop)
     });
     let (taken, ()) = tokio::join!(bench.sets.take(&order, &wanted), killing);
     let failed = taken.expect_err("nobody knows how it ended").to_string();
