@@ -8,7 +8,7 @@ use crate::cli::exit_code::{Exit, Failure, chain};
 use crate::config::Loaded;
 use crate::model::backup::SetId;
 use crate::model::workload::Workload;
-use crate::postgres::backup::{Catalog, Entry, Lock, is_good, is_of_future};
+use crate::postgres::backup::{Catalog, Entry, Lock, summary};
 
 /// How many names are shown where one can't be told.
 const SHOWN: usize = 5;
@@ -59,14 +59,11 @@ pub(super) fn set(sets: &[Entry], word: &str, workload: &Workload, now: Timestam
         return Err(failure.hint("`witwd backup now` takes one"));
     }
     if word == "latest" {
-        // A clock that was ahead for a moment would make one set the latest for ever.
-        let mut past = sets.iter().filter(|set| !is_of_future(set.id, now));
-        let good = past.find(|set| set.manifest.as_ref().is_ok_and(is_good));
         let none = || {
             let failure = Failure::new(Exit::Failed, format!("{} has no good backup set", workload.name));
             failure.hint("`witwd backup list` shows what is wrong with those that are there")
         };
-        return good.map(|set| set.id).ok_or_else(none);
+        return summary(sets, now).last_good.map(|good| good.id).ok_or_else(none);
     }
     let meant: Vec<SetId> = sets.iter().map(|set| set.id).filter(|id| id.to_string().starts_with(word)).collect();
     match meant.as_slice() {

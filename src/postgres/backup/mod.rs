@@ -36,7 +36,7 @@ pub use error::BackupError;
 pub use keep::{Pruned, Scope, is_good, judged, prune};
 pub use progress::ProgressSink;
 pub use restore::Made;
-pub use summary::{is_of_future, last_slot, summary};
+pub use summary::{last_slot, summary};
 pub use take::{Order, SAFE, Taken, Wanted};
 pub use verify::Checked;
 

@@ -44,7 +44,7 @@ pub fn last_slot(summary: &Summary, remembered: Option<Timestamp>, now: Timestam
 }
 
 /// Whether a set says that it is of a time that has not come: it is the newest by its name alone.
-pub fn is_of_future(id: SetId, now: Timestamp) -> bool {
+fn is_of_future(id: SetId, now: Timestamp) -> bool {
     id.slot() > soon(now)
 }
 
