@@ -209,27 +209,25 @@ async fn a_disk_that_is_full_or_fails_costs_the_new_set_and_no_old_one() {
     sql(&stack, MUCH);
     let before = ids(&stack);
 
-    let fails = async |why: &str| {
+    let fails = |why: &str| {
         let output = stack.run(&["backup", "now"]);
         assert_eq!(output.status.code(), Some(1), "{}", text(&output.stdout));
         assert!(text(&output.stderr).contains(why), "{}", text(&output.stderr));
-        rests(&stack).await;
-        let failed = backup(&stack)["failed"].clone();
-        assert!(failed["reason"] == "disk" && failed["words"].as_str().is_some_and(|words| words.contains(why)), "{failed}");
-        assert!(stack.done(&["ps"]).contains(why), "ps tells it unasked");
         assert_eq!(ids(&stack), before);
-        nothing_is_left(&stack);
-        let said = stack.done(&["backup", "verify", "latest"]);
-        assert!(said.contains("restored in a trial"), "{said}");
     };
-    fails("No space left on device").await;
+    let why = "No space left on device";
+    fails(why);
+    rests(&stack).await;
+    let failed = backup(&stack)["failed"].clone();
+    assert!(failed["reason"] == "disk" && failed["words"].as_str().is_some_and(|words| words.contains(why)), "{failed}");
+    assert!(stack.done(&["ps"]).contains(why), "ps tells it unasked");
+    nothing_is_left(&stack);
+    let said = stack.done(&["backup", "verify", "latest"]);
+    assert!(said.contains("restored in a trial"), "{said}");
     disk.grow("size=400m");
     let mut strace = injected(stack.daemon_pid(), "fsync,fdatasync", "error=EIO").await;
     // Whether what was written lasts is open: so it does not count.
-    let output = stack.run(&["backup", "now"]);
-    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stdout));
-    assert!(text(&output.stderr).contains("Input/output error"), "{}", text(&output.stderr));
-    assert_eq!(ids(&stack), before);
+    fails("Input/output error");
     let _ = strace.kill();
     end_of(&mut strace);
     rests(&stack).await;

@@ -132,7 +132,7 @@ pub fn storm(seed: u64) -> Run {
             }
             watch.was_full |= imp.is_full;
             watch.has_jumped |= imp.has_jumped;
-            is_over(&place, &case, seed);
+            ends_in_time(&place, &case, seed);
             flow
         },
         &Stormy,
@@ -147,7 +147,7 @@ pub fn storm(seed: u64) -> Run {
         &place,
         || {
             watch.look();
-            is_over(&place, &case, seed);
+            ends_in_time(&place, &case, seed);
             Flow::On
         },
         &Calm { flaps: case.flaps },
@@ -170,7 +170,7 @@ pub fn storm(seed: u64) -> Run {
 }
 
 /// Fails where a run takes too long.
-fn is_over(place: &Place, case: &Case, seed: u64) {
+fn ends_in_time(place: &Place, case: &Case, seed: u64) {
     if place.clock.moment() >= Moment::at(LIMIT) {
         tell_all(place, case);
         let answered = place.progress().answered;

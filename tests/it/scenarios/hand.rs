@@ -242,13 +242,19 @@ async fn one_replica_is_always_ready_while_all_are_restarted() {
     assert!(before < [began(&machine, "demo-app-1"), began(&machine, "demo-app-2")]);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_restart_leaves_a_crash_loop_and_starts_at_once() {
+/// A machine whose app is in a crash loop, and would last from now on.
+async fn looping() -> (Machine, Daemon) {
     let (machine, daemon, _demo) = running(DEMO).await;
     machine.engine.script("app", Script::ends(Duration::from_secs(1), 1));
     machine.engine.foreign(&Foreign::Kill("demo-app-1".to_owned())).expect("it runs");
     daemon.until("app", |item| item.state == State::CrashLoop).await;
     machine.engine.script("app", Script::default());
+    (machine, daemon)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_leaves_a_crash_loop_and_starts_at_once() {
+    let (_machine, daemon) = looping().await;
     let (generation, _) = daemon.handle.hand(restart("app")).await.expect("a wish that makes sense");
     let soon = tokio::time::timeout(Duration::from_secs(5), daemon.settled(generation, |status| status.converged)).await;
     let status = soon.expect("nothing of its past delays it");
@@ -259,11 +265,7 @@ async fn a_restart_leaves_a_crash_loop_and_starts_at_once() {
 /// A client that waits goes by what it is told: a failure that is over would end its wait.
 #[tokio::test(start_paused = true)]
 async fn what_ended_is_not_told_as_failed_while_its_successor_is_made() {
-    let (machine, daemon, _demo) = running(DEMO).await;
-    machine.engine.script("app", Script::ends(Duration::from_secs(1), 1));
-    machine.engine.foreign(&Foreign::Kill("demo-app-1".to_owned())).expect("it runs");
-    daemon.until("app", |item| item.state == State::CrashLoop).await;
-    machine.engine.script("app", Script::default());
+    let (_machine, daemon) = looping().await;
     let mut published = daemon.handle.watch();
     let generation = daemon.up(&stack(&DEMO.replace("[services.app]", "[services.app]\nenv.MENDED = \"1\""))).await;
     let mut told = Vec::new();
