@@ -44,11 +44,12 @@ pub fn plan(pass: &mut Pass<'_>) {
 const RETRY: SignedDuration = SignedDuration::from_secs(60);
 
 /// Whether a server may be stopped for one of another image: a set of what it holds is taken first, and planned here.
-/// One that does not answer can't be dumped, and another image may be meant to mend it.
+/// One that does not answer can't be dumped, and another image may be meant to mend it; whether it does is waited for.
 pub fn may_leave(pass: &mut Pass<'_>, workload: &Workload, old: &Container, new: &Container) -> bool {
     let inputs = pass.inputs;
     let is_wanted = workload.postgres().is_some_and(|postgres| postgres.backup.enabled && !postgres.is_external());
-    if !is_wanted || old.image == new.image || !answers(inputs, workload, old) {
+    let answer = answer(inputs, workload, old);
+    if !is_wanted || old.image == new.image || answer == Some(false) {
         return true;
     }
     let before = format!("another image, in container {}", new.id);
@@ -59,6 +60,11 @@ pub fn may_leave(pass: &mut Pass<'_>, workload: &Workload, old: &Container, new:
     }
     let Some(identity) = &new.identity else { return true };
     let target = Target::Replica(identity.key.clone());
+    if answer.is_none() {
+        let words = "it gets another image, and whether a set of what is there can be taken before is not known yet";
+        pass.block_until(target, words, inputs.now + ASKED);
+        return false;
+    }
     let failed = known.and_then(|known| known.failed.as_ref());
     if let Some(failed) = failed.filter(|failed| inputs.wall.duration_since(failed.at).abs() < RETRY) {
         let words = format!("it gets another image, and no set of what is there could be taken before: {}", failed.words);
@@ -105,8 +111,13 @@ fn server<'a>(inputs: &Inputs<'a>, workload: &Workload, work: &Work) -> Option<&
 }
 
 fn answers(inputs: &Inputs<'_>, workload: &Workload, container: &Container) -> bool {
+    answer(inputs, workload, container) == Some(true)
+}
+
+/// Whether a server answers; `None`: that is not known yet.
+fn answer(inputs: &Inputs<'_>, workload: &Workload, container: &Container) -> Option<bool> {
     let is_running = matches!(container.state, ContainerState::Running { .. });
-    is_running && verdict_of(inputs, workload, container).alive == Some(true)
+    if is_running { verdict_of(inputs, workload, container).alive } else { Some(false) }
 }
 
 fn until(wall: Timestamp, at: Timestamp) -> Duration {

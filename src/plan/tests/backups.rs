@@ -5,6 +5,7 @@ use expect_test::expect;
 use super::fixture::World;
 use crate::model::backup::Work;
 use crate::model::database_snapshot::SnapshotWork;
+use crate::model::family::Library;
 use crate::model::workload::KindName;
 
 #[test]
@@ -105,5 +106,29 @@ fn nobody_who_needs_the_database_is_made_anew_or_healed_while_names_change_hands
     world().check(expect![[r#"
         exchange db | restored: set 1
         blocked app | db gets restored databases
+    "#]]);
+}
+
+#[test]
+fn a_server_gives_way_to_one_of_another_image_only_when_it_is_known_whether_a_set_can_be_taken() {
+    let world = |world: World| {
+        let library = Library::Glibc;
+        let world = world.ready("app").family("postgis:17", 17, library).wants_image("db", "postgis:17-other");
+        world.family("postgis:17-other", 17, library).suffixed("db", "created").matches_the_file("db")
+    };
+    let server = || World::demo().ground().running("db");
+    world(server()).check(expect![[r#"
+        blocked db | it gets another image, and whether a set of what is there can be taken before is not known yet
+        wake +30s
+    "#]]);
+    world(server().alive("db")).check(expect![[r#"
+        backup db | it gets another image
+        blocked db | a set of what is there is taken before it gets another image
+    "#]]);
+    world(World::demo().ground().sick("db")).check(expect![[r#"
+        stop db db-1 | definition changed
+    "#]]);
+    world(World::demo().ground().exited("db", 0, 0)).check(expect![[r#"
+        start db db-new | created, all it needs is there
     "#]]);
 }

@@ -320,6 +320,14 @@ impl World {
         self.add(container)
     }
 
+    /// The newest container of a workload is what the file says now.
+    pub fn matches_the_file(mut self, text: &str) -> Self {
+        let wanted = self.workload(text).spec.clone();
+        let newest = self.observed.containers.iter_mut().find(|container| container.id.0 == format!("{text}-new"));
+        newest.and_then(|container| container.identity.as_mut()).expect("ours").spec = Some(wanted);
+        self
+    }
+
     pub fn exited(mut self, text: &str, code: i64, attempt: u32) -> Self {
         let mut container = self.container(text, &format!("{text}-1"), "exited", 1);
         let exit = Exit { code, oom: false, at: time(1000) };
