@@ -58,8 +58,10 @@ pub(super) async fn run(context: &Context, args: DownArgs) -> Done {
     let data = Data::of(context, &place, &stack)?;
     let lost = if args.volumes { volumes(&observed, (&stack, &instance), &data) } else { BTreeSet::new() };
     confirm_loss(context, &args, &lost)?;
-    if let (Some(loaded), false) = (&data.loaded, args.without_last_set) {
-        last_set::take(context, running.as_ref(), last_set::of(loaded, &lost)).await?;
+    if !args.without_last_set {
+        last_set::refuse_unknown(data.loaded.as_ref(), &lost, &observed.volumes)?;
+        let cared = data.loaded.as_ref().map_or_else(Vec::new, |loaded| last_set::of(loaded, &lost));
+        last_set::take(context, running.as_ref(), cared).await?;
     }
     if running.is_none() && lost.is_empty() && is_gone(&observed, &stack, &instance) {
         context.output.note(&format!("nothing of stack {stack} is there"));

@@ -8,6 +8,7 @@ use super::exit_code::{Exit, Failure};
 use crate::control::Client;
 use crate::model::backup::{Errand, Work};
 use crate::model::name::WorkloadName;
+use crate::model::observed::VolumeSeen;
 use crate::model::stack::Stack;
 
 /// The Postgres servers whose data goes, and whose sets are taken.
@@ -17,6 +18,21 @@ pub(super) fn of(stack: &Stack, lost: &BTreeSet<String>) -> Vec<WorkloadName> {
         postgres.is_some_and(|postgres| lost.contains(&stack.engine_volume(&postgres.volume)))
     });
     cared.map(|workload| workload.name.clone()).collect()
+}
+
+/// Refuses where data would go of which no set can be taken: of a Postgres that the file, as it was accepted last, does
+/// not name.
+pub(super) fn refuse_unknown(stack: Option<&Stack>, lost: &BTreeSet<String>, seen: &[VolumeSeen]) -> Result<(), Failure> {
+    let named: BTreeSet<String> = stack.map(data_volumes).unwrap_or_default();
+    let mut unknown = seen.iter().filter(|volume| lost.contains(&volume.name) && !named.contains(&volume.name));
+    let Some((name, volume)) = unknown.find_map(|volume| Some((volume.data_of.as_ref()?, &volume.name))) else { return Ok(()) };
+    let words = format!("no last set of {name} can be taken: its data is in {volume}, and the file names no such Postgres");
+    Err(Failure::new(Exit::Refused, words)
+        .hint("name it in the file and `witwd up -d`; `--without-last-set` goes on without one"))
+}
+
+fn data_volumes(stack: &Stack) -> BTreeSet<String> {
+    stack.in_order().filter_map(|workload| Some(stack.engine_volume(&workload.postgres()?.volume))).collect()
 }
 
 /// Takes a set of each. Where one can't be taken nothing is lost.

@@ -35,6 +35,9 @@ pub(super) const ROWS: &[Outcome] = &[
     refused("{name} is an external server: it is not reset").hints(&["`witwd db psql` reaches it"]),
     refused("no last set of {name} can be taken: its database does not run")
         .hints(&["`witwd up -d` starts it; `--without-last-set` goes on without one"]),
+    refused("no last set of {name} can be taken: its data is in {volume}, and the file names no such Postgres")
+        .hints(&["name it in the file and `witwd up -d`; `--without-last-set` goes on without one"])
+        .means("nothing was removed"),
     refused("no last set of {name} can be taken: its database is not ready")
         .hints(&["`witwd ps` shows how it is; `--without-last-set` goes on without one"]),
     refused("no last set of {name} could be taken: {why}")
