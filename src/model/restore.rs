@@ -109,7 +109,7 @@ pub struct Restoring {
     /// The names that change hands.
     #[serde(default)]
     pub databases: Vec<Exchange>,
-    /// Those who were ready before: where they do not come up with what was restored, the names change back.
+    /// Those who were ready before, the server itself among them: where they do not come up with what was restored, the names change back.
     #[serde(default)]
     pub waits_for: BTreeSet<WorkloadName>,
     /// Whether `init` is to run in the new databases.
@@ -179,6 +179,7 @@ impl std::fmt::Display for Restoring {
             Step::Making => write!(formatter, "restoring {of}"),
             Step::Changing => write!(formatter, "restoring {of}, those who need the database are stopped"),
             Step::Watching if self.waits_for.is_empty() => write!(formatter, "restoring {of}, nearly done"),
+            Step::Watching if self.waits_for.len() > 1 => write!(formatter, "restoring {of}, waiting until {} are ready", all()),
             Step::Watching => write!(formatter, "restoring {of}, waiting until {} is ready", all()),
             Step::Returning { .. } => write!(formatter, "restoring what was there before {of}"),
             Step::Clearing => write!(formatter, "restoring {of}, what is not used any more is removed"),

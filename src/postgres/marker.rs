@@ -68,6 +68,22 @@ pub(super) fn statement(decision: Decision) -> String {
     format!("COMMENT ON DATABASE postgres IS {}", literal(&text))
 }
 
+/// The statement that goes with a change of names, after it; `None`: the marker is right as it is. What was not
+/// initialised anew is not to be: `init` would run in data of users. The comment goes with the database `postgres`.
+pub(super) fn after_exchange(
+    comment: Option<&str>,
+    initialise: bool,
+    app_changes: bool,
+    postgres_changes: bool,
+) -> Option<String> {
+    let set = |text: &str| format!("COMMENT ON DATABASE postgres IS {}", literal(text));
+    match comment.filter(|comment| comment.starts_with(PREFIX)) {
+        _ if initialise => Some(made_statement()),
+        Some(marked) => postgres_changes.then(|| set(marked)),
+        None => app_changes.then(|| statement(Decision::Adopt)),
+    }
+}
+
 /// The query for the comment.
 pub(super) const QUERY: &str =
     "SELECT pg_catalog.shobj_description(oid, 'pg_database') FROM pg_catalog.pg_database WHERE datname = 'postgres'";

@@ -328,6 +328,27 @@ fn the_marker_decides_about_init() {
 }
 
 #[test]
+fn a_change_of_names_leaves_no_marker_by_which_init_would_run_in_data_of_users() {
+    let ours = "witwd: initialised by version 0.3.0";
+    let adopted = super::marker::statement(Decision::Adopt);
+    let kept = format!("COMMENT ON DATABASE postgres IS '{ours}'");
+    let made = super::marker::made_statement();
+    for (comment, initialise, app, postgres, expected) in [
+        (Some(ours), true, true, false, Some(&made)),
+        (None, true, true, true, Some(&made)),
+        (Some(ours), false, true, false, None),
+        (Some(ours), false, true, true, Some(&kept)),
+        (Some(super::marker::MADE), false, true, false, Some(&adopted)),
+        (None, false, true, true, Some(&adopted)),
+        (Some(super::marker::MADE), false, false, false, None),
+        (Some(super::marker::MADE), false, false, true, None),
+    ] {
+        let found = super::marker::after_exchange(comment, initialise, app, postgres);
+        assert_eq!(found.as_ref(), expected, "{comment:?} {initialise} {app} {postgres}");
+    }
+}
+
+#[test]
 fn the_apps_role_creates_databases_and_is_no_superuser() {
     let roles = wanted_roles(&server());
     assert!(roles["app"].createdb && !roles["app"].superuser);

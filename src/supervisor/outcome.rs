@@ -287,6 +287,7 @@ impl Supervisor {
             known.family = Family { glibc, ..family.or(known.family_of(&volume)) };
             known.provisioned = Some((run, digest));
             known.data = Some(volume);
+            self.watch_anew(&key.name);
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::model::status::ItemStatus;
 use crate::model::time::Moment;
 use crate::model::wish::{Chosen, Refusal, Wish};
 use crate::model::workload::Workload;
-use crate::plan::{InFlight, Inputs, is_ready, words_of};
+use crate::plan::{Action, InFlight, Inputs, is_ready, words_of};
 
 /// So often names are tried to be changed before what was made is given up.
 const ATTEMPTS: u32 = 3;
@@ -90,8 +90,9 @@ impl Supervisor {
 
     /// Puts back what the last restore replaced.
     pub(super) fn begin_undo(&mut self, of: &WorkloadName, answer: Answer) {
+        let waits_for = self.if_ready(of);
         let Some(history) = self.history.backups.get_mut(of) else { return };
-        history.restoring = history.undoable.as_ref().map(Restoring::undoing);
+        history.restoring = history.undoable.as_ref().map(|undoable| Restoring { waits_for, ..Restoring::undoing(undoable) });
         self.care.restores.waiting.insert(of.clone(), (answer, None));
         self.make_way(of);
         self.journal.record("restore", of, "the last restore is undone: asked by a user");
@@ -116,7 +117,7 @@ impl Supervisor {
             Step::Returning { why } => (exchange(restoring), format!("taken back: {why}")),
             Step::Watching => {
                 let since = self.care.restores.watched.get(name).copied().unwrap_or(moment);
-                return Some(Due::Later(later(now, (since + self.patience(restoring)).since(moment))));
+                return Some(Due::Later(later(now, (since + self.patience(name, restoring)).since(moment))));
             }
             Step::Clearing => (clear(restoring.retired.clone()), "not used any more".to_owned()),
         };
@@ -130,9 +131,10 @@ impl Supervisor {
         Some(Due::Now { work, cause: format!("the restore of {} can't be undone any more", undoable.of) })
     }
 
-    /// How long those who need the server may take to be ready again.
-    fn patience(&self, restoring: &Restoring) -> Duration {
-        let waited = restoring.waits_for.iter().filter_map(|name| self.stack.workload(name));
+    /// How long the server, and those who need it, may take to be ready again. The server itself runs all the time.
+    fn patience(&self, of: &WorkloadName, restoring: &Restoring) -> Duration {
+        let starting = restoring.waits_for.iter().filter(|name| *name != of);
+        let waited = starting.filter_map(|name| self.stack.workload(name));
         let starts = waited.filter_map(|workload| workload.probes().iter().map(|(_, probe)| probe.start_period).max());
         RISING + starts.max().unwrap_or(Duration::ZERO)
     }
@@ -145,8 +147,11 @@ impl Supervisor {
             return true;
         };
         let is_empty = wanted.source == Source::Nothing;
+        let mut waits_for = self.if_ready(name);
         // What an app finds in empty databases is not what it was ready with.
-        let waits_for = if is_empty { BTreeSet::new() } else { self.ready_dependents(name) };
+        if !is_empty {
+            waits_for.extend(self.ready_dependents(name));
+        }
         self.alter(name, |restoring| {
             (restoring.line, restoring.databases, restoring.waits_for) = (line, databases, waits_for);
             (restoring.initialise, restoring.step) = (is_empty, Step::Changing);
@@ -238,15 +243,24 @@ impl Supervisor {
         });
         for (name, restoring) in watching.collect::<Vec<_>>() {
             let since = *self.care.restores.watched.entry(name.clone()).or_insert(now);
-            let is_late = now.since(since) >= self.patience(&restoring);
+            // `init` takes as long as it takes.
+            let is_late = now.since(since) >= self.patience(&name, &restoring) && !is_provisioned_now(in_flight, &name);
             let waits_for = std::iter::once(&name).chain(&restoring.waits_for);
-            match self.with_inputs(observed, in_flight, |inputs| away(inputs, waits_for)) {
-                None => self.end_restore(&name),
-                Some((key, words)) if is_late && !restoring.waits_for.is_empty() => self.take_back(&name, &key, &words),
-                Some(_) if is_late => self.end_restore(&name),
-                Some(_) => {}
+            let (all, needed) = self
+                .with_inputs(observed, in_flight, |inputs| (away(inputs, waits_for), away(inputs, restoring.waits_for.iter())));
+            match (all, needed) {
+                (None, _) => self.end_restore(&name),
+                (_, Some((key, words))) if is_late => self.take_back(&name, &key, &words),
+                // Who was not ready before need not be afterwards.
+                (_, None) if is_late => self.end_restore(&name),
+                _ => {}
             }
         }
+    }
+
+    /// Those who wait for a restored server have their time from when it is made what the file says.
+    pub(super) fn watch_anew(&mut self, name: &WorkloadName) {
+        self.care.restores.watched.remove(name);
     }
 
     fn end_restore(&mut self, name: &WorkloadName) {
@@ -303,6 +317,13 @@ impl Supervisor {
         self.looks.want();
     }
 
+    /// The Postgres itself, where it is ready.
+    fn if_ready(&self, name: &WorkloadName) -> BTreeSet<WorkloadName> {
+        let published = self.ends.published.borrow();
+        let is_ready = published.status.items.iter().any(|item| item.name == name.as_str() && item.ready);
+        is_ready.then(|| name.clone()).into_iter().collect()
+    }
+
     fn ready_dependents(&self, name: &WorkloadName) -> BTreeSet<WorkloadName> {
         let published = self.ends.published.borrow();
         let is_ready = |workload: &Workload| {
@@ -322,6 +343,10 @@ fn later(now: Timestamp, after: Duration) -> Timestamp {
 
 fn exchange(restoring: &Restoring) -> Work {
     Work::Exchange { line: restoring.line.clone(), databases: restoring.databases.clone(), initialise: restoring.initialise }
+}
+
+fn is_provisioned_now(in_flight: &InFlight, name: &WorkloadName) -> bool {
+    in_flight.values().any(|action| matches!(action, Action::Provision { key, .. } if key.name == *name))
 }
 
 /// The first of them that is not ready, and why.

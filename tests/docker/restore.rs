@@ -284,6 +284,31 @@ async fn a_reset_empties_the_databases_runs_init_anew_and_can_be_undone() {
 }
 
 #[tokio::test]
+async fn a_reset_whose_init_fails_gives_the_old_data_back_and_init_never_runs_in_it() {
+    image().await;
+    let text_of = TEXT.replace("IMAGE", IMAGE).replace("verify = \"read\" }", "verify = \"read\" }\ninit = [\"init.sql\"]");
+    let stack = TestStack::new("restore-init", &text_of).await;
+    let write = |init: &str| std::fs::write(stack.path().join("init.sql"), init).expect("it is ours");
+    write("CREATE TABLE must (n int); GRANT ALL ON must TO public; INSERT INTO must VALUES (7);");
+    stack.done(&["up", "-d"]);
+    sql(&stack, "UPDATE must SET n = 8");
+    let before = canonical(&stack, "app");
+    write("CREATE TABLE half (n int); INSRT INTO half VALUES (1);");
+    let failed = stack.run(&["db", "reset", "--yes"]);
+    let said = text(&failed.stderr);
+    assert_ne!(failed.status.code(), Some(0), "{said}");
+    assert!(said.contains("syntax error") && said.contains("what was there before is back"), "{said}");
+    eventually(SOON, "the app is ready again", async || (stack.item("app")["ready"] == true).then_some(())).await;
+    assert_eq!(canonical(&stack, "app"), before);
+    nothing_is_left(&stack);
+    // Whatever is provisioned later, and by whom: it is the data of users again.
+    write("UPDATE must SET n = 9;");
+    stack.done(&["down"]);
+    stack.done(&["up", "-d"]);
+    assert_eq!(canonical(&stack, "app"), before);
+}
+
+#[tokio::test]
 async fn a_set_is_taken_before_another_image_and_before_data_goes_and_without_one_nothing_goes() {
     let stack = stack("restore-before").await;
     sql(&stack, "CREATE TABLE t AS SELECT generate_series(1, 500) AS n");
@@ -296,6 +321,21 @@ async fn a_set_is_taken_before_another_image_and_before_data_goes_and_without_on
     let taken = sets(&stack);
     assert_eq!(taken.len(), before + 1, "one set, and once");
     assert_eq!(taken[0]["reason"], "it gets another image");
+    assert_eq!(sql(&stack, "SELECT count(*) FROM t"), "500");
+
+    // Neither does the data go of which nobody knows what it is any more.
+    let whole = std::fs::read_to_string(stack.path().join("stack.toml")).expect("the file");
+    stack.write(
+        "name = \"NAME\"\n[services.app]\nimage = \"IMAGE\"\npull = \"never\"\ncommand = [\"sleep\", \"60\"]\n"
+            .replace("IMAGE", IMAGE)
+            .as_str(),
+    );
+    stack.done(&["up", "-d"]);
+    let refused = stack.run(&["down", "--volumes", "--yes"]);
+    assert_eq!(refused.status.code(), Some(6), "{}", text(&refused.stderr));
+    assert!(text(&refused.stderr).contains("the file names no such Postgres"), "{}", text(&refused.stderr));
+    std::fs::write(stack.path().join("stack.toml"), whole).expect("it is ours");
+    stack.done(&["up", "-d"]);
     assert_eq!(sql(&stack, "SELECT count(*) FROM t"), "500");
 
     // A set that can't be taken keeps the data.

@@ -95,7 +95,7 @@ fn machine() -> (Arc<Twin>, Machine) {
 
 fn is_watching(item: &ItemStatus) -> bool {
     let words = item.backup.as_ref().and_then(|backup| backup.under_way.as_ref());
-    words.is_some_and(|words| words.contains("waiting until app is ready"))
+    words.is_some_and(|words| words.contains("waiting until app, db are ready"))
 }
 
 #[tokio::test(start_paused = true)]
@@ -194,4 +194,18 @@ async fn names_that_can_not_be_changed_are_given_up_and_the_app_runs_as_before()
     let failed = asking.await.expect("no panic").expect("a daemon that lives").expect_err("it failed").to_string();
     assert_eq!(failed, "it can't; what was there before is back");
     daemon.until("app", |item| item.ready).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_postgres_that_was_not_ready_before_need_not_be_afterwards() {
+    let (twin, machine) = machine();
+    let demo = stack(DEMO);
+    let daemon = machine.daemon(&demo);
+    daemon.up_and_wait(&demo).await;
+    machine.prober.fix(&"db".parse().expect("a name"), Some(Outcome::Refused("28P01: who are you".to_owned())));
+    daemon.until("db", |item| !item.ready).await;
+    let wanted = Restore { source: Source::Nothing, database: None, to: None, with_safety_set: true };
+    let reset = Errand { of: "db".parse().expect("a name"), work: Work::Restore(wanted) };
+    asked(&daemon, reset).await.expect("what is in the way may be mended by it");
+    assert_eq!(twin.done()[..2], ["restore", "exchange: 9 is live"]);
 }

@@ -12,7 +12,7 @@ use super::MAINTENANCE;
 use crate::model::restore::Exchange;
 use crate::postgres::SUPERUSER;
 use crate::postgres::connect::{Session, within};
-use crate::postgres::marker::made_statement;
+use crate::postgres::marker;
 use crate::postgres::sql::{identifier, literal};
 
 /// A database that nobody needs to be in to see the others.
@@ -56,7 +56,7 @@ impl Sets {
         run(&session, "limit the wait for locks", LOCK_WAIT).await?;
         let until = self.clock.moment() + PATIENCE;
         let outcome = loop {
-            match change(&session, databases, initialise).await {
+            match change(order, &session, databases, initialise).await {
                 Err(_) if self.clock.moment() < until => self.clock.sleep(PAUSE).await,
                 outcome => break outcome,
             }
@@ -152,7 +152,7 @@ async fn names(session: &Session) -> Result<Names, BackupError> {
 }
 
 /// Changes the names in one transaction, where they are not changed yet.
-async fn change(session: &Session, databases: &[Exchange], initialise: bool) -> Result<(), BackupError> {
+async fn change(order: &Order<'_>, session: &Session, databases: &[Exchange], initialise: bool) -> Result<(), BackupError> {
     let names = names(session).await?;
     let renames = renames(&names, databases).map_err(BackupError::Gone)?;
     if renames.is_empty() {
@@ -164,12 +164,26 @@ async fn change(session: &Session, databases: &[Exchange], initialise: bool) -> 
     }
     let mut all: Vec<String> =
         renames.iter().map(|(from, to)| format!("ALTER DATABASE {} RENAME TO {}", identifier(from), identifier(to))).collect();
-    all.extend(initialise.then(made_statement));
+    all.extend(keep_marker(order, session, databases, initialise).await?);
     let changed = run(session, "change the names", &format!("BEGIN; {}; COMMIT", all.join("; "))).await;
     if changed.is_err() {
         run(session, "end a transaction", "ROLLBACK").await?;
     }
     changed
+}
+
+/// The statement that keeps the marker of initialisation true.
+async fn keep_marker(
+    order: &Order<'_>,
+    session: &Session,
+    databases: &[Exchange],
+    initialise: bool,
+) -> Result<Option<String>, BackupError> {
+    let row = facts::one(session, "look for the marker", marker::QUERY).await?;
+    let comment: Option<String> = facts::get(&row, 0)?;
+    let changes = |name: &str| databases.iter().any(|exchange| exchange.name == name && exchange.live.is_some());
+    let app_changes = order.postgres().is_some_and(|postgres| changes(postgres.database.as_str()));
+    Ok(marker::after_exchange(comment.as_deref(), initialise, app_changes, changes(MAINTENANCE)))
 }
 
 /// What is to be renamed, in order; empty where every name is where it belongs. `Err`: the name of one whose new
